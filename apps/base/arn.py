@@ -1,0 +1,57 @@
+"""Amazon Resource Names: build and parse.
+
+`arn:aws:kinesis:<region>:<account>:stream/<name>` and, for a consumer,
+`<stream arn>/consumer/<name>:<creation epoch seconds>`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_STREAM = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12})"
+    r":stream/(?P<name>[a-zA-Z0-9_.-]{1,128})"
+)
+_CONSUMER = re.compile(
+    _STREAM.pattern + r"/consumer/(?P<consumer>[a-zA-Z0-9_.-]{1,128}):(?P<created_s>\d{1,12})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamArn:
+    """The parts of a data stream's ARN."""
+
+    region: str
+    account_id: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"arn:aws:kinesis:{self.region}:{self.account_id}:stream/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerArn:
+    """The parts of a registered consumer's ARN; created_s makes a re-created consumer another one."""
+
+    stream: StreamArn
+    name: str
+    created_s: int
+
+    def __str__(self) -> str:
+        return f"{self.stream}/consumer/{self.name}:{self.created_s}"
+
+
+def parse_stream_arn(text: str) -> StreamArn | None:
+    """The stream ARN in text, or None if it is not one (a consumer's ARN is not one)."""
+    found = _STREAM.fullmatch(text)
+    return StreamArn(found["region"], found["account"], found["name"]) if found else None
+
+
+def parse_consumer_arn(text: str) -> ConsumerArn | None:
+    """The consumer ARN in text, or None if it is not one."""
+    found = _CONSUMER.fullmatch(text)
+    if not found:
+        return None
+    stream = StreamArn(found["region"], found["account"], found["name"])
+    return ConsumerArn(stream, found["consumer"], int(found["created_s"]))

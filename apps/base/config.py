@@ -1,0 +1,153 @@
+"""Config: every setting of Tidegate, typed, read from the environment once per process.
+
+Nothing else reads os.environ. Each field carries its sentence for the README's table in its metadata
+(tests/tidy/test_settings.py holds the table complete). Libraries get values, never the Config.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+UNIX_SOCKET_PATH_MAX = 100
+"""Bytes; the kernel's limit is 107 or 103. A longer data directory gets its sockets in a temporary folder."""
+
+
+class ConfigError(Exception):
+    """A setting is wrong. The text is one sentence that names the variable and says what to do."""
+
+
+def setting(variable: str, default: Any, help_text: str) -> Any:
+    """A field of Config: its environment variable, default, and sentence."""
+    return field(default=default, metadata={"variable": variable, "help": help_text})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings. Empty text means "not given"."""
+
+    host: str = setting("TIDEGATE_HOST", "127.0.0.1", "Address to listen on")
+    port: int = setting("TIDEGATE_PORT", 4567, "The one port of console, REST, websockets and AWS endpoint")
+    data_dir: Path = setting("TIDEGATE_DATA_DIR", Path(".tidegate"), "Where everything that must last is kept")
+    region: str = setting("TIDEGATE_REGION", "us-east-1", "Region in ARNs and in signatures")
+    account_id: str = setting("TIDEGATE_ACCOUNT_ID", "", "12-digit account id of the first team; generated if not given")
+    admin_email: str = setting("TIDEGATE_ADMIN_EMAIL", "", "E-mail of the first person; owner@tidegate.local if not given")
+    admin_password: str = setting("TIDEGATE_ADMIN_PASSWORD", "", "Password of the first person; generated if not given")
+    access_key_id: str = setting("TIDEGATE_ACCESS_KEY_ID", "", "First access key's id, any printable text; generated if not given")
+    secret_access_key: str = setting("TIDEGATE_SECRET_ACCESS_KEY", "", "First access key's secret; generated if not given")
+    database_url: str = setting("DATABASE_URL", "", "postgres://… for control data; SQLite in the data directory if not given")
+    redis_url: str = setting("REDIS_URL", "", "redis://… for broker and live metrics; a child of its own if not given")
+    record_log_url: str = setting("RECORD_LOG_URL", "", "memory: or lmdb:<folder>; lmdb in the data directory if not given")
+    master_key_file: str = setting("TIDEGATE_MASTER_KEY_FILE", "", "32 bytes that all other keys derive from; made in the data directory if not given")
+    public_url: str = setting("TIDEGATE_PUBLIC_URL", "", "Address people and mails use; http(s)://localhost:<port> if not given")
+    allowed_hosts: tuple[str, ...] = setting("TIDEGATE_ALLOWED_HOSTS", (), "Host names the console answers to, comma-separated; local ones and the public address's if not given")
+    web_processes: int = setting("TIDEGATE_WEB_PROCESSES", 1, "Web worker processes sharing the port")
+    throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
+    tls_certificate: str = setting("TIDEGATE_TLS_CERTIFICATE", "", "PEM file of the certificate chain: serve HTTPS")
+    tls_key: str = setting("TIDEGATE_TLS_KEY", "", "PEM file of the certificate's key")
+    tls: str = setting("TIDEGATE_TLS", "", "self-signed: make a local authority and a certificate, and serve HTTPS")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
+        """Read every setting. Raises ConfigError naming the variable."""
+        source = os.environ if environment is None else environment
+        given = {f.name: _parse(f, source[variable_of(f)]) for f in fields(cls) if source.get(variable_of(f))}
+        config = cls(**given)
+        _check(config)
+        return config
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory, absolute."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def database(self) -> str:
+        """URL of the control database."""
+        return self.database_url or f"sqlite:///{self.data_path / 'control.sqlite3'}"
+
+    @property
+    def record_log(self) -> str:
+        """URL of the record log."""
+        return self.record_log_url or f"lmdb:{self.data_path / 'log'}"
+
+    @property
+    def redis(self) -> str:
+        """URL of Redis: the given one, or the child's unix socket."""
+        return self.redis_url or f"unix://{self.socket_dir / 'redis.sock'}"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Folder of unix sockets: the data directory, or a short temporary one if that path is too long."""
+        if len(bytes(self.data_path / "redis.sock")) <= UNIX_SOCKET_PATH_MAX:
+            return self.data_path
+        import hashlib  # noqa: PLC0415 - only for long paths
+
+        name = hashlib.sha256(bytes(self.data_path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tidegate-{os.getuid()}-{name}"
+
+    @property
+    def serves_tls(self) -> bool:
+        """True if the port speaks HTTPS."""
+        return bool(self.tls or self.tls_certificate)
+
+    @property
+    def public_address(self) -> str:
+        """The console's address without a final slash."""
+        scheme = "https" if self.serves_tls else "http"
+        return self.public_url.rstrip("/") or f"{scheme}://localhost:{self.port}"
+
+    @property
+    def master_key_path(self) -> Path:
+        """File of the master key."""
+        return Path(self.master_key_file) if self.master_key_file else self.data_path / "master.key"
+
+    @property
+    def credentials_path(self) -> Path:
+        """File that keeps what was generated for the first team."""
+        return self.data_path / "credentials.json"
+
+
+def variable_of(f: Field[Any]) -> str:
+    """The environment variable of a field of Config."""
+    return str(f.metadata["variable"])
+
+
+def _parse(f: Field[Any], text: str) -> Any:
+    variable = variable_of(f)
+    match f.default:
+        case bool():
+            if text.lower() not in {"on", "off", "true", "false", "1", "0", "yes", "no"}:
+                raise ConfigError(f"{variable} is {text!r}; set it to on or off.")
+            return text.lower() in {"on", "true", "1", "yes"}
+        case int():
+            if not text.isascii() or not text.isdigit():
+                raise ConfigError(f"{variable} is {text!r}; set it to a whole number.")
+            return int(text)
+        case Path():
+            return Path(text)
+        case tuple():
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        case _:
+            return text
+
+
+def _check(config: Config) -> None:
+    if not 0 < config.port < 65_536:
+        raise ConfigError(f"TIDEGATE_PORT is {config.port}; set it to a port from 1 to 65535.")
+    if not 1 <= config.web_processes <= 64:
+        raise ConfigError(f"TIDEGATE_WEB_PROCESSES is {config.web_processes}; set it to 1 to 64.")
+    if config.account_id and not (config.account_id.isascii() and config.account_id.isdigit() and len(config.account_id) == 12):
+        raise ConfigError(f"TIDEGATE_ACCOUNT_ID is {config.account_id!r}; set it to 12 digits.")
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        raise ConfigError("Set both TIDEGATE_TLS_CERTIFICATE and TIDEGATE_TLS_KEY, or neither.")
+    if config.tls not in {"", "self-signed"}:
+        raise ConfigError(f"TIDEGATE_TLS is {config.tls!r}; the only value is self-signed.")
+    if config.tls and config.tls_certificate:
+        raise ConfigError("Set TIDEGATE_TLS=self-signed or a certificate of your own, not both.")
+    if not config.record_log.startswith(("memory:", "lmdb:")):
+        raise ConfigError(f"RECORD_LOG_URL is {config.record_log_url!r}; it must begin with memory: or lmdb:.")

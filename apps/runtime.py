@@ -1,0 +1,94 @@
+"""Runtime: what one process needs to serve, built once, handed down; and the one bridge between sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from apps.base.clock import Clock, SystemClock
+from apps.base.config import Config
+from apps.metrics.counters import Counters
+from apps.recordlog.interface import RecordLog
+from apps.throttle.interface import Throttle
+
+if TYPE_CHECKING:
+    from apps.accounts.principal import Principal
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Runtime:
+    """One per process. loop: where the engine lives; in a worker it runs on a thread of its own."""
+
+    config: Config
+    clock: Clock
+    record_log: RecordLog
+    throttle: Throttle
+    counters: Counters
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60.0) -> T:
+        """Run an engine's coroutine from synchronous code (workers, control plane) and wait for it.
+
+        Raises TimeoutError; the coroutine then goes on, as a commit cannot be taken back.
+        """
+        if self.loop is None:
+            raise RuntimeError("the runtime is not open")
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
+
+    async def open(self) -> None:
+        """Open the engine on the running loop: the web server's way."""
+        self.loop = asyncio.get_running_loop()
+        await self.record_log.open()
+
+    async def close(self) -> None:
+        """Close the engine; idempotent."""
+        await self.record_log.close()
+        self.loop = None
+
+    def open_in_thread(self) -> None:
+        """Open the engine on a loop of its own in a daemon thread: the workers' way, after fork."""
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=loop.run_forever, name="runtime-loop", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self.open(), loop).result(60)
+
+    def close_in_thread(self) -> None:
+        """The counterpart of open_in_thread."""
+        loop = self.loop
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self.close(), loop).result(60)
+            loop.call_soon_threadsafe(loop.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation: who, when, with what. Operations take (call, request)."""
+
+    runtime: Runtime
+    principal: Principal
+    request_id: str
+    now_ms: int
+
+
+def build(config: Config, clock: Clock | None = None) -> Runtime:
+    """Choose the classes for the URLs in config. The only place that does."""
+    from apps.throttle.local import LocalThrottle, NoThrottle  # noqa: PLC0415
+
+    clock = clock or SystemClock()
+    throttle = LocalThrottle() if config.throttle else NoThrottle()
+    return Runtime(config, clock, _record_log(config.record_log, clock), throttle, Counters())
+
+
+def _record_log(url: str, clock: Clock) -> RecordLog:
+    scheme, _, rest = url.partition(":")
+    if scheme == "memory":
+        from apps.recordlog.memory import MemoryLog  # noqa: PLC0415
+
+        return MemoryLog(clock)
+    from apps.recordlog.lmdb import LmdbLog  # noqa: PLC0415 - binds a C library; only where it is used
+
+    return LmdbLog(rest, clock)

@@ -1,0 +1,129 @@
+"""Kinesis data streams: tables and what must always hold of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from apps.base.arn import ConsumerArn, StreamArn
+
+
+class StreamStatus(models.TextChoices):
+    """AWS's words."""
+
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    UPDATING = "UPDATING"
+    DELETING = "DELETING"
+
+
+class StreamMode(models.TextChoices):
+    """AWS's words."""
+
+    PROVISIONED = "PROVISIONED"
+    ON_DEMAND = "ON_DEMAND"
+
+
+class Stream(models.Model):
+    """A data stream. The row goes when the deletion is complete; a new stream of the same name is a new row."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="streams")
+    region = models.CharField(max_length=40)
+    name = models.CharField(max_length=128)
+    stream_id = models.CharField(max_length=24, unique=True)
+    status = models.CharField(max_length=10, choices=StreamStatus.choices, default=StreamStatus.CREATING)
+    mode = models.CharField(max_length=12, choices=StreamMode.choices, default=StreamMode.PROVISIONED)
+    retention_hours = models.PositiveIntegerField(default=24)
+    retention_floor_ms = models.BigIntegerField(default=0)
+    """Records older than this stay invisible even if the retention was raised since: an increase does not revive."""
+    max_record_size_kib = models.PositiveIntegerField(default=1024)
+    created_at_ms = models.BigIntegerField()
+    next_shard_index = models.PositiveIntegerField(default=0)
+    plan = models.JSONField(default=list)
+    """Resharding steps still to do, see topology.py; empty when there are none."""
+    updates_ms = models.JSONField(default=list)
+    """Times of the UpdateShardCount calls of the last 24 hours."""
+    version = models.PositiveBigIntegerField(default=0)
+    """Rises with every change that the hot path must see (catalog.py)."""
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["team", "name"], name="one_stream_per_team_and_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def arn(self) -> StreamArn:
+        """arn:aws:kinesis:REGION:ACCOUNT:stream/NAME (reads the team's row)."""
+        return StreamArn(self.region, self.team.account_id, self.name)
+
+
+class Shard(models.Model):
+    """A shard. Its row id is the shard's key in the record log: 31 bits, never reused (AUTOINCREMENT)."""
+
+    id = models.AutoField(primary_key=True)
+    stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="shards")
+    index = models.PositiveIntegerField()
+    start_hash = models.CharField(max_length=39)
+    """Decimal; both ends inclusive."""
+    end_hash = models.CharField(max_length=39)
+    created_s = models.BigIntegerField()
+    """The creation second that its sequence numbers carry."""
+    parent_index = models.PositiveIntegerField(null=True, blank=True)
+    adjacent_parent_index = models.PositiveIntegerField(null=True, blank=True)
+    closed_at_ms = models.BigIntegerField(null=True, blank=True)
+    """Null while the shard is open."""
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "index"], name="one_shard_per_stream_and_index")]
+
+    def __str__(self) -> str:
+        return self.shard_id
+
+    @property
+    def shard_id(self) -> str:
+        """AWS's name, shardId-000000000000."""
+        return f"shardId-{self.index:012d}"
+
+
+class ConsumerStatus(models.TextChoices):
+    """AWS's words."""
+
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    DELETING = "DELETING"
+
+
+class Consumer(models.Model):
+    """A registered enhanced fan-out consumer."""
+
+    stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="consumers")
+    name = models.CharField(max_length=128)
+    status = models.CharField(max_length=10, choices=ConsumerStatus.choices, default=ConsumerStatus.CREATING)
+    created_at_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "name"], name="one_consumer_per_stream_and_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def arn(self) -> ConsumerArn:
+        """<stream arn>/consumer/NAME:CREATION_SECONDS (reads stream and team)."""
+        return ConsumerArn(self.stream.arn, self.name, self.created_at_ms // 1000)
+
+
+class Tag(models.Model):
+    """A tag of a stream."""
+
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="tags")
+    key = models.CharField(max_length=128)
+    value = models.CharField(max_length=256, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "key"], name="one_tag_per_stream_and_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"

@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""Django's entry. `python manage.py up` starts everything."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Check the Python version, then hand over to Django."""
+    if sys.version_info < (3, 11):
+        sys.exit(f"Tidegate needs Python 3.11 or newer; this is {sys.version.split()[0]}. Install a newer one and run again.")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the version check
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
