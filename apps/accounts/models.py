@@ -95,3 +95,15 @@ class AccessKey(models.Model):
 
     def __str__(self) -> str:
         return self.key_id
+
+
+class SetupLink(models.Model):
+    """The one-time link that finishes the seeded owner's account (setup.py). Kept after use: it closes for good."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="+")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    used_at_ms = models.BigIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"setup of {self.user_id}"

@@ -1,0 +1,49 @@
+"""Roles and what they may do: the one grid that views, templates, the palette and the websocket ask.
+
+`record:read` is apart from `stream:read`: knowing that a stream exists is not seeing its data.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apps.accounts.models import Role
+
+ACTIONS: Final[dict[str, str]] = {
+    "stream:read": "See data streams, their settings and their metrics",
+    "stream:create": "Create data streams",
+    "stream:write": "Change retention, capacity mode, tags and consumers",
+    "stream:reshard": "Split and merge shards and change their number",
+    "stream:delete": "Delete data streams",
+    "record:read": "See the records in a stream",
+    "record:write": "Put records, import files and replay streams",
+    "key:read": "See access keys",
+    "key:write": "Create, disable and delete access keys",
+    "billing:read": "See usage and cost",
+    "team:write": "Rename the team",
+}
+"""Every action, and the sentence that explains it to a person."""
+
+_STREAMS = frozenset({"stream:read", "stream:create", "stream:write", "stream:reshard", "stream:delete"})
+_RECORDS = frozenset({"record:read", "record:write"})
+_KEYS = frozenset({"key:read", "key:write"})
+
+_GRID: Final[dict[str, frozenset[str]]] = {
+    Role.OWNER: frozenset(ACTIONS),
+    Role.ADMIN: frozenset(ACTIONS),
+    Role.DEVELOPER: _STREAMS | _RECORDS | _KEYS,
+    Role.ANALYST: frozenset({"stream:read", "record:read"}),
+    Role.BILLING: frozenset({"stream:read", "billing:read"}),
+    Role.VIEWER: frozenset({"stream:read"}),
+}
+
+
+def allowed(role: str, action: str) -> bool:
+    """True if members with this role may do this. An action that is not in ACTIONS is a programmer's error."""
+    assert action in ACTIONS, action
+    return action in _GRID.get(role, frozenset())
+
+
+def roles_with(action: str) -> list[str]:
+    """Labels of the roles that may do this: who to ask."""
+    return [Role(role).label for role, actions in _GRID.items() if action in actions]
