@@ -112,6 +112,11 @@ class Config:
         return self.data_path / "credentials.json"
 
 
+def name_django_settings() -> None:
+    """Tell Django where its settings are, unless somebody has: for entries other than manage.py."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+
 def variable_of(f: Field[Any]) -> str:
     """The environment variable of a field of Config."""
     return str(f.metadata["variable"])

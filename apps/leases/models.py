@@ -21,7 +21,10 @@ class Lease(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="one_lease_per_kind_and_key")]
-        indexes: ClassVar = [models.Index(fields=["kind", "due_at_ms"], name="lease_due")]
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "due_at_ms"], name="lease_due"),
+            models.Index(fields=["kind", "expires_at_ms"], condition=~models.Q(owner=""), name="lease_held"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.key}"

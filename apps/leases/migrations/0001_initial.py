@@ -25,7 +25,10 @@ class Migration(migrations.Migration):
                 ('pinned', models.JSONField(blank=True, null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['kind', 'due_at_ms'], name='lease_due')],
+                'indexes': [
+                    models.Index(fields=['kind', 'due_at_ms'], name='lease_due'),
+                    models.Index(condition=models.Q(('owner', ''), _negated=True), fields=['kind', 'expires_at_ms'], name='lease_held'),
+                ],
                 'constraints': [models.UniqueConstraint(fields=('kind', 'key'), name='one_lease_per_kind_and_key')],
             },
         ),

@@ -1,0 +1,37 @@
+"""Fixtures that every floor uses. See tests/support for the plain functions behind them."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from apps.base.clock import FakeClock
+from apps.runtime import Runtime
+from tests.support.runtimes import memory_runtime
+
+hypothesis_settings.register_profile("everyday", derandomize=True, deadline=None, max_examples=50)
+hypothesis_settings.register_profile("long", deadline=None, max_examples=5_000)
+hypothesis_settings.load_profile("everyday")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves only when told to."""
+    return FakeClock()
+
+
+@pytest.fixture
+def runtime(clock: FakeClock) -> Iterator[Runtime]:
+    """A Runtime on the memory engine, open on a loop in a thread of its own: for synchronous tests."""
+    built = memory_runtime(clock)
+    built.open_in_thread()
+    yield built
+    built.close_in_thread()
+
+
+@pytest.fixture
+def team(db: None):
+    """A team with one person and one access key (tests.support.teams)."""
+    from tests.support.teams import make_team
+
+    return make_team()

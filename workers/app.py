@@ -1,0 +1,120 @@
+"""The Celery application: settings from Config, and one Runtime per pool process.
+
+Messages are hints. They carry no truth, no result and no time: a row's due time says when work is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+import structlog
+from celery import Celery, signals
+from kombu import Queue
+
+from apps.base.config import Config, name_django_settings
+from apps.runtime import Runtime, build
+from workers.schedule import beat_schedule
+
+log = structlog.get_logger(__name__)
+
+MODULES = (
+    "workers.slices",
+    "workers.lifecycle",
+    "workers.retention",
+    "workers.metering",
+    "workers.throttling",
+    "workers.ingestion",
+)
+"""Every file that writes a task."""
+
+TASK_TIME_LIMIT_S = 60
+VISIBILITY_TIMEOUT_S = 120
+
+QUEUES = {"control": ("lifecycle", "throttling"), "delivery": ("ingestion",), "upkeep": ("retention", "metering")}
+"""Which kinds of slices travel by which queue; ticks travel by `control`."""
+
+
+def broker_url(redis: str) -> str:
+    """kombu's spelling of a redis:// or unix:// URL."""
+    return "redis+socket://" + redis.removeprefix("unix://") if redis.startswith("unix://") else redis
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Celery's settings. The two unacked_restore figures bring a killed worker's message back in seconds: by default
+    kombu looks for such messages only every hundred seconds."""
+    return {
+        "broker_url": broker_url(config.redis),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": 2,
+            "socket_timeout": 15,
+        },
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_time_limit": TASK_TIME_LIMIT_S,
+        "task_default_queue": "control",
+        "task_create_missing_queues": False,
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
+        "task_routes": {f"tidegate.{kind}": {"queue": name} for name, kinds in QUEUES.items() for kind in kinds},
+        "worker_prefetch_multiplier": 1,
+        "worker_proc_alive_timeout": 60,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        "result_backend": None,
+        "timezone": "UTC",
+        "beat_schedule": beat_schedule(),
+        "beat_schedule_filename": str(config.data_path / "beat-schedule"),
+        "beat_max_loop_interval": 1,
+        "include": MODULES,
+    }
+
+
+name_django_settings()
+app = Celery("tidegate", fixups=[])
+app.conf.update(settings(Config.from_environment()))
+app.set_default()
+
+_runtimes: list[Runtime] = []
+
+
+def runtime() -> Runtime:
+    """This process's Runtime. Only a pool process has one, or a test that called use()."""
+    assert _runtimes, "no Runtime here: it is built in worker_process_init"
+    return _runtimes[0]
+
+
+def use(given: Runtime | None) -> None:
+    """Set (None: take away) this process's Runtime."""
+    _runtimes[:] = [given] if given is not None else []
+
+
+@signals.worker_init.connect
+def _set_up_django(**_: Any) -> None:
+    django.setup()
+
+
+@signals.worker_process_init.connect
+def _open_runtime(**_: Any) -> None:
+    """After the fork: the record log must not cross one."""
+    from django.db import connections
+
+    connections.close_all()
+    built = build(Config.from_environment())
+    built.open_in_thread()
+    use(built)
+
+
+@signals.worker_process_shutdown.connect
+def _close_runtime(**_: Any) -> None:
+    for opened in _runtimes:
+        opened.close_in_thread()
+    use(None)
