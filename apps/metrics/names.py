@@ -1,0 +1,222 @@
+"""Every metric of the namespace AWS/Kinesis that Tidegate emits: the one table.
+
+The hot path counts by name: `counters.add(team_id, stream_id, "IncomingBytes", n)`. One observation per call of an
+operation, as AWS counts them, also when it is 0 (a call without a throttled record is a sample of 0). Names, units
+and statistics are CloudWatch's; times are milliseconds here as there, and become seconds where they are drawn.
+
+A metric's number stands for its name in what is stored (flush.py, models.py). It is never changed and never reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+NAMESPACE = "AWS/Kinesis"
+
+
+class Unit(StrEnum):
+    """CloudWatch's words."""
+
+    BYTES = "Bytes"
+    COUNT = "Count"
+    MILLISECONDS = "Milliseconds"
+
+
+class Draw(StrEnum):
+    """What a chart shows of a bucket."""
+
+    RATE = "rate"
+    """Sum divided by the bucket's seconds."""
+    MEAN = "mean"
+    """Sum divided by count; the highest value beside it."""
+    MOST = "most"
+    """The highest value: ages, where a mean would hide the one who lags."""
+    SHARE = "share"
+    """Sum divided by count of samples that are 0 or 1."""
+
+
+STREAM = ("StreamName",)
+CONSUMER = ("StreamName", "ConsumerName")
+SHARD = ("StreamName", "ShardId")
+
+ALL = ("Sum", "Average", "Minimum", "Maximum", "SampleCount")
+TIMES = ("Average", "Minimum", "Maximum", "SampleCount")
+SUCCESS = ("Sum", "Average", "SampleCount")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: what it is called, what it counts, how it is drawn."""
+
+    number: int
+    name: str
+    unit: Unit
+    statistics: tuple[str, ...]
+    draw: Draw
+    meaning: str
+    dimensions: tuple[str, ...] = STREAM
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(1, "IncomingBytes", Unit.BYTES, ALL, Draw.RATE, "Keys and data stored, per PutRecord or PutRecords call"),
+    Metric(2, "IncomingRecords", Unit.COUNT, ALL, Draw.RATE, "Records stored, per PutRecord or PutRecords call"),
+    Metric(
+        3,
+        "WriteProvisionedThroughputExceeded",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Records refused by the write limits, per call; 0 where none was",
+    ),
+    Metric(4, "PutRecord.Bytes", Unit.BYTES, ALL, Draw.RATE, "Bytes of each PutRecord call"),
+    Metric(5, "PutRecord.Latency", Unit.MILLISECONDS, TIMES, Draw.MEAN, "Time of each PutRecord call"),
+    Metric(
+        6, "PutRecord.Success", Unit.COUNT, SUCCESS, Draw.SHARE, "1 for each PutRecord that stored its record, else 0"
+    ),
+    Metric(7, "PutRecords.Bytes", Unit.BYTES, ALL, Draw.RATE, "Bytes stored by each PutRecords call"),
+    Metric(8, "PutRecords.Latency", Unit.MILLISECONDS, TIMES, Draw.MEAN, "Time of each PutRecords call"),
+    Metric(
+        9,
+        "PutRecords.Success",
+        Unit.COUNT,
+        SUCCESS,
+        Draw.SHARE,
+        "1 for each PutRecords that stored at least one record, else 0",
+    ),
+    Metric(10, "PutRecords.TotalRecords", Unit.COUNT, ALL, Draw.RATE, "Records sent in each PutRecords call"),
+    Metric(11, "PutRecords.SuccessfulRecords", Unit.COUNT, ALL, Draw.RATE, "Records stored by each PutRecords call"),
+    Metric(
+        12,
+        "PutRecords.FailedRecords",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Records of each PutRecords call refused by an internal failure",
+    ),
+    Metric(
+        13,
+        "PutRecords.ThrottledRecords",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Records of each PutRecords call refused by the write limits",
+    ),
+    Metric(14, "GetRecords.Bytes", Unit.BYTES, ALL, Draw.RATE, "Bytes answered by each GetRecords call"),
+    Metric(15, "GetRecords.Records", Unit.COUNT, ALL, Draw.RATE, "Records answered by each GetRecords call"),
+    Metric(16, "GetRecords.Latency", Unit.MILLISECONDS, TIMES, Draw.MEAN, "Time of each GetRecords call"),
+    Metric(
+        17, "GetRecords.Success", Unit.COUNT, SUCCESS, Draw.SHARE, "1 for each GetRecords that was answered, else 0"
+    ),
+    Metric(
+        18,
+        "GetRecords.IteratorAgeMilliseconds",
+        Unit.MILLISECONDS,
+        TIMES,
+        Draw.MOST,
+        "Age of the last record of each GetRecords call; 0 at the tip",
+    ),
+    Metric(
+        19,
+        "ReadProvisionedThroughputExceeded",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "1 for each GetRecords call refused by the read limits, 0 for each that was not",
+    ),
+    Metric(
+        20,
+        "SubscribeToShard.Success",
+        Unit.COUNT,
+        SUCCESS,
+        Draw.SHARE,
+        "1 for each subscription that began, 0 for each refused",
+        CONSUMER,
+    ),
+    Metric(
+        21,
+        "SubscribeToShard.RateExceeded",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Subscriptions refused because one is active or calls came too fast",
+        CONSUMER,
+    ),
+    Metric(
+        22,
+        "SubscribeToShardEvent.Bytes",
+        Unit.BYTES,
+        ALL,
+        Draw.RATE,
+        "Bytes of each event pushed to a consumer",
+        CONSUMER,
+    ),
+    Metric(
+        23,
+        "SubscribeToShardEvent.Records",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Records of each event pushed to a consumer",
+        CONSUMER,
+    ),
+    Metric(
+        24,
+        "SubscribeToShardEvent.MillisBehindLatest",
+        Unit.MILLISECONDS,
+        TIMES,
+        Draw.MOST,
+        "Age of the last record of each event; 0 at the tip",
+        CONSUMER,
+    ),
+    Metric(
+        25,
+        "SubscribeToShardEvent.Success",
+        Unit.COUNT,
+        SUCCESS,
+        Draw.SHARE,
+        "1 for each event pushed, 0 for one that failed",
+        CONSUMER,
+    ),
+)
+"""All are kept per stream; those of dimension CONSUMER are summed over the stream's consumers."""
+
+SHARD_METRICS: tuple[Metric, ...] = (
+    Metric(1, "IncomingBytes", Unit.BYTES, ALL, Draw.RATE, "Keys and data stored in the shard", SHARD),
+    Metric(2, "IncomingRecords", Unit.COUNT, ALL, Draw.RATE, "Records stored in the shard", SHARD),
+    Metric(
+        3,
+        "WriteProvisionedThroughputExceeded",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Records refused by the shard's write limits",
+        SHARD,
+    ),
+    Metric(
+        26,
+        "ThrottledBytes",
+        Unit.BYTES,
+        ALL,
+        Draw.RATE,
+        "Keys and data refused by the shard's write limits. Ours, not AWS's",
+        SHARD,
+    ),
+    Metric(
+        27, "OutgoingBytes", Unit.BYTES, ALL, Draw.RATE, "Bytes read from the shard by GetRecords and fan-out", SHARD
+    ),
+    Metric(
+        28,
+        "OutgoingRecords",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "Records read from the shard by GetRecords and fan-out",
+        SHARD,
+    ),
+)
+"""Counted by counters.add_shard_write and add_shard_read, one call per shard and operation. Kept for minutes, for
+the shard map."""
+
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+BY_NUMBER: dict[int, Metric] = {metric.number: metric for metric in METRICS}
