@@ -44,6 +44,10 @@ class Stream(models.Model):
     """Resharding steps still to do, see topology.py; empty when there are none."""
     updates_ms = models.JSONField(default=list)
     """Times of the UpdateShardCount calls of the last 24 hours."""
+    extended_spans = models.JSONField(default=list)
+    """[from_ms, to_ms | null] of the times with a retention above 24 hours, oldest first: they are metered (meters.py)."""
+    metered_to_ms = models.BigIntegerField(default=0)
+    """Up to when the stream's time meters are booked; see meters.py."""
     version = models.PositiveBigIntegerField(default=0)
     """Rises with every change that the hot path must see (catalog.py)."""
 
@@ -60,7 +64,12 @@ class Stream(models.Model):
 
 
 class Shard(models.Model):
-    """A shard. Its row id is the shard's key in the record log: 31 bits, never reused (AUTOINCREMENT)."""
+    """A shard. Its row id is the shard's key in the record log: 31 bits, never reused (AUTOINCREMENT).
+
+    A row is written before its log shard is made, so that nothing in the log is ever without a row. It counts for
+    clients (lists, routing) only while opened_at_ms is set and expired_at_ms is not. A child not opened yet may
+    already take records, namely those that its sealed parent refuses: find it by its id.
+    """
 
     id = models.AutoField(primary_key=True)
     stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="shards")
@@ -69,11 +78,22 @@ class Shard(models.Model):
     """Decimal; both ends inclusive."""
     end_hash = models.CharField(max_length=39)
     created_s = models.BigIntegerField()
-    """The creation second that its sequence numbers carry."""
+    """The creation second that its sequence numbers carry; never changes. A child's is later than its parents', and
+    one second after their end; so it lies up to a second (after a chain of steps, some seconds) in the future."""
     parent_index = models.PositiveIntegerField(null=True, blank=True)
     adjacent_parent_index = models.PositiveIntegerField(null=True, blank=True)
+    opened_at_ms = models.BigIntegerField(null=True, blank=True)
+    """Null until the shard's log is made and its parents are sealed."""
     closed_at_ms = models.BigIntegerField(null=True, blank=True)
-    """Null while the shard is open."""
+    """Null while the shard is open. Carried by its ending sequence number."""
+    expired_at_ms = models.BigIntegerField(null=True, blank=True)
+    """Set when a closed shard has no record left to show; the row goes once its last meter reading is booked."""
+    metered_hour_ms = models.BigIntegerField(default=0)
+    """The UTC hour from which the log's meters are to be read next; see meters.py."""
+    observed_at_ms = models.BigIntegerField(default=0)
+    observed_bytes = models.BigIntegerField(default=0)
+    observed_records = models.BigIntegerField(default=0)
+    """The log's totals at observed_at_ms, from which scaling.py takes the load of the last minute (on-demand only)."""
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "index"], name="one_shard_per_stream_and_index")]
@@ -127,3 +147,47 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
+
+
+class IngestionKind(models.TextChoices):
+    """What a job reads."""
+
+    IMPORT = "import"
+    REPLAY = "replay"
+
+
+class IngestionStatus(models.TextChoices):
+    """How far a job is."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class Ingestion(models.Model):
+    """A job that puts what is kept elsewhere into a stream. Its checkpoint is in its lease (kind ingestion, key = row id)."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="ingestions")
+    kind = models.CharField(max_length=8, choices=IngestionKind.choices)
+    source = models.JSONField()
+    """import: file, name, key, key_field. replay: stream (row id), name, from_ms, to_ms. See ingestion.py."""
+    target = models.ForeignKey(Stream, on_delete=models.SET_NULL, null=True, related_name="ingestions")
+    target_name = models.CharField(max_length=128)
+    status = models.CharField(max_length=9, choices=IngestionStatus.choices, default=IngestionStatus.WAITING)
+    error = models.TextField(blank=True)
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    """Progress in units of the source: bytes of the file, or milliseconds of the range times shards."""
+    records = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
+    """What was put so far; data and keys."""
+    created_at_ms = models.BigIntegerField()
+    finished_at_ms = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["team", "-created_at_ms"], name="ingestions_of_team")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk} into {self.target_name}"
