@@ -1,0 +1,78 @@
+"""Kinesis Data Streams, operation by operation: the index a reader opens first.
+
+`async def op(call, request)` is the data plane: no ORM, a typed request where REQUESTS names one. A plain
+`def op(call, params)` is the control plane: it runs in a transaction. Every operation of AWS's model is either in
+OPERATIONS or in NOT_IMPLEMENTED with the reason a caller is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from apps.streams import shapes
+from apps.streams.operations import fanout, records
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "PutRecord": records.put_record,
+    "PutRecords": records.put_records,
+    "GetShardIterator": records.get_shard_iterator,
+    "GetRecords": records.get_records,
+    "SubscribeToShard": fanout.subscribe_to_shard,
+}
+
+REQUESTS: dict[str, type[msgspec.Struct]] = {
+    "PutRecord": shapes.PutRecordRequest,
+    "PutRecords": shapes.PutRecordsRequest,
+    "GetShardIterator": shapes.GetShardIteratorRequest,
+    "GetRecords": shapes.GetRecordsRequest,
+}
+
+_QUEUES = "Queues are not part of this version of Tidegate."
+_CHANNELS = "Channels are not part of this version of Tidegate."
+_POLICIES = "Resource policies are not part of this version of Tidegate."
+_ENCRYPTION = "Server-side encryption with KMS keys is not part of this version of Tidegate."
+_MONITORING = "Shard-level metrics are not part of this version of Tidegate."
+_RESOURCE_TAGS = "Tags by resource ARN are not part of this version of Tidegate; streams are tagged by AddTagsToStream."
+_CAPACITY = "On-demand capacity settings are not part of this version of Tidegate."
+_ACCOUNT = "Account settings are not part of this version of Tidegate."
+_RECORD_SIZE = "Changing the record size limit is not part of this version of Tidegate."
+
+NOT_IMPLEMENTED: dict[str, str] = {
+    "AcknowledgeDeadLetterQueueRecords": _QUEUES,
+    "AcknowledgeQueueRecords": _QUEUES,
+    "CreateChannel": _CHANNELS,
+    "CreateQueue": _QUEUES,
+    "DeleteChannel": _CHANNELS,
+    "DeleteQueue": _QUEUES,
+    "DeleteResourcePolicy": _POLICIES,
+    "DescribeAccountSettings": _ACCOUNT,
+    "DescribeChannel": _CHANNELS,
+    "DescribeLimits": _ACCOUNT,
+    "DescribeQueue": _QUEUES,
+    "DisableEnhancedMonitoring": _MONITORING,
+    "EnableEnhancedMonitoring": _MONITORING,
+    "GetResourcePolicy": _POLICIES,
+    "ListChannels": _CHANNELS,
+    "ListQueues": _QUEUES,
+    "ListTagsForResource": _RESOURCE_TAGS,
+    "PutResourcePolicy": _POLICIES,
+    "ReceiveDeadLetterQueueRecords": _QUEUES,
+    "ReceiveQueueRecords": _QUEUES,
+    "RestoreDeadLetterQueueRecords": _QUEUES,
+    "StartStreamEncryption": _ENCRYPTION,
+    "StopStreamEncryption": _ENCRYPTION,
+    "TagResource": _RESOURCE_TAGS,
+    "UntagResource": _RESOURCE_TAGS,
+    "UpdateAccountSettings": _ACCOUNT,
+    "UpdateChannel": _CHANNELS,
+    "UpdateDeadLetterQueueRecordsVisibility": _QUEUES,
+    "UpdateMaxRecordSize": _RECORD_SIZE,
+    "UpdateQueue": _QUEUES,
+    "UpdateQueueRecordsVisibility": _QUEUES,
+    "UpdateStreamMode": _CAPACITY,
+    "UpdateStreamRecordDistributionStrategy": _CAPACITY,
+    "UpdateStreamWarmThroughput": _CAPACITY,
+}

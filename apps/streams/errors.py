@@ -1,0 +1,147 @@
+"""Every error of Kinesis Data Streams: AWS's code and text in the class, built from the facts of the case.
+
+Texts come from recordings of AWS; some end in a full stop and some do not, as recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from apps.base.errors import AccessDeniedException, ServiceError, ValidationException
+
+
+class ResourceNotFoundException(ServiceError):
+    """A stream, shard or consumer does not exist (or is not there yet)."""
+
+    code = "ResourceNotFoundException"
+
+    @classmethod
+    def stream(cls, name: str, account_id: str) -> Self:
+        """No such stream."""
+        return cls(f"Stream {name} under account {account_id} not found.")
+
+    @classmethod
+    def shard(cls, shard_id: str, name: str, account_id: str) -> Self:
+        """No such shard, or no such stream, where AWS does not tell the two apart."""
+        return cls(f"Shard {shard_id} in stream {name} under account {account_id} does not exist")
+
+    @classmethod
+    def could_not_find_shard(cls, shard_id: str, name: str, account_id: str) -> Self:
+        """A malformed shard id (as sent), or, in resharding calls, an unknown one (normalised)."""
+        return cls(f"Could not find shard {shard_id} in stream {name} under account {account_id}.")
+
+    @classmethod
+    def consumer(cls, consumer: str, account_id: str) -> Self:
+        """No such consumer; consumer is the ARN, or the name where the caller gave a name."""
+        return cls(f"Consumer {consumer}, account {account_id} not found.")
+
+
+class ResourceInUseException(ServiceError):
+    """The resource exists already, or is not in a state that allows the call."""
+
+    code = "ResourceInUseException"
+
+    @classmethod
+    def stream_exists(cls, name: str, account_id: str) -> Self:
+        """CreateStream of a name that is taken."""
+        return cls(f"Stream {name} under account {account_id} already exists.")
+
+    @classmethod
+    def stream_not_active(cls, name: str, account_id: str, status: str) -> Self:
+        """The call needs an ACTIVE stream."""
+        return cls(f"Stream {name} under account {account_id} not ACTIVE, instead in state {status}")
+
+    @classmethod
+    def consumer_exists(cls, name: str, account_id: str) -> Self:
+        """RegisterStreamConsumer of a name that is taken."""
+        return cls(f"Consumer {name} under account {account_id} already exists.")
+
+    @classmethod
+    def consumer_not_active(cls, consumer_arn: str, account_id: str, status: str) -> Self:
+        """The call needs an ACTIVE consumer."""
+        return cls(f"Consumer {consumer_arn} under account {account_id} not ACTIVE, instead in state {status}")
+
+    @classmethod
+    def subscription_active(cls, consumer_arn: str, shard_id: str, account_id: str) -> Self:
+        """SubscribeToShard less than five seconds after the last success for the same consumer and shard."""
+        return cls(
+            f"Another active subscription exists for this consumer: {account_id}:"
+            f"{consumer_arn.partition('stream/')[2].partition('/consumer/')[0]}:{shard_id}:"
+            f"{consumer_arn.rpartition('/')[2]}"
+        )
+
+
+class LimitExceededException(ServiceError):
+    """A quota of the account or the stream, or too many calls of the control plane."""
+
+    code = "LimitExceededException"
+
+    @classmethod
+    def shards(cls, account_id: str, region: str, current: int, limit: int, wanted: int) -> Self:
+        """The account's shard quota: current open shards, and how many more the request would have made."""
+        return cls(
+            f"This request would exceed the shard limit for the account {account_id} in {region}. "
+            f"Current shard count for the account: {current}. Limit: {limit}. Number of additional shards that "
+            f"would have resulted from this request: {wanted}. Refer to the AWS Service Limits page "
+            "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to "
+            "request higher limits."
+        )
+
+
+class InvalidArgumentException(ServiceError):
+    """An argument that its type allows, but the operation does not."""
+
+    code = "InvalidArgumentException"
+
+
+class ExpiredIteratorException(ServiceError):
+    """The shard iterator is more than five minutes old."""
+
+    code = "ExpiredIteratorException"
+
+
+class ExpiredNextTokenException(ServiceError):
+    """The page token is more than five minutes old."""
+
+    code = "ExpiredNextTokenException"
+
+
+class ProvisionedThroughputExceededException(ServiceError):
+    """A shard's budget per second is spent. Clients wait and repeat."""
+
+    code = "ProvisionedThroughputExceededException"
+
+    @classmethod
+    def shard(cls, shard_id: str, name: str, account_id: str) -> Self:
+        """The shard's write, read or iterator budget."""
+        return cls(rate_exceeded(shard_id, name, account_id))
+
+
+class DryRunOperationException(ServiceError):
+    """The call had DryRun and would have succeeded."""
+
+    code = "DryRunOperationException"
+
+    def __init__(self) -> None:
+        super().__init__("Request would have succeeded, but DryRun flag is set.")
+
+
+def rate_exceeded(shard_id: str, name: str, account_id: str) -> str:
+    """The text of a throttled call or PutRecords entry."""
+    return f"Rate exceeded for shard {shard_id} in stream {name} under account {account_id}."
+
+
+__all__ = [
+    "AccessDeniedException",
+    "DryRunOperationException",
+    "ExpiredIteratorException",
+    "ExpiredNextTokenException",
+    "InvalidArgumentException",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "ResourceInUseException",
+    "ResourceNotFoundException",
+    "ServiceError",
+    "ValidationException",
+    "rate_exceeded",
+]
