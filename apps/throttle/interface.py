@@ -31,6 +31,11 @@ class Throttle(Protocol):
         (A read knows its bytes only afterwards: 10 MiB at 2 MiB/s blocks the shard for 5 seconds.)"""
         ...
 
+    def left(self, name: str, budget: Budget, now_ms: int) -> tuple[float, float]:
+        """(records, bytes) that a take would be granted now; negative while in debt. Infinite where not limited.
+        For a caller who takes what fits after the whole was refused."""
+        ...
+
     def forget_before(self, idle_since_ms: int) -> int:
         """Drop buckets untouched since then; answers how many."""
         ...
