@@ -33,7 +33,9 @@ class LocalThrottle:
     def take(self, name: str, budget: Budget, records: float, size_bytes: float, now_ms: int) -> bool:
         """See Throttle.take."""
         bucket = self._refilled(name, budget, now_ms)
-        if (records > bucket.records and budget.records_per_s) or (size_bytes > bucket.size_bytes and budget.bytes_per_s):
+        if records > bucket.records and budget.records_per_s:
+            return False
+        if size_bytes > bucket.size_bytes and budget.bytes_per_s:
             return False
         bucket.records -= records
         bucket.size_bytes -= size_bytes
@@ -76,8 +78,8 @@ class LocalThrottle:
                 seconds = elapsed_ms / 1000
                 records = bucket.records + budget.records_per_s * seconds
                 size_bytes = bucket.size_bytes + budget.bytes_per_s * seconds
-                bucket.records = records if records < budget.burst_records else budget.burst_records
-                bucket.size_bytes = size_bytes if size_bytes < budget.burst_bytes else budget.burst_bytes
+                bucket.records = min(records, budget.burst_records)
+                bucket.size_bytes = min(size_bytes, budget.burst_bytes)
         return bucket
 
     def _made(self, name: str, budget: Budget, now_ms: int) -> _Bucket:
