@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from apps.base.clock import Clock, SystemClock
@@ -30,6 +30,16 @@ class Runtime:
     throttle: Throttle
     counters: Counters
     loop: asyncio.AbstractEventLoop | None = None
+    _parts: dict[Any, Any] = field(default_factory=dict)
+
+    def part(self, kind: Callable[[Runtime], T]) -> T:
+        """The process's one `kind(runtime)`, made at the first call: what higher floors keep one of per process
+        (the catalogue, the live subscriptions)."""
+        try:
+            return self._parts[kind]  # type: ignore[no-any-return]
+        except KeyError:
+            made = self._parts[kind] = kind(self)
+            return made
 
     def wait_for(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60.0) -> T:
         """Run an engine's coroutine from synchronous code (workers, control plane) and wait for it.
