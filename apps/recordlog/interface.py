@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 ShardKey = int
 """The shard's number in the whole installation, 1 … 2**31 - 1, never reused (the Shard row's id)."""
 
@@ -29,10 +31,20 @@ MAX_BATCH_RECORDS = 4_096
 MAX_BATCH_BYTES = 1_048_576
 """A stored record batch is closed at these; one larger record is a batch of its own."""
 
+MAX_READ_RECORDS = 100_000
+MAX_READ_BYTES = 32 * 1_048_576
+"""One read answers at most this much, whatever it is asked for; next_offset tells where to go on."""
+
+MAX_QUEUED_BYTES = 64 * 1_048_576
+"""Records handed to append and not yet durable, per process; beyond it append raises LogBusy."""
+
 METER_KEYS_PER_HOUR = 100
 """Access keys metered apart per shard and hour; further ones are summed under OTHER_METER_KEY."""
 
 OTHER_METER_KEY = "other"
+
+METER_HOURS_KEPT = 100 * 24
+"""Hours. trim removes a shard's meter rows older than this."""
 
 
 class RecordLogError(Exception):
@@ -51,6 +63,10 @@ class LogUnavailable(RecordLogError):
     """The engine cannot answer now (closed, cluster without a leader). The outcome of an append is unknown."""
 
 
+class LogBusy(LogUnavailable):
+    """More is queued in memory than the engine takes (MAX_QUEUED_BYTES); nothing of the append was stored. Retry later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Successor:
     """Where a sealed shard's keys went: a child and its hash range, both ends inclusive."""
@@ -60,8 +76,7 @@ class Successor:
     end_hash: int
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct, gc=False):
     """What one caller appends to one shard: records is flat [key, data, …]; count = len(records) // 2.
 
     size_bytes counts UTF-8 keys plus data, as the shard's limits do. payload_units is the sum over the records of
@@ -79,8 +94,7 @@ class Entry:
     producer: tuple[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(Struct, frozen=True, gc=False):
     """The entry is durable: its records have offsets first … first + count - 1 and one arrival time."""
 
     first: Offset
@@ -94,17 +108,18 @@ class ShardClosed:
     successors: tuple[Successor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Neighbouring records of one stored batch: offsets from first on, one arrival, flat records."""
+class Slice(Struct, frozen=True, gc=False):
+    """Neighbouring records of one stored batch: offsets from first on, one arrival, flat records.
+
+    The list may be shared with other readers: never change it.
+    """
 
     first: Offset
     arrival_ms: int
     records: list[str | bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True, gc=False):
     """What a read answers.
 
     next_offset: where to go on (also when nothing was found). end_offset: the next offset the shard would give,
@@ -161,6 +176,16 @@ class Trimmed:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a walk over everything stored saw; problems are sentences, none if all is well."""
+
+    shards: int
+    batches: int
+    records: int
+    problems: tuple[str, ...]
+
+
 class RecordLog(Protocol):
     """See the module's docstring. One instance per process; open after fork, never across one."""
 
@@ -170,6 +195,10 @@ class RecordLog(Protocol):
 
     async def close(self) -> None:
         """Finish what is queued, then stop. Idempotent."""
+        ...
+
+    async def verify(self) -> Verified:
+        """Walk all batches: offsets dense, arrivals never back, totals equal to what is stored plus what was trimmed."""
         ...
 
     def incarnation(self) -> str:
