@@ -1,0 +1,113 @@
+"""A metric in one bucket of time: merging over processes and over time, and the bytes it is stored as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgpack
+
+from apps.metrics.counters import Sample, ShardSample
+
+
+class Point(NamedTuple):
+    """A metric in a bucket. peak: the highest total of any one second in it, so that a wide bucket hides no spike."""
+
+    total: float
+    count: int
+    least: float
+    most: float
+    peak: float
+
+    def beside(self, other: Point) -> Point:
+        """Both together, counted at the same time by two processes. Their peaks may not have met: an upper bound."""
+        return Point(
+            self.total + other.total,
+            self.count + other.count,
+            min(self.least, other.least),
+            max(self.most, other.most),
+            self.peak + other.peak,
+        )
+
+    def then(self, other: Point) -> Point:
+        """Both together, counted one after the other."""
+        return Point(
+            self.total + other.total,
+            self.count + other.count,
+            min(self.least, other.least),
+            max(self.most, other.most),
+            max(self.peak, other.peak),
+        )
+
+
+Points = dict[int, Point]
+"""By metric number."""
+
+NOTHING = Point(0.0, 0, 0.0, 0.0, 0.0)
+"""Somebody counted, and there was nothing to count."""
+
+
+def point_of(sample: Sample) -> Point:
+    """One second of one process."""
+    return Point(sample.total, sample.count, sample.least, sample.most, sample.total)
+
+
+def share(sample: Sample, seconds: int) -> list[Sample]:
+    """sample spread over so many seconds, for a flush that came late. A second without an observation stays empty."""
+    counts = [sample.count // seconds + (n < sample.count % seconds) for n in range(seconds)]
+    return [Sample(sample.total * count / sample.count, count, sample.least, sample.most) for count in counts]
+
+
+def merge_beside(into: Points, points: Mapping[int, Point]) -> None:
+    """Add another process's points of the same time."""
+    for number, point in points.items():
+        known = into.get(number)
+        into[number] = point if known is None else known.beside(point)
+
+
+def merge_then(into: Points, points: Mapping[int, Point]) -> None:
+    """Add the points of another time."""
+    for number, point in points.items():
+        known = into.get(number)
+        into[number] = point if known is None else known.then(point)
+
+
+def encode(points: Mapping[int, Point]) -> bytes:
+    """msgpack {number: value}; one observation is the bare value, more are [total, count, least, most, peak]."""
+    return msgpack.packb({number: _shape(point) for number, point in points.items()})
+
+
+def decode(stored: bytes) -> Points:
+    """The counterpart of encode."""
+    shapes = msgpack.unpackb(stored, strict_map_key=False)
+    return {
+        number: Point(*shape) if isinstance(shape, list) else Point(shape, 1, shape, shape, shape)
+        for number, shape in shapes.items()
+    }
+
+
+def encode_shards(shards: Mapping[int, ShardSample]) -> bytes:
+    """msgpack {shard index: [in_bytes, in_records, throttled_bytes, throttled_records, out_bytes, out_records]}."""
+    return msgpack.packb(
+        {
+            index: (s.in_bytes, s.in_records, s.throttled_bytes, s.throttled_records, s.out_bytes, s.out_records)
+            for index, s in shards.items()
+        }
+    )
+
+
+def decode_shards(stored: bytes) -> dict[int, ShardSample]:
+    """The counterpart of encode_shards."""
+    return {index: ShardSample(*shape) for index, shape in msgpack.unpackb(stored, strict_map_key=False).items()}
+
+
+def _shape(point: Point) -> float | tuple[float, ...]:
+    whole = _whole(point.total)
+    if point.count == 1 and point.peak == point.total:
+        return whole
+    return (whole, point.count, _whole(point.least), _whole(point.most), _whole(point.peak))
+
+
+def _whole(value: float) -> float:
+    """An int where the value is one: shorter in msgpack."""
+    return int(value) if value == int(value) else value

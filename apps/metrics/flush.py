@@ -1,0 +1,245 @@
+"""Once a second: what the counters hold goes to Redis, and out on the live channel.
+
+`run(runtime)` is the web process's task, `start(runtime)` the thread of a worker. Both do the same around one
+Flusher, which does no I/O of its own. The data plane never waits for any of it: counting is a dict update, and when
+Redis is away or slow a bounded amount is kept (pending.py), what does not fit is counted as lost, and the log says so
+at most once a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import structlog
+
+from apps.base.clock import Clock
+from apps.base.config import Config
+from apps.base.units import MINUTE_MS, SECOND_MS
+from apps.metrics import connection, layout
+from apps.metrics.buckets import encode, encode_shards, share
+from apps.metrics.counters import Counters, Sample, Series, Stream
+from apps.metrics.pending import Bucket, Pending
+
+log = structlog.get_logger(__name__)
+
+SPREAD_S_MAX = 10
+"""A flush that comes later than this books all to the newest second: the process was stopped, not merely busy."""
+
+STEP_STREAMS = 50
+"""Streams written in one pipeline: a few milliseconds of the event loop, and then others have their turn."""
+
+KNOWN_KEYS_MAX = 20_000
+FAREWELL_S = 1.0
+
+
+class Host(Protocol):
+    """What of apps.runtime.Runtime a flusher needs."""
+
+    config: Config
+    clock: Clock
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Commands of one pipeline, and what to note when Redis has them all."""
+
+    commands: list[tuple[Any, ...]]
+    confirm: Callable[[], None]
+
+
+class Flusher:
+    """Takes from the counters, keeps what is not confirmed, says what to write. serves: requests are answered here."""
+
+    def __init__(self, counters: Counters, clock: Clock, *, serves: bool) -> None:
+        self.pending = Pending(serves=serves)
+        self._counters = counters
+        self._clock = clock
+        self._last: int | None = None
+        self._known: set[str] = set()
+        """Keys that have their time to live, and members that are in their set."""
+        self._logged_ms: int | None = None
+        self._lost_logged = 0
+
+    def until_next_s(self) -> float:
+        """Seconds until the running second is over."""
+        return (SECOND_MS - self._clock.now_ms() % SECOND_MS) / SECOND_MS + 0.002
+
+    def collect(self, *, final: bool = False) -> None:
+        """Take what was counted and book it to the second that just ended (final: to the running one)."""
+        ended = self._clock.now_ms() // SECOND_MS - (0 if final else 1)
+        last, self._last = self._last, ended
+        late = last is not None and 1 < ended - last <= SPREAD_S_MAX
+        seconds = range((last or 0) + 1, ended + 1) if late else [ended]
+        samples, shards = self._counters.drain(), self._counters.drain_shards()
+        for second, part in zip(seconds, _spread(samples, len(seconds)), strict=True):
+            self.pending.add(second, part, shards if second == ended else {})
+
+    def steps(self) -> Iterator[Step]:
+        """What Redis has to be told, live channel first. Confirm each step before the next is taken."""
+        while self.pending.unpublished:
+            second = self.pending.unpublished[0]
+            messages = [("PUBLISH", layout.CHANNEL, message) for message in second.messages(STEP_STREAMS)]
+            yield Step(messages, self.pending.unpublished.popleft)
+        if self.pending.served:
+            yield self._uptime()
+        for buckets in self.pending.buckets.values():
+            for bucket in list(buckets.values()):
+                while bucket.unwritten:
+                    yield self._write(bucket, tuple(islice(bucket.unwritten, STEP_STREAMS)))
+        self.pending.forget_closed()
+
+    def _uptime(self) -> Step:
+        served = tuple(self.pending.served)
+        commands: list[tuple[Any, ...]] = [
+            ("SETBIT", layout.uptime_key(second), second % layout.HOUR_S, 1) for second in served
+        ]
+        for key in {layout.uptime_key(second) for second in served}:
+            commands += self._expire(key, layout.HOUR_S + layout.TENS.keep_s)
+        return Step(commands, self.pending.served.clear)
+
+    def _write(self, bucket: Bucket, streams: tuple[Stream, ...]) -> Step:
+        commands: list[tuple[Any, ...]] = []
+        for stream in streams:
+            points = bucket.streams.get(stream)
+            if points:
+                key = bucket.store.key(*stream, bucket.start_s)
+                commands.append(("HSET", key, bucket.name, encode(points)))
+                commands += self._expire(key, bucket.store.ttl_s)
+            if stream in bucket.shards:
+                key = layout.shard_key(*stream, bucket.start_s)
+                commands.append(("HSET", key, bucket.name, encode_shards(bucket.shards[stream])))
+                commands += self._expire(key, layout.SHARD_BLOCK_S + layout.SHARD_KEEP_S)
+            if bucket.store is layout.TENS:
+                commands += self._active(stream, bucket.start_s)
+        return Step(commands, lambda: bucket.unwritten.difference_update(streams))
+
+    def _expire(self, key: str, ttl_s: int) -> list[tuple[Any, ...]]:
+        return [("EXPIRE", key, ttl_s)] if self._first(key) else []
+
+    def _active(self, stream: Stream, second: int) -> list[tuple[Any, ...]]:
+        key, member = layout.active_key(second), f"{stream[0]}:{stream[1]}"
+        if not self._first(f"{key} {member}"):
+            return []
+        return [("SADD", key, member), *self._expire(key, layout.HOUR_S + layout.TENS.keep_s)]
+
+    def _first(self, what: str) -> bool:
+        if what in self._known:
+            return False
+        if len(self._known) >= KNOWN_KEYS_MAX:
+            self._known.clear()
+        self._known.add(what)
+        return True
+
+    def failed(self, error: BaseException) -> None:
+        """Redis did not take it: all is kept as far as there is room. It may have forgotten what it knew."""
+        self._known.clear()
+        now_ms = self._clock.now_ms()
+        if self._logged_ms is None or not 0 <= now_ms - self._logged_ms < MINUTE_MS:
+            self._logged_ms = now_ms
+            log.warning("metrics_held", error=f"{type(error).__name__}: {error}", samples_lost=self.pending.lost)
+
+    def succeeded(self) -> None:
+        """Redis has everything that was kept."""
+        if self._logged_ms is not None:
+            self._logged_ms = None
+            log.info("metrics_flushed", samples_lost=self.pending.lost - self._lost_logged)
+            self._lost_logged = self.pending.lost
+        if self.pending.unknown:
+            log.error("metrics_unknown", names=sorted(self.pending.unknown))
+            self.pending.unknown.clear()
+
+
+def _spread(samples: dict[Series, Sample], seconds: int) -> list[dict[Series, Sample]]:
+    """samples as so many parts, one for each second of a flush that came late."""
+    if seconds == 1:
+        return [samples]
+    parts: list[dict[Series, Sample]] = [{} for _ in range(seconds)]
+    for series, sample in samples.items():
+        for part, spread in zip(parts, share(sample, seconds), strict=True):
+            if spread.count:
+                part[series] = spread
+    return parts
+
+
+async def run(host: Host) -> None:
+    """Flush once a second until cancelled; then once more, without waiting long."""
+    flusher = Flusher(host.counters, host.clock, serves=True)
+    client = connection.asynchronous(host.config.redis)
+    try:
+        while True:
+            await asyncio.sleep(flusher.until_next_s())
+            flusher.collect()
+            await send(flusher, client)
+    finally:
+        flusher.collect(final=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(send(flusher, client), FAREWELL_S)
+        await client.aclose()
+
+
+async def send(flusher: Flusher, client: Any) -> None:
+    """Write what is pending by a redis.asyncio client. Raises nothing when Redis is away."""
+    try:
+        for step in flusher.steps():
+            async with client.pipeline(transaction=False) as pipe:
+                for command in step.commands:
+                    pipe.execute_command(*command)
+                await pipe.execute()
+            step.confirm()
+    except connection.AWAY as error:
+        flusher.failed(error)
+    else:
+        flusher.succeeded()
+
+
+class FlushThread:
+    """The worker's flusher: a daemon thread. Its traffic counts, but a worker does not make a stream served."""
+
+    def __init__(self, host: Host) -> None:
+        self._flusher = Flusher(host.counters, host.clock, serves=False)
+        self._client = connection.synchronous(host.config.redis)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics-flush", daemon=True)
+
+    def start(self) -> FlushThread:
+        """Begin; after fork."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Flush once more and end."""
+        self._stopping.set()
+        self._thread.join(connection.TIMEOUT_S + FAREWELL_S)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._flusher.until_next_s()):
+            self._flusher.collect()
+            self._send()
+        self._flusher.collect(final=True)
+        self._send()
+        self._client.close()
+
+    def _send(self) -> None:
+        try:
+            for step in self._flusher.steps():
+                with self._client.pipeline(transaction=False) as pipe:
+                    for command in step.commands:
+                        pipe.execute_command(*command)
+                    pipe.execute()
+                step.confirm()
+        except connection.AWAY as error:
+            self._flusher.failed(error)
+        else:
+            self._flusher.succeeded()
+
+
+def start(host: Host) -> FlushThread:
+    """Flush once a second on a thread: for workers. Call stop() at the end."""
+    return FlushThread(host).start()

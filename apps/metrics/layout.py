@@ -1,0 +1,87 @@
+"""What lies where in Redis, for how long, and which widths a bucket may have. All times are UTC seconds.
+
+Three stores of buckets, each a hash per stream and block of time:
+
+    tg:m:<width>:<team>:<stream>:<block>     field <bucket start>:<process>   value buckets.encode()
+
+A process writes its own field with what it counted so far, so writing twice does no harm and readers add processes up.
+Beside them: seconds in which somebody served (`tg:up:<hour>`, a bitmap), the streams that had traffic
+(`tg:act:<hour>`, a set), shards (`tg:h:…`), and the channel on which each second is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.metrics.names import BY_NAME
+
+CHANNEL = "tg:live"
+EPOCH_KEY = "tg:epoch"
+
+HOUR_S = 3_600
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Buckets of one width. block_s: how much time a hash holds. keep_s: how long a bucket can be read.
+    pending: buckets a process keeps while Redis is away."""
+
+    width_s: int
+    block_s: int
+    keep_s: int
+    pending: int
+
+    def key(self, team_id: int, stream_id: int, start_s: int) -> str:
+        """The hash that holds the bucket of a stream."""
+        return f"tg:m:{self.width_s}:{team_id}:{stream_id}:{start_s // self.block_s}"
+
+    @property
+    def ttl_s(self) -> int:
+        """Counted from the last time a key is made: the whole block, and then as long as its last bucket is kept."""
+        return self.block_s + self.keep_s
+
+
+SECONDS = Store(width_s=1, block_s=60, keep_s=900, pending=120)
+TENS = Store(width_s=10, block_s=600, keep_s=6 * HOUR_S, pending=360)
+MINUTES = Store(width_s=60, block_s=900, keep_s=2 * HOUR_S, pending=60)
+"""Headline figures alone, for the list of streams."""
+
+STORES: tuple[Store, ...] = (SECONDS, TENS, MINUTES)
+
+HEADLINE: frozenset[int] = frozenset(
+    BY_NAME[name].number
+    for name in (
+        "IncomingBytes",
+        "IncomingRecords",
+        "WriteProvisionedThroughputExceeded",
+        "GetRecords.Bytes",
+        "SubscribeToShardEvent.Bytes",
+        "GetRecords.IteratorAgeMilliseconds",
+        "SubscribeToShardEvent.MillisBehindLatest",
+    )
+)
+
+SHARD_BLOCK_S = 30
+SHARD_KEEP_S = 120
+
+ROLLUP_KEEP_S: dict[int, int] = {60: 7 * DAY_S, 300: 30 * DAY_S, HOUR_S: 456 * DAY_S}
+"""Widths kept in the database and for how long: 7 days, 30 days, 15 months."""
+
+POINTS_MAX = 600
+"""Points of one series in one answer."""
+
+
+def shard_key(team_id: int, stream_id: int, second: int) -> str:
+    """The hash of a stream's shards: field <second>:<process>."""
+    return f"tg:h:{team_id}:{stream_id}:{second // SHARD_BLOCK_S}"
+
+
+def uptime_key(second: int) -> str:
+    """The bitmap of the hour: bit n is set if somebody served in its second n."""
+    return f"tg:up:{second // HOUR_S}"
+
+
+def active_key(second: int) -> str:
+    """The set of the hour's streams with traffic: <team>:<stream>."""
+    return f"tg:act:{second // HOUR_S}"

@@ -1,0 +1,171 @@
+"""What one process counted and Redis has not confirmed yet: bounded, and written so that a repeat does no harm.
+
+A bucket is written whole under the process's own name, each second anew while it still grows. So an answer that got
+lost only means writing the same again. When Redis is away the newest buckets are kept (Store.pending of each width,
+SAMPLES_MAX in all) and the oldest are given up and counted as lost: seconds first, as coarser buckets hold their sums.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgpack
+
+from apps.metrics import layout
+from apps.metrics.buckets import Points, encode, encode_shards, merge_then, point_of
+from apps.metrics.counters import Sample, Series, ShardSample, Stream
+from apps.metrics.layout import Store
+from apps.metrics.names import BY_NAME
+
+SAMPLES_MAX = 100_000
+"""About 30 MB."""
+
+UPTIME_PENDING_MAX = 3_600
+MESSAGE_VERSION = 1
+
+
+@dataclass(slots=True)
+class Bucket:
+    """What this process counted in one bucket of one store."""
+
+    store: Store
+    start_s: int
+    process: str
+    streams: dict[Stream, Points] = field(default_factory=dict)
+    shards: dict[Stream, dict[int, ShardSample]] = field(default_factory=dict)
+    unwritten: set[Stream] = field(default_factory=set)
+    samples: int = 0
+
+    @property
+    def end_s(self) -> int:
+        """The first second after it."""
+        return self.start_s + self.store.width_s
+
+    @property
+    def name(self) -> str:
+        """Its field in the hash."""
+        return f"{self.start_s}:{self.process}"
+
+    def add(self, stream: Stream, points: Points) -> None:
+        """Count one second of a stream."""
+        known = self.streams.setdefault(stream, {})
+        before = len(known)
+        merge_then(known, points)
+        self.samples += len(known) - before
+        self.unwritten.add(stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """A second to be published: what its bucket holds of these streams when the message is made."""
+
+    bucket: Bucket
+    serves: bool
+    streams: tuple[Stream, ...]
+
+    def messages(self, streams_max: int) -> Iterable[bytes]:
+        """msgpack [version, process, serves, second, [[team, stream, points, shards], …]], so many streams in each."""
+        bucket = self.bucket
+        for first in range(0, max(len(self.streams), 1), streams_max):
+            rows = [
+                (*stream, encode(bucket.streams.get(stream, {})), encode_shards(bucket.shards.get(stream, {})))
+                for stream in self.streams[first : first + streams_max]
+            ]
+            yield msgpack.packb((MESSAGE_VERSION, bucket.process, self.serves, bucket.start_s, rows))
+
+
+class Pending:
+    """The buckets of every store, oldest first. Not safe for threads: its owner is the flusher."""
+
+    def __init__(self, *, serves: bool) -> None:
+        self.serves = serves
+        self.buckets: dict[int, dict[int, Bucket]] = {store.width_s: {} for store in layout.STORES}
+        self.served: deque[int] = deque(maxlen=UPTIME_PENDING_MAX)
+        self.unpublished: deque[Second] = deque(maxlen=layout.SECONDS.pending)
+        self.lost = 0
+        """Samples of one second given up since the start."""
+        self.unknown: set[str] = set()
+        """Names that are not in names.py: a mistake in the code that counts."""
+        self._process = secrets.token_hex(4)
+        self._newest = 0
+
+    def add(
+        self, second: int, samples: Mapping[Series, Sample], shards: Mapping[Stream, dict[int, ShardSample]]
+    ) -> None:
+        """Count one second. A second that was given before is added to."""
+        if second < self._newest:
+            # The clock was set back. What was written under the old name must stay, so this is another writer now.
+            self._process = secrets.token_hex(4)
+        self._newest = second
+        by_stream: dict[Stream, Points] = {}
+        for (team_id, stream_id, name), sample in samples.items():
+            metric = BY_NAME.get(name)
+            if metric is None:
+                self.unknown.add(name)
+                continue
+            by_stream.setdefault((team_id, stream_id), {})[metric.number] = point_of(sample)
+        for store in layout.STORES:
+            self._add_to(store, second, by_stream, shards)
+        if self.serves:
+            self.served.append(second)
+        names = tuple(by_stream.keys() | shards.keys())
+        self.unpublished.append(Second(self.buckets[1][second], self.serves, names))
+        self._bound()
+
+    def _add_to(
+        self,
+        store: Store,
+        second: int,
+        streams: Mapping[Stream, Points],
+        shards: Mapping[Stream, dict[int, ShardSample]],
+    ) -> None:
+        start_s = second - second % store.width_s
+        bucket = self.buckets[store.width_s].get(start_s)
+        if bucket is None:
+            bucket = self.buckets[store.width_s][start_s] = Bucket(store, start_s, self._process)
+        for stream, points in streams.items():
+            if store is layout.MINUTES:
+                headline = {number: point for number, point in points.items() if number in layout.HEADLINE}
+                bucket.add(stream, headline)
+            else:
+                bucket.add(stream, points)
+        if store is layout.SECONDS:
+            for stream, counted in shards.items():
+                known = bucket.shards.setdefault(stream, {})
+                for index, sample in counted.items():
+                    known.setdefault(index, ShardSample()).merge(sample)
+                bucket.samples += len(counted)
+                bucket.unwritten.add(stream)
+
+    def confirm(self, bucket: Bucket, streams: Iterable[Stream]) -> None:
+        """Redis has these streams of the bucket as they are now."""
+        bucket.unwritten.difference_update(streams)
+
+    def forget_closed(self) -> None:
+        """Drop the buckets that are written and cannot grow any more."""
+        for width_s, buckets in self.buckets.items():
+            closed = [b for b in buckets.values() if not b.unwritten and b.end_s <= self._newest - width_s]
+            for bucket in closed:
+                del buckets[bucket.start_s]
+
+    def _bound(self) -> None:
+        for store in layout.STORES:
+            buckets = self.buckets[store.width_s]
+            while len(buckets) > store.pending + 2:
+                self._give_up(store.width_s)
+        held = sum(bucket.samples for buckets in self.buckets.values() for bucket in buckets.values())
+        for store in layout.STORES:
+            while held > SAMPLES_MAX and len(self.buckets[store.width_s]) > 1:
+                held -= self._give_up(store.width_s)
+        while self.unpublished and self.unpublished[0].bucket.start_s not in self.buckets[1]:
+            self.unpublished.popleft()
+
+    def _give_up(self, width_s: int) -> int:
+        buckets = self.buckets[width_s]
+        bucket = buckets.pop(next(iter(buckets)))
+        if width_s == 1:
+            self.lost += bucket.samples
+        return bucket.samples
