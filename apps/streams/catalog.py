@@ -1,0 +1,318 @@
+"""Catalogue: frozen snapshots of streams and their shards for the data plane, at most one second old.
+
+Routing by an old snapshot is safe, because the log fences: a sealed shard refuses, names its successors, and the
+caller asks for refresh(). So the hot path never waits for the database while a stream is in use: a snapshot older
+than half a second is read anew behind the request's back. A negative answer (unknown, not ACTIVE) is always read from
+the database first, so that a client who was told ACTIVE can put at once.
+
+All reads of a process go through one loader: requests that come while it reads share the next read. So a flood of
+unknown names costs one query after the other, not one each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from apps.accounts.bridge import in_thread
+from apps.base.units import HOUR_MS, KIB
+from apps.runtime import Runtime
+from apps.streams.hashkeys import digest_of_number
+from apps.streams.limits import write_budget
+from apps.streams.models import Shard, Stream, StreamStatus
+from apps.streams.sequence import fixed_part
+from apps.streams.shard_ids import shard_id
+from apps.throttle.interface import Budget
+
+logger = logging.getLogger(__name__)
+
+FRESH_MS = 500
+"""Older than this: read anew in the background."""
+
+STALE_MS = 1_000
+"""Older than this: the request waits for the read …"""
+
+PATIENCE_S = 0.25
+LAST_RESORT_MS = 30_000
+"""… for so long; a snapshot up to LAST_RESORT_MS old then still serves, so that a database that is slow or away for a
+moment does not stop puts that need nothing of it."""
+
+STREAMS_MAX = 10_000
+"""Snapshots kept; the one read longest ago goes first."""
+
+NAMES_PER_QUERY = 200
+
+StreamKey = tuple[str, str]
+"""(account id, stream name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardView:
+    """A shard. key is its row id and its key in the log; fixed is the constant part of its sequence numbers."""
+
+    key: int
+    index: int
+    shard_id: str
+    start_hash: int
+    end_hash: int
+    created_s: int
+    parent_index: int | None
+    adjacent_parent_index: int | None
+    opened_at_ms: int | None
+    closed_at_ms: int | None
+    expired_at_ms: int | None
+    fixed: int
+    write_bucket: str
+    read_bucket: str
+    large_read_bucket: str
+    iterator_bucket: str
+
+    @property
+    def visible(self) -> bool:
+        """True if clients may know of it: opened, and not expired."""
+        return self.opened_at_ms is not None and self.expired_at_ms is None
+
+    @property
+    def parents(self) -> list[str]:
+        """AWS's names of its parents."""
+        return [shard_id(index) for index in (self.parent_index, self.adjacent_parent_index) if index is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """A stream. open_shards are sorted by range; cuts are the first digests of all but the first of them, for bisect.
+
+    by_key holds every shard, also children that clients may not know of yet: the log may already name them.
+    """
+
+    key: int
+    team_id: int
+    account_id: str
+    region: str
+    name: str
+    stream_id: str
+    status: str
+    mode: str
+    retention_ms: int
+    retention_floor_ms: int
+    max_record_kib: int
+    max_record_bytes: int
+    created_at_ms: int
+    version: int
+    write_budget: Budget
+    open_shards: tuple[ShardView, ...]
+    cuts: tuple[bytes, ...]
+    by_index: Mapping[int, ShardView]
+    by_key: Mapping[int, ShardView]
+
+    @property
+    def takes_records(self) -> bool:
+        """True while puts are accepted."""
+        return self.status in {StreamStatus.ACTIVE, StreamStatus.UPDATING} and bool(self.open_shards)
+
+    @property
+    def gives_records(self) -> bool:
+        """True while its shards can be read."""
+        return self.status in {StreamStatus.ACTIVE, StreamStatus.UPDATING}
+
+    def horizon_ms(self, now_ms: int) -> int:
+        """The time before which no record is shown."""
+        return max(now_ms - self.retention_ms, self.retention_floor_ms)
+
+    def shard(self, index: int) -> ShardView | None:
+        """The shard with that number, if clients may know of it."""
+        found = self.by_index.get(index)
+        return found if found is not None and found.visible else None
+
+    def children_of(self, parent: ShardView) -> list[ShardView]:
+        """The shards that took over the parent's keys, by range."""
+        children = [
+            shard
+            for shard in self.by_index.values()
+            if parent.index in {shard.parent_index, shard.adjacent_parent_index} and shard.visible
+        ]
+        return sorted(children, key=attrgetter("start_hash"))
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """A view and the clock's time before it was read."""
+
+    view: StreamView
+    read_at_ms: int
+
+
+@dataclass(slots=True)
+class _Round:
+    """The names that the next read is for."""
+
+    names: set[StreamKey] = field(default_factory=set)
+    done: asyncio.Future[None] | None = None
+
+
+class Catalog:
+    """See the module's docstring. One per process, used on the loop only: `runtime.part(Catalog)`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._clock = runtime.clock
+        self._snapshots: dict[StreamKey, _Snapshot] = {}
+        self._next = _Round()
+        self._loader: asyncio.Task[None] | None = None
+
+    def peek(self, account_id: str, name: str, now_ms: int) -> StreamView | None:
+        """The snapshot if it is fresh enough to be used as it is; else None, and find() must be asked."""
+        snapshot = self._snapshots.get((account_id, name))
+        if snapshot is None:
+            return None
+        age_ms = now_ms - snapshot.read_at_ms
+        if 0 <= age_ms <= FRESH_MS:
+            return snapshot.view
+        if 0 <= age_ms <= STALE_MS:
+            self._ask((account_id, name))
+            return snapshot.view
+        return None
+
+    async def find(self, account_id: str, name: str, now_ms: int) -> StreamView | None:
+        """The stream, or None if the database has none of that name now."""
+        view = self.peek(account_id, name, now_ms)
+        if view is not None:
+            return view
+        snapshot = self._snapshots.get((account_id, name))
+        if snapshot is None or abs(now_ms - snapshot.read_at_ms) > LAST_RESORT_MS:
+            return await self.read(account_id, name)
+        try:
+            return await asyncio.wait_for(self.read(account_id, name), PATIENCE_S)
+        except Exception:  # noqa: BLE001 - whatever ails the database, the snapshot still serves
+            logger.warning("catalogue_stale stream=%s age_ms=%s", name, now_ms - snapshot.read_at_ms)
+            return snapshot.view
+
+    async def read(self, account_id: str, name: str) -> StreamView | None:
+        """The stream as the database has it now, whatever the snapshot says."""
+        key = (account_id, name)
+        await asyncio.shield(self._ask(key))
+        snapshot = self._snapshots.get(key)
+        return snapshot.view if snapshot else None
+
+    async def refresh(self, stream: StreamView) -> StreamView | None:
+        """The same stream read anew; None if it is gone, also if another one has its name now."""
+        view = await self.read(stream.account_id, stream.name)
+        return view if view is not None and view.key == stream.key else None
+
+    def forget(self, account_id: str, name: str) -> None:
+        """Drop the snapshot: the next request reads."""
+        self._snapshots.pop((account_id, name), None)
+
+    def _ask(self, key: StreamKey) -> asyncio.Future[None]:
+        """Put a name on the next read's list; the future is done when that read is."""
+        loop = asyncio.get_running_loop()
+        self._next.names.add(key)
+        if self._next.done is None:
+            self._next.done = loop.create_future()
+        if self._loader is None or self._loader.done():
+            self._loader = loop.create_task(self._load(), name="catalogue")
+        return self._next.done
+
+    async def _load(self) -> None:
+        while self._next.names:
+            this, self._next = self._next, _Round()
+            assert this.done is not None
+            read_at_ms = self._clock.now_ms()
+            try:
+                known = {key: s.view for key in this.names if (s := self._snapshots.get(key))}
+                views = await in_thread(_read, this.names, known)
+            except Exception as error:  # noqa: BLE001 - handed to those who wait
+                logger.warning("catalogue_read_failed error=%r", error)
+                if not this.done.cancelled():
+                    this.done.set_exception(error)
+                    this.done.exception()  # nobody may be waiting: a background read
+                continue
+            self._keep(this.names, views, read_at_ms)
+            if not this.done.cancelled():
+                this.done.set_result(None)
+
+    def _keep(self, names: Iterable[StreamKey], views: Mapping[StreamKey, StreamView], read_at_ms: int) -> None:
+        for key in names:
+            self._snapshots.pop(key, None)
+            if key in views:
+                self._snapshots[key] = _Snapshot(views[key], read_at_ms)
+        while len(self._snapshots) > STREAMS_MAX:
+            del self._snapshots[next(iter(self._snapshots))]
+
+
+def _read(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> dict[StreamKey, StreamView]:
+    """The streams of those names, by at most two queries for every 200. Shards are read only for a new version."""
+    views: dict[StreamKey, StreamView] = {}
+    ordered = sorted(names)
+    for first in range(0, len(ordered), NAMES_PER_QUERY):
+        some = ordered[first : first + NAMES_PER_QUERY]
+        rows = Stream.objects.select_related("team").filter(
+            name__in={name for _, name in some}, team__account_id__in={account for account, _ in some}
+        )
+        changed = []
+        for row in rows:
+            key = (row.team.account_id, row.name)
+            before = known.get(key)
+            if before is not None and (before.key, before.version, before.status) == (row.pk, row.version, row.status):
+                views[key] = before
+            elif key in names:
+                changed.append(row)
+        shards: dict[int, list[Shard]] = {row.pk: [] for row in changed}
+        if changed:
+            for shard in Shard.objects.filter(stream_id__in=list(shards)).order_by("index"):
+                shards[shard.stream_id].append(shard)
+        views.update({(row.team.account_id, row.name): view_of(row, shards[row.pk]) for row in changed})
+    return views
+
+
+def view_of(row: Stream, shards: Iterable[Shard]) -> StreamView:
+    """The snapshot of a stream's rows."""
+    views = [shard_view_of(shard) for shard in shards]
+    open_shards = tuple(
+        sorted((v for v in views if v.visible and v.closed_at_ms is None), key=attrgetter("start_hash"))
+    )
+    return StreamView(
+        key=row.pk,
+        team_id=row.team_id,
+        account_id=row.team.account_id,
+        region=row.region,
+        name=row.name,
+        stream_id=row.stream_id,
+        status=row.status,
+        mode=row.mode,
+        retention_ms=row.retention_hours * HOUR_MS,
+        retention_floor_ms=row.retention_floor_ms,
+        max_record_kib=row.max_record_size_kib,
+        max_record_bytes=row.max_record_size_kib * KIB,
+        created_at_ms=row.created_at_ms,
+        version=row.version,
+        write_budget=write_budget(row.max_record_size_kib),
+        open_shards=open_shards,
+        cuts=tuple(digest_of_number(shard.start_hash) for shard in open_shards[1:]),
+        by_index={view.index: view for view in views},
+        by_key={view.key: view for view in views},
+    )
+
+
+def shard_view_of(row: Shard) -> ShardView:
+    """The snapshot of a shard's row."""
+    return ShardView(
+        key=row.pk,
+        index=row.index,
+        shard_id=shard_id(row.index),
+        start_hash=int(row.start_hash),
+        end_hash=int(row.end_hash),
+        created_s=row.created_s,
+        parent_index=row.parent_index,
+        adjacent_parent_index=row.adjacent_parent_index,
+        opened_at_ms=row.opened_at_ms,
+        closed_at_ms=row.closed_at_ms,
+        expired_at_ms=row.expired_at_ms,
+        fixed=fixed_part(row.created_s, row.index),
+        write_bucket=f"write/{row.pk}",
+        read_bucket=f"read/{row.pk}",
+        large_read_bucket=f"large-read/{row.pk}",
+        iterator_bucket=f"iterator/{row.pk}",
+    )

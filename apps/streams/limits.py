@@ -1,0 +1,61 @@
+"""Limits of the data plane, each with its source in AWS's quotas. On-demand shards have the same ones per shard: an
+on-demand stream grows by splitting its shards (scaling.py), not by widening them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from apps.base.units import KIB, MIB, MINUTE_MS, SECOND_MS
+from apps.throttle.interface import Budget
+
+WRITE_BYTES_PER_S = MIB
+WRITE_RECORDS_PER_S = 1_000
+"""Per shard; bytes are keys and data."""
+
+READ_BYTES_PER_S = 2 * MIB
+READ_CALLS_PER_S = 5
+"""Per shard, shared by all who poll it."""
+
+ITERATORS_PER_S = 5
+"""GetShardIterator calls per shard."""
+
+PUT_RECORDS_BYTES_MAX = 10 * MIB
+"""Keys and data of one PutRecords call."""
+
+GET_RECORDS_MAX = 10_000
+GET_RECORDS_BYTES_MAX = 10 * MIB
+"""What one GetRecords call answers at most."""
+
+RECORD_KIB_DEFAULT = 1_024
+RECORD_KIB_MAX = 10_240
+"""Bounds of a stream's largest record, keys and data."""
+
+ITERATOR_LIFE_MS = 5 * MINUTE_MS
+SUBSCRIPTION_LIFE_MS = 5 * MINUTE_MS
+SUBSCRIBE_AGAIN_MS = 5 * SECOND_MS
+"""A second SubscribeToShard for the same consumer and shard is refused for so long after the last success."""
+
+FANOUT_BYTES_PER_S = 2 * MIB
+"""Per consumer and shard; events are paced, nothing is refused."""
+
+EVENT_RECORDS_MAX = 10_000
+EVENT_BYTES_MAX = MIB
+"""What one SubscribeToShardEvent holds at most (one larger record comes alone)."""
+
+HEARTBEAT_MS = 5 * SECOND_MS
+"""An empty event comes when there was nothing to say for so long."""
+
+READ_CALLS = Budget(READ_CALLS_PER_S, READ_BYTES_PER_S, READ_CALLS_PER_S, READ_BYTES_PER_S)
+"""Calls and bytes of GetRecords; the bytes are spent after the read, into debt."""
+
+LARGE_READ = Budget(0, READ_BYTES_PER_S, 0, 0)
+"""What a read larger than a second's budget owes: no saved-up burst shortens it, so 10 MiB close a shard for 5 s."""
+
+ITERATORS = Budget(ITERATORS_PER_S, 0, ITERATORS_PER_S, 0)
+
+
+@lru_cache(maxsize=256)
+def write_budget(max_record_kib: int) -> Budget:
+    """A shard's write budget. What is saved up covers the largest record the stream allows; over time it is 1 MiB/s."""
+    return Budget(WRITE_RECORDS_PER_S, WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S, max(MIB, max_record_kib * KIB))
