@@ -24,7 +24,7 @@ from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
 from apps.streams.models import Shard, Stream, StreamStatus
 from apps.streams.sequence import fixed_part
-from apps.streams.shard_ids import shard_id
+from apps.streams.addressing import shard_id_text
 from apps.throttle.interface import Budget
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class ShardView:
     @property
     def parents(self) -> list[str]:
         """AWS's names of its parents."""
-        return [shard_id(index) for index in (self.parent_index, self.adjacent_parent_index) if index is not None]
+        return [shard_id_text(index) for index in (self.parent_index, self.adjacent_parent_index) if index is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +301,7 @@ def shard_view_of(row: Shard) -> ShardView:
     return ShardView(
         key=row.pk,
         index=row.index,
-        shard_id=shard_id(row.index),
+        shard_id=shard_id_text(row.index),
         start_hash=int(row.start_hash),
         end_hash=int(row.end_hash),
         created_s=row.created_s,

@@ -40,9 +40,3 @@ def digest_of_explicit(explicit_hash_key: str) -> bytes:
 def place(starts: Sequence[bytes], digest: bytes) -> int:
     """Which of the ranges that begin at starts (sorted, the first at 0) holds the digest."""
     return bisect_right(starts, digest) - 1
-
-
-def even_ranges(count: int) -> list[tuple[int, int]]:
-    """AWS's ranges of count equal shards; both ends inclusive, the last one takes the remainder."""
-    width = 2**128 // count
-    return [(width * i, HASH_KEY_MAX if i == count - 1 else width * (i + 1) - 1) for i in range(count)]
