@@ -45,7 +45,7 @@ class Stream(models.Model):
     updates_ms = models.JSONField(default=list)
     """Times of the UpdateShardCount calls of the last 24 hours."""
     extended_spans = models.JSONField(default=list)
-    """[from_ms, to_ms | null] of the times with a retention above 24 hours, oldest first: they are metered (meters.py)."""
+    """[from_ms, to_ms | null] of the times with a retention above 24 hours, oldest first; meters.py books them."""
     metered_to_ms = models.BigIntegerField(default=0)
     """Up to when the stream's time meters are booked; see meters.py."""
     version = models.PositiveBigIntegerField(default=0)
@@ -96,7 +96,9 @@ class Shard(models.Model):
     """The log's totals at observed_at_ms, from which scaling.py takes the load of the last minute (on-demand only)."""
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "index"], name="one_shard_per_stream_and_index")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stream", "index"], name="one_shard_per_stream_and_index")
+        ]
 
     def __str__(self) -> str:
         return self.shard_id
@@ -124,7 +126,9 @@ class Consumer(models.Model):
     created_at_ms = models.BigIntegerField()
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "name"], name="one_consumer_per_stream_and_name")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stream", "name"], name="one_consumer_per_stream_and_name")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -167,7 +171,7 @@ class IngestionStatus(models.TextChoices):
 
 
 class Ingestion(models.Model):
-    """A job that puts what is kept elsewhere into a stream. Its checkpoint is in its lease (kind ingestion, key = row id)."""
+    """A job that puts what is kept elsewhere into a stream. Its checkpoint is in its lease (ingestion, row id)."""
 
     team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="ingestions")
     kind = models.CharField(max_length=8, choices=IngestionKind.choices)
