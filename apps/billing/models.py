@@ -11,7 +11,10 @@ from django.db import models
 
 
 class MeterReading(models.Model):
-    """The last reading of one cumulative series: (resource, meter, hour, access key) of one incarnation of the log."""
+    """The last reading of one cumulative series: (resource, meter, hour, access key) of one incarnation of the log.
+
+    resource is what was read (shard/7, stream/3); the usage it makes may be booked on another (stream/NAME).
+    """
 
     team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="+")
     resource = models.CharField(max_length=200)
@@ -21,8 +24,15 @@ class MeterReading(models.Model):
     incarnation = models.CharField(max_length=40)
     value = models.BigIntegerField()
     read_at_ms = models.BigIntegerField()
+    shrunk_at_ms = models.BigIntegerField(null=True, blank=True)
+    """When the value was found smaller than before: the series begins anew there, nothing is billed for the gap."""
+    final = models.BooleanField(default=False)
+    """The source is gone; later readings are overtaken ones."""
 
     class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["read_at_ms"], condition=models.Q(final=True), name="readings_finished")
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["resource", "meter", "hour_ms", "meter_key", "incarnation"], name="one_reading_per_series"
@@ -45,7 +55,9 @@ class UsageHour(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["team", "resource", "meter", "hour_ms", "meter_key"], name="one_usage_row_per_hour"),
+            models.UniqueConstraint(
+                fields=["team", "resource", "meter", "hour_ms", "meter_key"], name="one_usage_row_per_hour"
+            ),
             models.CheckConstraint(condition=models.Q(quantity__gte=0), name="usage_not_negative"),
         ]
 

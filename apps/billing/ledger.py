@@ -1,0 +1,176 @@
+"""The ledger: readings of cumulative meters in, usage per hour out.
+
+A meter works like an electricity meter: its value only rises, and usage is the difference of two readings. So a reading
+taken twice, late, or not at all changes nothing in the end: the sum of the differences is the last value read.
+
+* One series is (source, meter, hour, meter key, incarnation of the log). Each hour is a series of its own because the
+  log books records under the hour in which they arrived; a late reading still lands in the right hour.
+* A reading older than the last one of its series, or one that shows less shortly after it, comes from a reader who was
+  overtaken: it is ignored.
+* A value that shows less long after the last reading comes from a log that was restored from an older copy: the series
+  goes on from there, flagged; the gap is neither billed nor credited.
+* After `finish` a source's series take no more: its log is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+
+from apps.base.units import DAY_MS, MINUTE_MS
+from apps.billing.meters import METERS
+from apps.billing.models import MeterReading, UsageHour
+
+log = structlog.get_logger(__name__)
+
+OVERTAKEN_MS = 5 * MINUTE_MS
+"""Longer than any slice of metering lives: a smaller value within this time is a late reader's, after it a real one."""
+
+FINISHED_KEPT_MS = 2 * DAY_MS
+"""Readings of finished sources are kept so long, to recognise readers who were overtaken."""
+
+SOURCES_PER_QUERY = 200
+
+
+class Series(NamedTuple):
+    """What makes two readings comparable. source is what is read: "shard/7", "stream/3", "consumer/5"."""
+
+    source: str
+    meter: str
+    hour_ms: int
+    meter_key: str
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A cumulative value at a time. resource is what the usage is booked on: a stream's shards are booked on it."""
+
+    team_id: int
+    resource: str
+    series: Series
+    value: int
+    read_at_ms: int
+
+
+def record(readings: Sequence[Reading]) -> int:
+    """Book the readings in one transaction (the caller's, if there is one); answers how many raised a usage.
+
+    Repeating the call, with the same or with fewer readings, changes nothing.
+    """
+    for reading in readings:
+        assert reading.series.meter in METERS, reading.series.meter
+        assert reading.value >= 0, reading
+    if not readings:
+        return 0
+    with transaction.atomic():
+        raised = _move(readings, _rows_of(readings))
+        _book(raised)
+    return len(raised)
+
+
+def finish(source: str) -> None:
+    """The source is read no more; call it in the transaction that records its last reading."""
+    MeterReading.objects.filter(resource=source).update(final=True)
+
+
+def prune(source: str, before_hour_ms: int) -> None:
+    """Forget series of hours that nobody reads any more. Only for hours that the caller has left behind for good."""
+    MeterReading.objects.filter(resource=source, hour_ms__lt=before_hour_ms).delete()
+
+
+def prune_finished(now_ms: int) -> int:
+    """Forget the readings of sources that were finished long ago; answers how many."""
+    return MeterReading.objects.filter(final=True, read_at_ms__lt=now_ms - FINISHED_KEPT_MS).delete()[0]
+
+
+def _rows_of(readings: Sequence[Reading]) -> dict[Series, MeterReading]:
+    """The stored series, locked; those that are new are made with the value 0."""
+    wanted = {reading.series: reading for reading in readings}
+    found = _locked(wanted)
+    missing = [series for series in sorted(wanted) if series not in found]
+    if missing:
+        MeterReading.objects.bulk_create(
+            [
+                MeterReading(
+                    team_id=wanted[s].team_id,
+                    resource=s.source,
+                    meter=s.meter,
+                    hour_ms=s.hour_ms,
+                    meter_key=s.meter_key,
+                    incarnation=s.incarnation,
+                    value=0,
+                    read_at_ms=0,
+                )
+                for s in missing
+            ],
+            ignore_conflicts=True,
+        )
+        found = _locked(wanted)
+    return found
+
+
+def _locked(wanted: Iterable[Series]) -> dict[Series, MeterReading]:
+    wanted = set(wanted)
+    sources = sorted({series.source for series in wanted})
+    from_hour_ms = min(series.hour_ms for series in wanted)
+    found = {}
+    for first in range(0, len(sources), SOURCES_PER_QUERY):
+        rows = (
+            MeterReading.objects.select_for_update()
+            .filter(resource__in=sources[first : first + SOURCES_PER_QUERY], hour_ms__gte=from_hour_ms)
+            .order_by("id")
+        )
+        for row in rows:
+            series = Series(row.resource, row.meter, row.hour_ms, row.meter_key, row.incarnation)
+            if series in wanted:
+                found[series] = row
+    return found
+
+
+def _move(readings: Sequence[Reading], rows: dict[Series, MeterReading]) -> list[tuple[Reading, int]]:
+    """Move each series to its reading; answers those that rose, and by how much."""
+    raised: list[tuple[Reading, int]] = []
+    changed: dict[Series, MeterReading] = {}
+    for reading in readings:
+        row = rows[reading.series]
+        delta = _delta(row, reading)
+        if delta is None:
+            continue
+        row.value, row.read_at_ms = reading.value, max(reading.read_at_ms, row.read_at_ms)
+        changed[reading.series] = row
+        if delta:
+            raised.append((reading, delta))
+    MeterReading.objects.bulk_update(changed.values(), ["value", "read_at_ms", "shrunk_at_ms"], batch_size=200)
+    return raised
+
+
+def _delta(row: MeterReading, reading: Reading) -> int | None:
+    """What the reading adds to the usage; None if it says nothing new."""
+    if row.final or reading.value == row.value:
+        return None
+    if reading.value > row.value:
+        return reading.value - row.value
+    if reading.read_at_ms <= row.read_at_ms + OVERTAKEN_MS:
+        return None
+    row.shrunk_at_ms = reading.read_at_ms
+    log.warning("meter_shrunk", series=reading.series, was=row.value, now=reading.value)
+    return 0
+
+
+def _book(raised: Sequence[tuple[Reading, int]]) -> None:
+    usage: dict[tuple[int, str, str, int, str], int] = defaultdict(int)
+    for reading, delta in raised:
+        series = reading.series
+        usage[reading.team_id, reading.resource, series.meter, series.hour_ms, series.meter_key] += delta
+    names = ("team_id", "resource", "meter", "hour_ms", "meter_key")
+    rows = [UsageHour(**dict(zip(names, key, strict=True)), quantity=0) for key in sorted(usage)]
+    UsageHour.objects.bulk_create(rows, ignore_conflicts=True)
+    for key in sorted(usage):
+        UsageHour.objects.filter(**dict(zip(names, key, strict=True))).update(quantity=F("quantity") + usage[key])
