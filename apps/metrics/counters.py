@@ -75,7 +75,7 @@ class Counters:
         if value > sample.most:  # noqa: PLR1730
             sample.most = value
 
-    def add_shard_write(  # noqa: PLR0917 - called on the hot path, where names cost time
+    def add_shard_write(
         self, team_id: int, stream_id: int, shard_index: int, size_bytes: int, records: int,
         throttled_bytes: int = 0, throttled_records: int = 0,
     ) -> None:  # fmt: skip

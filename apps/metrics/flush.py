@@ -102,6 +102,8 @@ class Flusher:
         ]
         for key in {layout.uptime_key(second) for second in served}:
             commands += self._expire(key, layout.HOUR_S + layout.TENS.keep_s)
+        for minute in {second // 60 * 60 for second in served}:
+            commands += self._late(minute, minute + 60)
         return Step(commands, self.pending.served.clear)
 
     def _write(self, bucket: Bucket, streams: tuple[Stream, ...]) -> Step:
@@ -118,6 +120,7 @@ class Flusher:
                 commands += self._expire(key, layout.SHARD_BLOCK_S + layout.SHARD_KEEP_S)
             if bucket.store is layout.TENS:
                 commands += self._active(stream, bucket.start_s)
+                commands += self._late(bucket.start_s // 60 * 60, bucket.end_s)
         return Step(commands, lambda: bucket.unwritten.difference_update(streams))
 
     def _expire(self, key: str, ttl_s: int) -> list[tuple[Any, ...]]:
@@ -128,6 +131,11 @@ class Flusher:
         if not self._first(f"{key} {member}"):
             return []
         return [("SADD", key, member), *self._expire(key, layout.HOUR_S + layout.TENS.keep_s)]
+
+    def _late(self, minute: int, end_s: int) -> list[tuple[Any, ...]]:
+        """Tell the rollup of a minute that it may have passed already."""
+        late = self._last is not None and end_s + layout.LATE_S <= self._last
+        return [("SADD", layout.LATE_KEY, minute)] if late else []
 
     def _first(self, what: str) -> bool:
         if what in self._known:

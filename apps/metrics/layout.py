@@ -17,6 +17,11 @@ from apps.metrics.names import BY_NAME
 
 CHANNEL = "tg:live"
 EPOCH_KEY = "tg:epoch"
+LATE_KEY = "tg:late"
+"""Set of minutes that got data after they may have been rolled up."""
+
+LATE_S = 60
+"""A bucket written this long after its end is late."""
 
 HOUR_S = 3_600
 DAY_S = 86_400

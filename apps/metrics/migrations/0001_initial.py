@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '0002_setup_link'),
+        ('accounts', '0001_initial'),
     ]
 
     operations = [

@@ -1,0 +1,133 @@
+"""Headline figures of many streams at once, for lists: the last minute, and the last hour minute by minute.
+
+One exchange with Redis for all of them. Only of the last hour, so the database is never asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from apps.base.clock import Clock, SystemClock
+from apps.metrics import layout, store
+from apps.metrics.buckets import NOTHING, Points
+from apps.metrics.history import Uptimes, merge_processes
+from apps.metrics.names import BY_NAME
+
+MINUTES_SHOWN = 60
+_MINUTE_S = 60
+_CLOCK: Clock = SystemClock()
+
+_IN_BYTES = (BY_NAME["IncomingBytes"].number,)
+_IN_RECORDS = (BY_NAME["IncomingRecords"].number,)
+_OUT_BYTES = (BY_NAME["GetRecords.Bytes"].number, BY_NAME["SubscribeToShardEvent.Bytes"].number)
+_THROTTLED = (BY_NAME["WriteProvisionedThroughputExceeded"].number,)
+_AGES = (
+    BY_NAME["GetRecords.IteratorAgeMilliseconds"].number,
+    BY_NAME["SubscribeToShardEvent.MillisBehindLatest"].number,
+)
+
+Spark = list[float | None]
+"""A value per minute, oldest first; None where nobody counted."""
+
+
+@dataclass(slots=True)
+class Overview:
+    """Of one stream, or the sum of several. Rates are over the last 60 seconds. None: Redis is away."""
+
+    in_bytes_per_s: float | None = None
+    in_records_per_s: float | None = None
+    out_bytes_per_s: float | None = None
+    throttled_last_minute: float | None = None
+    throttled_last_hour: float | None = None
+    age_ms: float | None = None
+    """The highest age that a reader saw in the last one to two minutes; None: no reads."""
+    in_spark: Spark = field(default_factory=list)
+    out_spark: Spark = field(default_factory=list)
+    throttled_spark: Spark = field(default_factory=list)
+
+
+def overview(
+    team_id: int, stream_ids: Sequence[int], *, sparks: bool = True, clock: Clock = _CLOCK
+) -> dict[int, Overview]:
+    """By stream id. sparks: also the last hour (five times the reading). At most STREAMS_MAX streams."""
+    if len(stream_ids) > store.STREAMS_MAX:
+        raise ValueError(f"{len(stream_ids)} streams asked for, at most {store.STREAMS_MAX} are answered")
+    now_s = clock.now_ms() // 1_000
+    from_s = (now_s // _MINUTE_S - (MINUTES_SHOWN if sparks else 1)) * _MINUTE_S
+    blocks = range(from_s // layout.MINUTES.block_s * layout.MINUTES.block_s, now_s + 1, layout.MINUTES.block_s)
+    hours = range(from_s // layout.HOUR_S, now_s // layout.HOUR_S + 1)
+    replies = store.ask(
+        [("GET", layout.uptime_key(hour * layout.HOUR_S)) for hour in hours]
+        + [("HGETALL", layout.MINUTES.key(team_id, stream, start_s)) for stream in stream_ids for start_s in blocks]
+    )
+    if replies is None:
+        return {stream: Overview() for stream in stream_ids}
+    uptimes = store.uptimes_of(hours, replies[: len(hours)])
+    hashes = iter(replies[len(hours) :])
+    found: dict[int, Overview] = {}
+    for stream in stream_ids:
+        fields = [pair for _ in blocks for pair in store.fields_of(next(hashes), from_s, now_s + 1)]
+        found[stream] = _overview(merge_processes(fields), uptimes, from_s, now_s)
+    return found
+
+
+def _overview(minutes: dict[int, Points], uptimes: Uptimes, from_s: int, now_s: int) -> Overview:
+    running_s = now_s - now_s % _MINUTE_S
+    now, before = minutes.get(running_s, {}), minutes.get(running_s - _MINUTE_S, {})
+    # Of the minute before, that part counts which lies within the last 60 seconds.
+    left = 1 - (now_s - running_s) / _MINUTE_S
+
+    def last_minute(numbers: Iterable[int]) -> float:
+        return _total(now, numbers) + _total(before, numbers) * left
+
+    ages = [points[n].most for points in (now, before) for n in _AGES if n in points]
+    shown = range(from_s, running_s, _MINUTE_S)
+
+    def spark(numbers: Iterable[int]) -> Spark:
+        return [
+            _total(minutes.get(start, {}), numbers) / _MINUTE_S
+            if start in minutes or uptimes.seconds(start, _MINUTE_S)
+            else None
+            for start in shown
+        ]
+
+    return Overview(
+        in_bytes_per_s=last_minute(_IN_BYTES) / _MINUTE_S,
+        in_records_per_s=last_minute(_IN_RECORDS) / _MINUTE_S,
+        out_bytes_per_s=last_minute(_OUT_BYTES) / _MINUTE_S,
+        throttled_last_minute=last_minute(_THROTTLED),
+        throttled_last_hour=sum(_total(points, _THROTTLED) for points in minutes.values()),
+        age_ms=max(ages) if ages else None,
+        in_spark=spark(_IN_BYTES),
+        out_spark=spark(_OUT_BYTES),
+        throttled_spark=spark(_THROTTLED),
+    )
+
+
+def _total(points: Points, numbers: Iterable[int]) -> float:
+    return sum(points.get(number, NOTHING).total for number in numbers)
+
+
+def together(overviews: Iterable[Overview]) -> Overview:
+    """The sum of several streams, for the strip above a list; the age is the highest."""
+    known = [o for o in overviews if o.in_bytes_per_s is not None]
+    ages = [o.age_ms for o in known if o.age_ms is not None]
+    return Overview(
+        in_bytes_per_s=sum(o.in_bytes_per_s or 0 for o in known),
+        in_records_per_s=sum(o.in_records_per_s or 0 for o in known),
+        out_bytes_per_s=sum(o.out_bytes_per_s or 0 for o in known),
+        throttled_last_minute=sum(o.throttled_last_minute or 0 for o in known),
+        throttled_last_hour=sum(o.throttled_last_hour or 0 for o in known),
+        age_ms=max(ages) if ages else None,
+        in_spark=_sum([o.in_spark for o in known]),
+        out_spark=_sum([o.out_spark for o in known]),
+        throttled_spark=_sum([o.throttled_spark for o in known]),
+    )
+
+
+def _sum(sparks: list[Spark]) -> Spark:
+    return [
+        None if all(value is None for value in column) else sum(value or 0 for value in column)
+        for column in zip(*sparks, strict=True)
+    ]
