@@ -10,9 +10,18 @@ def main() -> None:
     if sys.version_info < (3, 11):
         sys.exit(f"Tidegate needs Python 3.11 or newer; this is {sys.version.split()[0]}. Install a newer one and run again.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the version check
+    from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from apps.base.config import Config, ConfigError
+    from apps.base.datadir import StartRefused, prepare
+    from apps.base.keys import MasterKeyError
+
+    try:
+        if sys.argv[1:2] == ["up"]:
+            prepare(Config.from_environment())  # before the settings look for the master key in it
+        execute_from_command_line(sys.argv)
+    except (ConfigError, StartRefused, MasterKeyError) as error:
+        sys.exit(f"Tidegate cannot run: {error}")
 
 
 if __name__ == "__main__":

@@ -5,15 +5,22 @@ Messages are hints. They carry no truth, no result and no time: a row's due time
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 import django
 import structlog
 from celery import Celery, signals
+from django.apps import apps
+from django.db import connections
 from kombu import Queue
 
 from apps.base.config import Config, name_django_settings
+from apps.base.processes import die_with
+from apps.metrics import flush
 from apps.runtime import Runtime, build
+from workers import heartbeat
 from workers.schedule import beat_schedule
 
 log = structlog.get_logger(__name__)
@@ -25,13 +32,18 @@ MODULES = (
     "workers.metering",
     "workers.throttling",
     "workers.ingestion",
+    "workers.metrics",
 )
 """Every file that writes a task."""
 
 TASK_TIME_LIMIT_S = 60
 VISIBILITY_TIMEOUT_S = 120
 
-QUEUES = {"control": ("lifecycle", "throttling"), "delivery": ("ingestion",), "upkeep": ("retention", "metering")}
+QUEUES = {
+    "control": ("lifecycle", "throttling"),
+    "delivery": ("ingestion",),
+    "upkeep": ("retention", "metering", "rollup"),
+}
 """Which kinds of slices travel by which queue; ticks travel by `control`."""
 
 
@@ -72,7 +84,7 @@ def settings(config: Config) -> dict[str, Any]:
         "result_backend": None,
         "timezone": "UTC",
         "beat_schedule": beat_schedule(),
-        "beat_schedule_filename": str(config.data_path / "beat-schedule"),
+        "beat_scheduler": "celery.beat:Scheduler",  # in memory: no tick is rarer than a minute, and a file can break
         "beat_max_loop_interval": 1,
         "include": MODULES,
     }
@@ -84,37 +96,55 @@ app.conf.update(settings(Config.from_environment()))
 app.set_default()
 
 _runtimes: list[Runtime] = []
+_main_process: list[int] = []
+_flushers: list[flush.FlushThread] = []
 
 
 def runtime() -> Runtime:
-    """This process's Runtime. Only a pool process has one, or a test that called use()."""
-    assert _runtimes, "no Runtime here: it is built in worker_process_init"
+    """This process's Runtime, built and opened at the first call: in a pool process, after the fork."""
+    if not _runtimes:
+        built = build(Config.from_environment())
+        built.open_in_thread()
+        use(built)
     return _runtimes[0]
 
 
 def use(given: Runtime | None) -> None:
-    """Set (None: take away) this process's Runtime."""
+    """Set (None: take away) this process's Runtime: for tests."""
     _runtimes[:] = [given] if given is not None else []
 
 
-@signals.worker_init.connect
+def owner() -> str:
+    """Who this process is in lease rows and heartbeats."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}"
+
+
+@signals.import_modules.connect
 def _set_up_django(**_: Any) -> None:
-    django.setup()
+    """Before the tasks' files, which import models."""
+    if not apps.ready and app.conf.include:
+        django.setup()
+
+
+@signals.worker_init.connect
+def _remember_main_process(**_: Any) -> None:
+    _main_process[:] = [os.getpid()]
 
 
 @signals.worker_process_init.connect
-def _open_runtime(**_: Any) -> None:
-    """After the fork: the record log must not cross one."""
-    from django.db import connections
-
+def _open_pool_process(**_: Any) -> None:
+    """Die with the worker that forked this process; then open what must not cross a fork."""
+    if _main_process != [os.getpid()]:
+        die_with(_main_process[0])
     connections.close_all()
-    built = build(Config.from_environment())
-    built.open_in_thread()
-    use(built)
+    heartbeat.send(runtime().config.redis, owner())
+    _flushers.append(flush.start(runtime()))
 
 
 @signals.worker_process_shutdown.connect
 def _close_runtime(**_: Any) -> None:
+    while _flushers:
+        _flushers.pop().stop()
     for opened in _runtimes:
         opened.close_in_thread()
     use(None)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from workers.heartbeat import HEARTBEAT_EVERY_S
+
 TICKS_S = {"lifecycle": 1.0, "ingestion": 2.0, "throttling": 5.0, "retention": 60.0, "metering": 60.0}
 """Seconds between two ticks, by kind."""
 
-HEARTBEAT_S = 2.0
+ROLLUP_EVERY_S = 60.0
+"""Seconds between two rollups of metrics into the database."""
 
 
 def beat_schedule() -> dict[str, Any]:
@@ -21,9 +24,8 @@ def beat_schedule() -> dict[str, Any]:
         }
         for kind, every_s in TICKS_S.items()
     }
-    heartbeat = {
-        "task": "tidegate.heartbeat",
-        "schedule": HEARTBEAT_S,
-        "options": {"queue": "control", "expires": HEARTBEAT_S},
-    }
-    return {**ticks, "heartbeat": heartbeat}
+    options = {"queue": "control", "expires": HEARTBEAT_EVERY_S}
+    heartbeat = {"task": "tidegate.heartbeat", "schedule": HEARTBEAT_EVERY_S, "options": options}
+    options = {"queue": "upkeep", "expires": ROLLUP_EVERY_S}
+    rollup = {"task": "tidegate.rollup", "schedule": ROLLUP_EVERY_S, "options": options}
+    return {**ticks, "heartbeat": heartbeat, "rollup": rollup}

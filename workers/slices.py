@@ -6,12 +6,9 @@ checkpoint, and answers MORE, DONE, or the time in ms at which it wants to run a
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import redis
 import structlog
 from django.db import close_old_connections
 
@@ -20,7 +17,8 @@ from apps.leases.hold import Held, LeaseLost
 from apps.leases.progress import Progress
 from apps.leases.wake import task_name, wake
 from apps.runtime import Runtime
-from workers.app import app, runtime
+from workers import heartbeat
+from workers.app import app, owner, runtime
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +26,6 @@ Advance = Callable[[Runtime, Held, int], Progress | int]
 
 RETRY_AFTER_ERROR_MS = 5_000
 DUE_PER_TICK_MAX = 1_000
-HEARTBEAT_KEY = "tidegate:worker-heartbeat"
-HEARTBEAT_TTL_S = 15
-"""Seconds after the last heartbeat until /healthz says that no worker lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +52,10 @@ def slice(kind: str, *, ttl_ms: int = 30_000, deadline_ms: int = 10_000) -> Call
             close_old_connections()
             run(runtime(), kind, key)
 
-        app.task(task, name=task_name(kind))
+        app.task(name=task_name(kind))(task)
         return advance
 
     return enter
-
-
-def owner() -> str:
-    """Who this process is in lease rows."""
-    return f"{socket.gethostname()[:60]}:{os.getpid()}"
 
 
 def run(given: Runtime, kind: str, key: str) -> Progress | int | None:
@@ -107,21 +97,11 @@ def tick(kind: str) -> None:
 
 
 @app.task(name="tidegate.heartbeat")
-def heartbeat() -> None:
-    """Say in Redis that a worker lives: the whole way from beat through the broker to a pool process works."""
-    _redis().set(HEARTBEAT_KEY, owner(), ex=HEARTBEAT_TTL_S)
+def send_heartbeat() -> None:
+    """Say that a worker lives: the whole way from beat through the broker to a pool process works."""
+    heartbeat.send(runtime().config.redis, owner())
 
 
 def worker_lives(redis_url: str) -> bool:
-    """True if some worker's heartbeat is younger than HEARTBEAT_TTL_S. Raises redis.RedisError."""
-    with redis.Redis.from_url(redis_url, socket_timeout=2) as client:
-        return bool(client.exists(HEARTBEAT_KEY))
-
-
-_clients: list[redis.Redis] = []
-
-
-def _redis() -> redis.Redis:
-    if not _clients:
-        _clients.append(redis.Redis.from_url(runtime().config.redis, socket_timeout=2))
-    return _clients[0]
+    """True if some worker's heartbeat was heard lately. Raises redis.RedisError."""
+    return heartbeat.heard(redis_url)

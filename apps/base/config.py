@@ -42,9 +42,15 @@ class Config:
     database_url: str = setting("DATABASE_URL", "", "postgres://… for control data; SQLite in the data directory if not given")
     redis_url: str = setting("REDIS_URL", "", "redis://… for broker and live metrics; a child of its own if not given")
     record_log_url: str = setting("RECORD_LOG_URL", "", "memory: or lmdb:<folder>; lmdb in the data directory if not given")
-    master_key_file: str = setting("TIDEGATE_MASTER_KEY_FILE", "", "32 bytes that all other keys derive from; made in the data directory if not given")
+    master_key_file: str = setting(
+        "TIDEGATE_MASTER_KEY_FILE", "", "32 bytes that all other keys derive from; made in the data directory if not given"
+    )
     public_url: str = setting("TIDEGATE_PUBLIC_URL", "", "Address people and mails use; http(s)://localhost:<port> if not given")
-    allowed_hosts: tuple[str, ...] = setting("TIDEGATE_ALLOWED_HOSTS", (), "Host names the console answers to, comma-separated; local ones and the public address's if not given")
+    allowed_hosts: tuple[str, ...] = setting(
+        "TIDEGATE_ALLOWED_HOSTS",
+        (),
+        "Host names the console answers to, comma-separated; local ones and the public address's if not given",
+    )
     web_processes: int = setting("TIDEGATE_WEB_PROCESSES", 1, "Web worker processes sharing the port")
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
     tls_certificate: str = setting("TIDEGATE_TLS_CERTIFICATE", "", "PEM file of the certificate chain: serve HTTPS")
@@ -59,6 +65,11 @@ class Config:
         config = cls(**given)
         _check(config)
         return config
+
+    @staticmethod
+    def child_environment() -> dict[str, str]:
+        """What a child process is started with: this process's own environment."""
+        return dict(os.environ)
 
     @property
     def data_path(self) -> Path:
@@ -85,7 +96,7 @@ class Config:
         """Folder of unix sockets: the data directory, or a short temporary one if that path is too long."""
         if len(bytes(self.data_path / "redis.sock")) <= UNIX_SOCKET_PATH_MAX:
             return self.data_path
-        import hashlib  # noqa: PLC0415 - only for long paths
+        import hashlib
 
         name = hashlib.sha256(bytes(self.data_path)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"tidegate-{os.getuid()}-{name}"
@@ -99,7 +110,9 @@ class Config:
     def public_address(self) -> str:
         """The console's address without a final slash."""
         scheme = "https" if self.serves_tls else "http"
-        return self.public_url.rstrip("/") or f"{scheme}://localhost:{self.port}"
+        local = self.host in {"127.0.0.1", "0.0.0.0", "::1", "::", "localhost"}  # noqa: S104 - compared with, not bound to
+        host = "localhost" if local else f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url.rstrip("/") or f"{scheme}://{host}:{self.port}"
 
     @property
     def master_key_path(self) -> Path:

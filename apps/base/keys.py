@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MASTER_KEY_BYTES = 32
+WRAPPED_IN = ("control.sqlite3", "credentials.json")
+"""Files of a data directory that has been in use."""
 
 
 class MasterKeyError(Exception):
@@ -38,7 +40,12 @@ def _master_key(path: Path) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    """Written aside and linked into place, so that two processes starting at once agree on one key."""
+    """Written aside and linked into place, so that two processes starting at once agree on one key.
+
+    A folder that holds what a key wrapped lost its key: a new one would open nothing.
+    """
+    if any((path.parent / name).exists() for name in WRAPPED_IN):
+        raise MasterKeyError(f"The master key {path} is missing, though data beside it needs it; restore it from your backup.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = path.with_name(f".{path.name}.{os.getpid()}")

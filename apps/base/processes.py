@@ -1,0 +1,56 @@
+"""What the kernel is asked about processes: to die with a parent, and to be given a dead child's orphans."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+
+from apps.base.units import MIB
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+LARGE_BLOCKS = ((M_MMAP_THRESHOLD, 64 * MIB), (M_TRIM_THRESHOLD, 256 * MIB), (M_TOP_PAD, 16 * MIB))
+WATCH_S = 1.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with(parent: int) -> None:
+    """Be killed when the process `parent`, which must be this one's parent, ends in whatever way.
+
+    Linux: by the kernel, at once. Elsewhere: by a thread that looks once a second.
+    """
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    else:
+        threading.Thread(target=_watch, args=(parent,), name="parent-watch", daemon=True).start()
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        threading.Event().wait(WATCH_S)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends, so that they can be waited for (Linux only)."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def keep_large_blocks() -> bool:
+    """Let glibc reuse the memory of large bodies: by default it maps, clears and unmaps new pages for each.
+
+    False where the C library is not glibc, or refuses.
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if sys.platform != "linux" or mallopt is None:
+        return False
+    answers = [mallopt(option, value) for option, value in LARGE_BLOCKS]
+    return all(answers)

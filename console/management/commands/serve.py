@@ -1,0 +1,76 @@
+"""`manage.py serve`: the web server alone. `up` starts it with everything else; a cluster starts it by itself."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
+from granian.log import LogLevels
+
+from apps.base import tls
+from apps.base.clock import SystemClock
+from apps.base.config import Config
+from apps.base.processes import die_with
+
+MODULE, ATTRIBUTE = "console.rsgi", "application"
+BACKLOG = 2_048
+STOP_WITHIN_S = 5
+"""Seconds for open requests after SIGTERM; event streams are cut then."""
+STATIC_KEPT_S = 31_536_000
+"""Static files carry their content's hash in their names."""
+
+
+class Command(BaseCommand):
+    """Serve console, REST, websockets and the AWS endpoint on the one port."""
+
+    help = "Serve console, REST, websockets and the AWS endpoint on the one port."
+    requires_system_checks: list[str] = []  # `up` has run them
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Run until SIGTERM."""
+        config = Config.from_environment()
+        load()  # once here, so that a worker that must be replaced is forked ready
+        server(config).serve(target_loader=partial(load_in_worker, os.getpid()), wrap_loader=False)
+
+
+def load() -> Any:
+    """The application."""
+    return getattr(importlib.import_module(MODULE), ATTRIBUTE)
+
+
+def load_in_worker(master: int) -> Any:
+    """The application, in a process that dies with its master."""
+    die_with(master)
+    return load()
+
+
+def server(config: Config) -> Any:
+    """Granian, set up: its own interface, one thread, HTTP/1.1 and cleartext HTTP/2, TLS 1.2 and up."""
+    served = tls.served(config, SystemClock())
+    return Granian(
+        f"{MODULE}:{ATTRIBUTE}",
+        address=config.host,
+        port=config.port,
+        interface=Interfaces.RSGI,
+        workers=config.web_processes,
+        runtime_mode=RuntimeModes.st,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto,
+        websockets=True,
+        backlog=BACKLOG,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_WITHIN_S,
+        static_path_route=["/static"],
+        static_path_mount=[settings.STATIC_ROOT],
+        static_path_expires=STATIC_KEPT_S,
+        ssl_cert=served.certificate if served else None,
+        ssl_key=served.key if served else None,
+        ssl_protocol_min=SSLProtocols.tls12,
+    )

