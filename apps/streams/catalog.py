@@ -20,11 +20,11 @@ from operator import attrgetter
 from apps.accounts.bridge import in_thread
 from apps.base.units import HOUR_MS, KIB
 from apps.runtime import Runtime
+from apps.streams.addressing import shard_id_text
 from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
 from apps.streams.models import Shard, Stream, StreamStatus
 from apps.streams.sequence import fixed_part
-from apps.streams.addressing import shard_id_text
 from apps.throttle.interface import Budget
 
 logger = logging.getLogger(__name__)
