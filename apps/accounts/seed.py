@@ -40,12 +40,14 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """team and user: the rows. credentials: as kept. made: the team is new, so that secrets are shown this once."""
+    """team and user: the rows (user None: no owner is left). credentials: as kept. made: the team is new, so that
+    secrets are shown this once. key_usable: the kept access key still exists and is active."""
 
     team: Team
     user: User | None
     credentials: Credentials
     made: bool
+    key_usable: bool
 
 
 def seed(config: Config, now_ms: int) -> Seeded:
@@ -65,9 +67,11 @@ def seed(config: Config, now_ms: int) -> Seeded:
         made = team is None
         if team is None:
             team = _make_team(wanted, now_ms)
-        _make_key(team, wanted, now_ms)
+        if made or config.access_key_id or config.secret_access_key:
+            _make_key(team, wanted, now_ms)  # otherwise a key that was deleted in the console would come back
     user = User.objects.filter(memberships__team=team, memberships__role=Role.OWNER).order_by("id").first()
-    return Seeded(team, user, wanted, made)
+    usable = AccessKey.objects.filter(team=team, key_id=wanted.access_key_id, is_active=True).exists()
+    return Seeded(team, user, wanted, made, usable)
 
 
 def _wanted(config: Config, kept: Credentials, team: Team | None) -> Credentials:

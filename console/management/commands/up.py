@@ -120,7 +120,8 @@ def text(config: Config, seeded: Seeded, served: ServedTls | None) -> str:
             "  The certificate is signed by a local authority. Make clients trust it:",
             f"    export AWS_CA_BUNDLE={authority} NODE_EXTRA_CA_CERTS={authority}",
         ]
-    lines += ["", "  First command", f"    {aws_command(config, seeded, served)}", "", "Ctrl-C ends it.", ""]
+    command = aws_command(config, seeded, served) if seeded.key_usable else "Make an access key in the console first."
+    lines += ["", "  First command", f"    {command}", "", "Ctrl-C ends it.", ""]
     return "\n".join(lines)
 
 

@@ -1,0 +1,100 @@
+# Tidegate. `make` or `make help` lists what there is.
+# Needs Python 3.11 or newer with pip, and make; everything else is installed into .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
+BIN := .venv/bin
+TESTS ?= tests
+WORKERS ?= 2
+
+# A Python that is new enough: the first of PYTHONS, or the one given as PYTHON=…
+FIND_PYTHON = for name in $(or $(PYTHON),$(PYTHONS)); do \
+	  if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$name"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "Tidegate needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; fi
+
+# Installs only when requirements.txt differs from what is installed, or .venv's Python is gone.
+# Some systems ship venv without ensurepip; then the system's pip installs into .venv.
+SETUP = set -e; \
+	if ! cmp -s requirements.txt .venv/installed.txt || ! $(BIN)/python -c '' 2>/dev/null; then \
+	  found=; $(FIND_PYTHON); \
+	  if ! $(BIN)/python -c '' 2>/dev/null; then \
+	    echo "Making .venv with $$found"; rm -rf .venv; \
+	    "$$found" -m venv .venv >/dev/null 2>&1 || "$$found" -m venv --clear --without-pip .venv; \
+	  fi; \
+	  echo "Installing requirements"; \
+	  if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	  else pip="$$found -m pip --python $(BIN)/python"; fi; \
+	  $$pip install --quiet --disable-pip-version-check --requirement requirements.txt; \
+	  cp requirements.txt .venv/installed.txt; \
+	fi
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	  while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## Make .venv and install the pinned requirements, if they changed
+	@$(SETUP)
+
+.PHONY: up
+up: ## Start everything; Ctrl-C ends it
+	@$(SETUP); exec $(BIN)/python manage.py up
+
+.PHONY: quick
+quick: ## The quick tests: no real processes, no browser
+	@$(SETUP); exec $(BIN)/python -m pytest -n $(WORKERS) -m "not system and not browser and not torture and not interop" $(TESTS)
+
+.PHONY: test
+test: ## All tests but the torture
+	@$(SETUP); exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not torture and not interop" $(TESTS)
+
+.PHONY: test-postgres
+test-postgres: ## The tests that use the database, once more on a PostgreSQL server of their own
+	@$(SETUP); exec $(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest -n $(WORKERS) \
+	  -m "not system and not browser and not torture and not interop" tests/domain tests/contract tests/console tests/wire
+
+.PHONY: check
+check: ## Lint, types and import floors
+	@$(SETUP); $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/lint-imports
+
+.PHONY: demo
+demo: ## A real log through Tidegate and back, compared byte for byte
+	@$(SETUP); exec $(BIN)/python -m tests.interop.demo
+
+.PHONY: bench
+bench: ## Speed, CPU and memory against kinesalite, in one table
+	@$(SETUP); exec $(BIN)/python -m tests.bench.run
+
+.PHONY: interop
+interop: .interop/installed ## The AWS CLI and the JavaScript SDK, unmodified
+	@$(SETUP); exec $(BIN)/python -m pytest -m interop tests/interop
+
+.interop/installed: tests/interop/requirements-cli.txt tests/interop/js/package-lock.json
+	@$(SETUP); mkdir -p .interop
+	@test -x .interop/cli/bin/python || $(BIN)/python -m venv .interop/cli
+	@.interop/cli/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/interop/requirements-cli.txt
+	@command -v npm >/dev/null || { echo "npm is needed for the JavaScript SDK; install Node.js 20 or newer" >&2; exit 1; }
+	@mkdir -p .interop/js && cp tests/interop/js/* .interop/js/ && cd .interop/js && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: torture
+torture: ## Kills and generated bad requests: long
+	@$(SETUP); exec $(BIN)/python -m pytest -m torture $(TESTS)
+
+.PHONY: screenshots
+screenshots: ## Pictures of every page, both themes, wide and narrow, in screenshots/
+	@$(SETUP); exec $(BIN)/python -m tests.browser.screenshots
+
+.PHONY: lock
+lock: ## Pin the newest versions that pyproject.toml allows in requirements.txt
+	@$(SETUP); test -x build/lock/bin/pip-compile || { $(BIN)/python -m venv build/lock && build/lock/bin/pip install --quiet pip-tools; }
+	@$(BIN)/python -m tests.support.lock
+
+.PHONY: clean
+clean: ## Remove what can be made again (not the data)
+	rm -rf .venv .interop build screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
