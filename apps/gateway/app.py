@@ -1,0 +1,184 @@
+"""The AWS front door: one function from request to answer, without I/O of its own.
+
+The order of the checks is AWS's, as recorded: content type, target, body, signature, types, limits, and then the
+operation's own. Errors are encoded in the format of the request. What is not a ServiceError is a bug: one log line with
+the request id, and InternalFailure without a text.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, current_task, get_running_loop
+
+import structlog
+
+from apps.accounts.credentials import Credential, Credentials
+from apps.base.errors import SerializationException, ServiceError
+from apps.gateway.body import Bodies, ClientGone, Reading, RequestEntityTooLarge
+from apps.gateway.claims import claims
+from apps.gateway.failures import as_service_error
+from apps.gateway.invoke import run
+from apps.gateway.request import PROTECTION, Headers, Ids, Request, Response, Stream
+from apps.gateway.services import TARGETS, Route
+from apps.gateway.stream import CONTENT_TYPE as EVENT_STREAM
+from apps.gateway.stream import frames
+from apps.runtime import Call, Runtime
+from apps.wire import sigv4
+from apps.wire.errors import UnrecognizedClient
+from apps.wire.identify import Codec, Identified, Refusal, cors_headers, identify, preflight
+
+__all__ = ["Gateway", "claims", "runtime", "use"]
+
+log = structlog.get_logger(__name__)
+
+STRANGER_BYTES_MAX = 64 * 1024
+"""What is read of a body whose sender is not known, only to tell a malformed body from a missing signature."""
+
+SOME_BODY = b"{}"
+"""Stands for a body that was too large or too slow to be read for a refusal's sake."""
+
+RETRY_AFTER = ("retry-after", "1")
+RETRY_LATER = frozenset({429, 503})
+
+
+class Gateway:
+    """One per process, on one event loop."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.bodies = Bodies()
+        self.credentials = Credentials(runtime.clock)
+        self._region = runtime.config.region
+
+    async def answer(self, request: Request) -> Response | Stream:
+        """Answer one request that claims() says is ours. Raises ClientGone, and nothing else."""
+        ids = Ids()
+        headers = request.headers
+        identified = identify(
+            request.method,
+            headers.get("content-type", ""),
+            headers.get("x-amz-target", ""),
+            signed="authorization" in headers or "X-Amz-Algorithm" in request.query,
+            targets=TARGETS,
+        )
+        task = current_task()
+        assert task is not None
+        reading = Reading(task, get_running_loop().time())
+        if isinstance(identified, Refusal):
+            return await self._refuse(request, ids, identified, reading)
+        if "origin" in headers:
+            ids.headers += cors_headers(headers["origin"]).items()
+        try:
+            return await self._serve(request, ids, identified, reading)
+        except ServiceError as error:
+            return _failed(error, ids.headers, identified.codec, reading)
+        except (ClientGone, CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where bugs end
+            found = as_service_error(error, request_id=ids.request_id, operation=identified.target.name)
+            return _failed(found, ids.headers, identified.codec, reading)
+        finally:
+            self.bodies.release(reading)
+
+    async def _serve(
+        self, request: Request, ids: Ids, identified: Identified[Route], reading: Reading
+    ) -> Response | Stream:
+        """The straight way: whose is it, body, signature, decode, run, encode."""
+        codec, route = identified.codec, identified.target
+        now_ms = self.runtime.clock.now_ms()
+        try:
+            signature = sigv4.parse(
+                request.headers, request.query, now_ms=now_ms, region=self._region, service=route.service
+            )
+            credential = await self._credential(signature.key_id)
+        except ServiceError:
+            _check_body(codec, await self._small_body(request, reading))
+            raise
+        body = await self.bodies.read(reading, request.pieces, request.length, to_end=request.to_end)
+        try:
+            payload = sigv4.verify(signature, credential.secret, body)
+        except ServiceError:
+            _check_body(codec, body)
+            raise
+        credential.used_at_ms = now_ms
+        if route.function is None:
+            raise route.refuse()
+        if not payload:
+            raise SerializationException
+        params = codec.decode(payload, route.operation, route.request_type)
+        answer = await run(route, Call(self.runtime, credential.principal, ids.request_id, now_ms), params)
+        if route.operation.is_event_stream:
+            ids.headers.append(("content-type", EVENT_STREAM))
+            return Stream(200, ids.headers, frames(answer, codec, route.operation, ids.request_id))
+        ids.headers.append(("content-type", codec.CONTENT_TYPE))
+        return Response(200, ids.headers, codec.encode(route.operation, answer))
+
+    async def _credential(self, key_id: str) -> Credential:
+        credential = self.credentials.fresh(key_id, get_running_loop().time())
+        if credential is None:
+            credential = await self.credentials.find(key_id)
+        if credential is None:
+            raise UnrecognizedClient
+        return credential
+
+    async def _small_body(self, request: Request, reading: Reading) -> bytes:
+        """The body of a sender who is not known; SOME_BODY if it is not small."""
+        if request.length is not None and request.length > STRANGER_BYTES_MAX:
+            return SOME_BODY
+        try:
+            return await self.bodies.read(
+                reading, request.pieces, request.length, to_end=request.to_end, limit=STRANGER_BYTES_MAX
+            )
+        except RequestEntityTooLarge:
+            return SOME_BODY
+
+    async def _refuse(self, request: Request, ids: Ids, refusal: Refusal, reading: Reading) -> Response:
+        """What can never become an operation. A preflight's answer has no x-amz-id-2."""
+        headers = request.headers
+        origin = headers.get("origin")
+        if request.method == "OPTIONS":
+            allowed = preflight(
+                origin, headers.get("access-control-request-headers"), headers.get("access-control-request-method")
+            )
+            if allowed is not None:
+                return Response(200, [ids.headers[0], *allowed.items(), *PROTECTION], b"", unread=True)
+        body = b""
+        if refusal.outside is None:
+            try:
+                body = await self._small_body(request, reading)
+            except ServiceError:
+                body = SOME_BODY
+            finally:
+                self.bodies.release(reading)
+        answer = refusal.answer(body)
+        ids.headers += cors_headers(origin).items()
+        if answer.content_type is not None:
+            ids.headers.append(("content-type", answer.content_type))
+        return Response(answer.status, ids.headers, answer.body, unread=not reading.whole)
+
+
+def _check_body(codec: Codec, body: bytes) -> None:
+    """A missing or malformed body is told before what is wrong with the signature."""
+    if not body:
+        raise SerializationException
+    codec.check_body(body)
+
+
+def _failed(error: ServiceError, headers: Headers, codec: Codec, reading: Reading) -> Response:
+    headers.append(("content-type", codec.CONTENT_TYPE))
+    if error.status in RETRY_LATER:
+        headers.append(RETRY_AFTER)
+    return Response(error.status, headers, codec.encode_error(error), unread=not reading.whole)
+
+
+_process: list[Gateway] = []
+
+
+def use(gateway: Gateway | None) -> None:
+    """Set (None: take away) this process's gateway."""
+    _process[:] = [gateway] if gateway is not None else []
+
+
+def runtime() -> Runtime:
+    """The Runtime of this web process: for pages and REST, which call operations by invoke_sync."""
+    assert _process, "this process does not serve: nothing has opened the gateway"
+    return _process[0].runtime

@@ -1,0 +1,181 @@
+"""Reading request bodies without letting them fill the process.
+
+A body comes in pieces. It is refused from its Content-Length or at BODY_BYTES_MAX; all bodies that a process holds stay
+under HELD_BYTES_MAX; a sender that makes no progress for STALLED_S is given up. When the room is used up, bodies whose
+senders have stopped for a second give way first, so that unfinished requests cannot keep a working client out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable
+from enum import Enum
+from typing import Any
+
+from apps.base.errors import ServiceError, ServiceUnavailable
+from apps.base.units import MIB
+
+BODY_BYTES_MAX = 11 * MIB
+"""AWS takes 10 MiB of records in a PutRecords call; base64 and names of a body at that limit fit only for CBOR, as there."""
+
+HELD_BYTES_MAX = 96 * MIB
+"""Bodies being read or answered, all together. The server's own buffers come on top, and 128 MiB is the promise."""
+
+STALLED_S = 30.0
+GIVES_WAY_S = 1.0
+SWEEP_S = 1.0
+
+
+class RequestEntityTooLarge(ServiceError):
+    """The body is over the limit. HTTP 413."""
+
+    code = "RequestEntityTooLargeException"
+    status = 413
+
+
+class RequestTimeout(ServiceError):
+    """The sender stopped in the middle of the body. HTTP 408."""
+
+    code = "RequestTimeoutException"
+    status = 408
+
+
+class ClientGone(Exception):
+    """The connection ended inside the body: nobody is there to be answered."""
+
+
+class Verdict(Enum):
+    """Why a reading task was cancelled by us."""
+
+    STALLED = "stalled"
+    GIVES_WAY = "gives way"
+
+
+class Reading:
+    """One body: who reads it, how much of it is held, when the last piece came (the loop's seconds), is it all here."""
+
+    __slots__ = ("held", "seen_s", "task", "verdict", "whole")
+
+    def __init__(self, task: asyncio.Task[Any], now_s: float) -> None:
+        self.task = task
+        self.held = 0
+        self.seen_s = now_s
+        self.verdict: Verdict | None = None
+        self.whole = False
+
+
+class Bodies:
+    """All bodies of this process, on one event loop."""
+
+    def __init__(self, held_bytes_max: int = HELD_BYTES_MAX) -> None:
+        self.held_bytes_max = held_bytes_max
+        self.held = 0
+        self._open: dict[Reading, None] = {}
+        """Bodies still being read, the one longest without progress first."""
+
+    def release(self, reading: Reading) -> None:
+        """The request is answered: what it held is free."""
+        self.held -= reading.held
+        reading.held = 0
+
+    async def read(
+        self,
+        reading: Reading,
+        pieces: AsyncIterable[bytes],
+        length: int | None,
+        *,
+        to_end: bool,
+        limit: int = BODY_BYTES_MAX,
+    ) -> bytes:
+        """The whole body; release() must follow when the request is answered.
+
+        length: of Content-Length, if there is one. to_end: read on to the end mark although all of length is here
+        (an HTTP/2 stream is otherwise reset). Raises RequestEntityTooLarge, RequestTimeout, ServiceUnavailable, ClientGone.
+        """
+        if length is not None and length > limit:
+            raise too_large(limit)
+        self._open[reading] = None
+        try:
+            body = await self._pieces(reading, pieces, length, to_end, limit)
+        except asyncio.CancelledError:
+            raise self._explain(reading) from None
+        finally:
+            self._open.pop(reading, None)
+        if length is not None and len(body) < length:
+            raise ClientGone
+        reading.whole = True
+        return body
+
+    async def _pieces(
+        self, reading: Reading, pieces: AsyncIterable[bytes], length: int | None, to_end: bool, limit: int
+    ) -> bytes:
+        whole: list[bytes] = []
+        size = 0
+        async for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            self._hold(reading, len(piece))
+            whole.append(piece)
+            if size == length and not to_end:
+                break
+            self._progress(reading)
+        return whole[0] if len(whole) == 1 else b"".join(whole)
+
+    def _hold(self, reading: Reading, size: int) -> None:
+        if self.held + size > self.held_bytes_max:
+            self._make_room(reading, size)
+        reading.held += size
+        self.held += size
+
+    def _progress(self, reading: Reading) -> None:
+        reading.seen_s = asyncio.get_running_loop().time()
+        self._open.pop(reading, None)
+        self._open[reading] = None
+
+    def _make_room(self, reading: Reading, size: int) -> None:
+        """Let stalled bodies go until size fits; raises ServiceUnavailable if it does not."""
+        before_s = asyncio.get_running_loop().time() - GIVES_WAY_S
+        for other in list(self._open):
+            if other is not reading and other.seen_s < before_s:
+                self._give_up(other, Verdict.GIVES_WAY)
+                if self.held + size <= self.held_bytes_max:
+                    return
+        raise busy()
+
+    def _give_up(self, reading: Reading, verdict: Verdict) -> None:
+        reading.verdict = verdict
+        self._open.pop(reading, None)
+        self.release(reading)
+        reading.task.cancel()
+
+    def _explain(self, reading: Reading) -> BaseException:
+        """What a cancellation means: ours becomes an answer, somebody else's stays what it is."""
+        if reading.verdict is None:
+            return asyncio.CancelledError()
+        reading.task.uncancel()
+        return stalled() if reading.verdict is Verdict.STALLED else busy()
+
+    async def sweep(self) -> None:
+        """Give up senders that stopped, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            before_s = loop.time() - STALLED_S
+            for reading in [reading for reading in self._open if reading.seen_s < before_s]:
+                self._give_up(reading, Verdict.STALLED)
+
+
+def too_large(limit: int) -> RequestEntityTooLarge:
+    """413."""
+    return RequestEntityTooLarge(f"The request body is larger than {limit} bytes.")
+
+
+def stalled() -> RequestTimeout:
+    """408."""
+    return RequestTimeout(f"The request body made no progress for {STALLED_S:.0f} seconds.")
+
+
+def busy() -> ServiceUnavailable:
+    """503; the gateway adds Retry-After."""
+    return ServiceUnavailable("Too many request bodies are being read at once. Try again.")

@@ -1,0 +1,88 @@
+"""What a web process holds while it serves: Runtime, gateway, health, and the tasks that run beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from apps.base.config import Config
+from apps.base.processes import keep_large_blocks
+from apps.gateway import app as gateway_app
+from apps.gateway.app import Gateway
+from apps.metrics import flush
+from apps.runtime import Runtime, build
+from console.health import Health
+
+log = structlog.get_logger(__name__)
+
+AGAIN_S = 1.0
+"""Pause before a failed background task runs again."""
+
+
+class Serving:
+    """One per web process, made on its event loop."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.gateway = Gateway(runtime)
+        self.health = Health(runtime)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open_ended: set[asyncio.Task[Any]] = set()
+        """Requests without an end of their own: streams and websockets."""
+
+    async def open(self) -> None:
+        """Open the record log and start the tasks. Raises LogUnavailable with a sentence that says what to do."""
+        await self.runtime.open()
+        gateway_app.use(self.gateway)
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {
+            "bodies": self.gateway.bodies.sweep,
+            "credentials": self.gateway.credentials.run,
+            "metrics": lambda: flush.run(self.runtime),
+        }
+        self._tasks = [asyncio.create_task(_keep_running(name, job), name=name) for name, job in jobs.items()]
+
+    async def close(self) -> None:
+        """End streams and tasks, save what they hold, close the record log. Idempotent."""
+        self.end_streams()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.gateway.credentials.save_uses()
+        gateway_app.use(None)
+        await self.runtime.close()
+
+    @contextlib.contextmanager
+    def open_ended(self) -> Any:
+        """The current task has no end of its own: cancel it when the process is told to stop."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._open_ended.add(task)
+        try:
+            yield
+        finally:
+            self._open_ended.discard(task)
+
+    def end_streams(self) -> None:
+        """Cancel every stream and websocket: their clients come back to another process."""
+        for task in list(self._open_ended):
+            task.cancel()
+
+
+def make() -> Serving:
+    """For this process's environment."""
+    keep_large_blocks()
+    return Serving(build(Config.from_environment()))
+
+
+async def _keep_running(name: str, job: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await job()
+        except Exception:
+            log.exception("background_task_failed", task=name)
+            await asyncio.sleep(AGAIN_S)
