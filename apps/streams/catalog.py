@@ -150,6 +150,8 @@ class _Round:
     """The names that the next read is for."""
 
     names: set[StreamKey] = field(default_factory=set)
+    anew: set[StreamKey] = field(default_factory=set)
+    """Those whose shards are to be read even if the version is the one we know."""
     done: asyncio.Future[None] | None = None
 
 
@@ -197,7 +199,9 @@ class Catalog:
         return snapshot.view if snapshot else None
 
     async def refresh(self, stream: StreamView) -> StreamView | None:
-        """The same stream read anew; None if it is gone, also if another one has its name now."""
+        """The same stream read anew, shards included (children are written before the version rises); None if it
+        is gone, also if another one has its name now."""
+        self._next.anew.add((stream.account_id, stream.name))
         view = await self.read(stream.account_id, stream.name)
         return view if view is not None and view.key == stream.key else None
 
@@ -221,7 +225,7 @@ class Catalog:
             assert this.done is not None
             read_at_ms = self._clock.now_ms()
             try:
-                known = {key: s.view for key in this.names if (s := self._snapshots.get(key))}
+                known = {key: s.view for key in this.names - this.anew if (s := self._snapshots.get(key))}
                 views = await in_thread(_read, this.names, known)
             except Exception as error:  # noqa: BLE001 - handed to those who wait
                 logger.warning("catalogue_read_failed error=%r", error)
