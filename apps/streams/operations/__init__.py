@@ -13,9 +13,27 @@ from typing import Any
 import msgspec
 
 from apps.streams import shapes
-from apps.streams.operations import fanout, records
+from apps.streams.operations import consumers, fanout, records, reshard, shards, stream, tags
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
+    "CreateStream": stream.create_stream,
+    "DeleteStream": stream.delete_stream,
+    "DescribeStream": stream.describe_stream,
+    "DescribeStreamSummary": stream.describe_stream_summary,
+    "ListStreams": stream.list_streams,
+    "IncreaseStreamRetentionPeriod": stream.increase_stream_retention_period,
+    "DecreaseStreamRetentionPeriod": stream.decrease_stream_retention_period,
+    "ListShards": shards.list_shards,
+    "SplitShard": reshard.split_shard,
+    "MergeShards": reshard.merge_shards,
+    "UpdateShardCount": reshard.update_shard_count,
+    "RegisterStreamConsumer": consumers.register_stream_consumer,
+    "DescribeStreamConsumer": consumers.describe_stream_consumer,
+    "ListStreamConsumers": consumers.list_stream_consumers,
+    "DeregisterStreamConsumer": consumers.deregister_stream_consumer,
+    "AddTagsToStream": tags.add_tags_to_stream,
+    "RemoveTagsFromStream": tags.remove_tags_from_stream,
+    "ListTagsForStream": tags.list_tags_for_stream,
     "PutRecord": records.put_record,
     "PutRecords": records.put_records,
     "GetShardIterator": records.get_shard_iterator,

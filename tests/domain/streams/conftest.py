@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
-import pytest
 import pytest_asyncio
 
 from apps.accounts.principal import Principal
