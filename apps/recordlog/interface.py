@@ -64,7 +64,7 @@ class LogUnavailable(RecordLogError):
 
 
 class LogBusy(LogUnavailable):
-    """More is queued in memory than the engine takes (MAX_QUEUED_BYTES); nothing of the append was stored. Retry later."""
+    """MAX_QUEUED_BYTES wait in memory already; nothing of the append was stored. Retry later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class RecordLog(Protocol):
         ...
 
     async def verify(self) -> Verified:
-        """Walk all batches: offsets dense, arrivals never back, totals equal to what is stored plus what was trimmed."""
+        """Walk all batches: offsets dense, arrivals never back, totals equal to what is stored and trimmed."""
         ...
 
     def incarnation(self) -> str:

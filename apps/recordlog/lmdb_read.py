@@ -1,0 +1,189 @@
+"""Read transactions on the LMDB record log. Every one sees one snapshot and is kept short by its caller."""
+
+from __future__ import annotations
+
+import time
+
+import lmdb
+
+from apps.base.units import HOUR_MS
+from apps.recordlog.batch_cache import BatchCache
+from apps.recordlog.interface import (
+    MAX_BATCH_RECORDS,
+    Batch,
+    Bounds,
+    MeterRow,
+    Offset,
+    ShardKey,
+    Totals,
+    UnknownShard,
+)
+from apps.recordlog.lmdb_format import (
+    BATCH_HEADER,
+    BATCH_KEY,
+    HOUR_KEY,
+    SHARD_KEY,
+    Databases,
+    batch_key,
+    decode_meters,
+    decode_records,
+    decode_state,
+    hour_key,
+)
+from apps.recordlog.shard_state import ShardState, meter_rows
+from apps.recordlog.stored_batch import Gathering
+from apps.recordlog.verification import ShardWalk
+
+NEAR_TIP_RECORDS = 4 * MAX_BATCH_RECORDS
+"""A decoded batch this near to the end is kept for other readers at the tip."""
+
+
+class Reading:
+    """One transaction, begun with buffers=True."""
+
+    def __init__(self, txn: lmdb.Transaction[memoryview], databases: Databases) -> None:
+        self._txn = txn
+        self._db = databases
+
+    def stored_state(self, shard: ShardKey) -> ShardState | None:
+        """The shard's state, None if there is none."""
+        value = self._txn.get(SHARD_KEY.pack(shard), db=self._db.shards)
+        return None if value is None else decode_state(value)
+
+    def state(self, shard: ShardKey) -> ShardState:
+        """The shard's state. Raises UnknownShard, also for one that is being dropped."""
+        state = self.stored_state(shard)
+        if state is None or state.dropping:
+            raise UnknownShard(shard)
+        return state
+
+    def read(
+        self, shard: ShardKey, start: Offset, got: Gathering, cache: BatchCache, until_s: float
+    ) -> Batch:
+        """RecordLog.read; stops early, with a batch at least, when time.perf_counter() passes until_s."""
+        state = self.state(shard)
+        end = state.next_offset
+        if start < end:
+            cursor = self._txn.cursor(self._db.batches)
+            first = seek(cursor, shard, start)
+            while first is not None:
+                more = self._gather(cursor, shard, first, state, got, cache)
+                if not more or got.next_offset >= end or time.perf_counter() >= until_s:
+                    break
+                first = key_of(cursor, shard) if cursor.next() else None
+        next_offset = got.next_offset if got.slices else max(start, end)
+        return Batch(got.slices, next_offset, end, state.sealed and next_offset >= end, state.floor_ms)
+
+    def _gather(
+        self, cursor: lmdb.Cursor[memoryview], shard: ShardKey, first: Offset, state: ShardState,
+        got: Gathering, cache: BatchCache,
+    ) -> bool:
+        value = cursor.value()
+        _, arrival_ms, count, size_bytes, _, _, _ = BATCH_HEADER.unpack_from(value)
+        # A batch never changes once it is there, and its place is never used again.
+        records = cache.get(shard, first)
+        if records is None:
+            records = decode_records(value)
+            assert len(records) == 2 * count
+        more = got.take(first, arrival_ms, count, size_bytes, records)
+        if got.next_offset < first + count or first + NEAR_TIP_RECORDS >= state.next_offset:
+            cache.keep(shard, first, records, size_bytes)
+        return more
+
+    def find(self, shard: ShardKey, at_ms: int) -> Offset:
+        """RecordLog.find."""
+        return find_offset(self._txn.cursor(self._db.batches), shard, self.state(shard), at_ms)
+
+    def bounds(self, shard: ShardKey) -> Bounds:
+        """RecordLog.bounds."""
+        state = self.state(shard)
+        first, oldest_ms = state.trimmed[0] + 1, 0
+        if first < state.next_offset:
+            value = self._txn.get(batch_key(shard, first), db=self._db.batches)
+            assert value is not None
+            oldest_ms = BATCH_HEADER.unpack_from(value)[1]
+        return Bounds(
+            first, state.next_offset, oldest_ms, state.newest_ms, state.sealed_to(), state.sealed_at_ms,
+            Totals(*state.totals),
+        )
+
+    def meters(self, shard: ShardKey, from_hour_ms: int) -> list[MeterRow]:
+        """RecordLog.meters."""
+        state = self.state(shard)
+        rows: list[MeterRow] = []
+        cursor = self._txn.cursor(self._db.meters)
+        found = cursor.set_range(hour_key(shard, max(0, from_hour_ms)))
+        while found:
+            key_shard, hour = HOUR_KEY.unpack(cursor.key())
+            if key_shard != shard:
+                break
+            hour_ms = hour * HOUR_MS
+            if hour_ms >= from_hour_ms:
+                rows += meter_rows(shard, hour_ms, decode_meters(cursor.value()))
+            found = cursor.next()
+        if state.hour_ms >= from_hour_ms:
+            rows += meter_rows(shard, state.hour_ms, state.meters)
+        return rows
+
+    def shards(self) -> list[ShardKey]:
+        """All shards, those being dropped included."""
+        return [SHARD_KEY.unpack(key)[0] for key in self._txn.cursor(self._db.shards).iternext(values=False)]
+
+    def walk(self, walk: ShardWalk, start: Offset, end: Offset, until_s: float) -> Offset | None:
+        """Show the walk the batches from start on and before end, at least one. Answers where to go on after
+        time.perf_counter() has passed until_s; None if none is left."""
+        cursor = self._txn.cursor(self._db.batches)
+        found = cursor.set_range(batch_key(walk.shard, start))
+        first = key_of(cursor, walk.shard) if found else None
+        while first is not None and first < end:
+            value = cursor.value()
+            _, arrival_ms, count, size_bytes, units, bytes_before, units_before = BATCH_HEADER.unpack_from(value)
+            sums = (count, size_bytes, units)
+            walk.see(first, arrival_ms, sums, (bytes_before, units_before), decode_records(value))
+            first = key_of(cursor, walk.shard) if cursor.next() else None
+            if time.perf_counter() >= until_s:
+                return first
+        return None
+
+
+def key_of(cursor: lmdb.Cursor[memoryview], shard: ShardKey) -> Offset | None:
+    """First offset of the batch under the cursor; None if it stands outside the shard."""
+    key = cursor.key()
+    if not key:
+        return None
+    key_shard, first = BATCH_KEY.unpack(key)
+    return int(first) if key_shard == shard else None
+
+
+def seek(cursor: lmdb.Cursor[memoryview], shard: ShardKey, start: Offset) -> Offset | None:
+    """Put the cursor on the batch that holds start, else on the next one of the shard; answers its first offset."""
+    if cursor.set_range(batch_key(shard, start)):
+        first = key_of(cursor, shard)
+        if first == start or not cursor.prev():
+            return first
+    elif not cursor.last():
+        return None
+    earlier = key_of(cursor, shard)
+    if earlier is not None and earlier + BATCH_HEADER.unpack_from(cursor.value())[2] > start:
+        return earlier
+    return key_of(cursor, shard) if cursor.next() else None
+
+
+def find_offset(cursor: lmdb.Cursor[memoryview], shard: ShardKey, state: ShardState, at_ms: int) -> Offset:
+    """First offset that arrived at or after at_ms: bisects over offsets, asking each for the next batch from it on."""
+    low, high = state.trimmed[0] + 1, state.next_offset
+    if at_ms > state.newest_ms:
+        return high
+    while low < high:
+        middle = (low + high) // 2
+        first = key_of(cursor, shard) if cursor.set_range(batch_key(shard, middle)) else None
+        if first is None:
+            high = middle
+            continue
+        _, arrival_ms, count, *_ = BATCH_HEADER.unpack_from(cursor.value())
+        if arrival_ms >= at_ms:
+            high = middle
+        else:
+            low = first + count
+    first = key_of(cursor, shard) if cursor.set_range(batch_key(shard, low)) else None
+    return state.next_offset if first is None else first

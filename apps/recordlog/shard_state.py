@@ -1,0 +1,113 @@
+"""What an engine remembers of one shard beside its batches: end, sums, seal. Used by memory.py and lmdb.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from apps.base.units import HOUR_MS
+from apps.recordlog.interface import (
+    METER_KEYS_PER_HOUR,
+    OTHER_METER_KEY,
+    Entry,
+    MeterRow,
+    Offset,
+    ShardKey,
+    Successor,
+    Totals,
+)
+
+Sums = list[int]
+"""[records, size_bytes, payload_units]"""
+
+HASH_BYTES = 16
+
+
+def no_sums() -> Sums:
+    """Sums of nothing."""
+    return [0, 0, 0]
+
+
+def add_to(sums: Sums, records: int, size_bytes: int, payload_units: int) -> None:
+    """Raise sums in place."""
+    sums[0] += records
+    sums[1] += size_bytes
+    sums[2] += payload_units
+
+
+class ShardState(Struct, array_like=True):
+    """One shard's state; stored as a msgpack array in this order, so new fields are added at the end with a default.
+
+    floor_ms: no later arrival is older than this: the newest arrival, or what the seal of a parent set.
+    hour, meters: the UTC hour (milliseconds) being metered, and its sums by access key id.
+    dropping: drop has begun; the shard is unknown to everybody while its batches go.
+    """
+
+    next_offset: Offset = 1
+    newest_ms: int = 0
+    floor_ms: int = 0
+    totals: Sums = field(default_factory=no_sums)
+    trimmed: Sums = field(default_factory=no_sums)
+    hour_ms: int = 0
+    meters: dict[str, Sums] = field(default_factory=dict)
+    sealed_at_ms: int = 0
+    successors: list[tuple[int, bytes, bytes]] | None = None
+    dropping: bool = False
+
+    @property
+    def sealed(self) -> bool:
+        """True if the shard refuses appends for ever."""
+        return self.successors is not None
+
+    def arrival_at(self, now_ms: int) -> int:
+        """The arrival of records stored now: the clock's time, but never before the floor."""
+        return max(now_ms, self.floor_ms)
+
+    def book(self, entry: Entry, arrival_ms: int) -> None:
+        """Count an entry that is being stored. roll_hour for its arrival must have been called."""
+        count, size_bytes, units = entry.count, entry.size_bytes, entry.payload_units
+        self.next_offset += count
+        self.newest_ms = self.floor_ms = arrival_ms
+        add_to(self.totals, count, size_bytes, units)
+        row = self.meters.get(entry.meter_key)
+        if row is None:
+            row = self._new_meter(entry.meter_key)
+        add_to(row, count, size_bytes, units)
+
+    def _new_meter(self, meter_key: str) -> Sums:
+        kept_apart = len(self.meters) - (OTHER_METER_KEY in self.meters)
+        if kept_apart >= METER_KEYS_PER_HOUR:
+            meter_key = OTHER_METER_KEY
+        return self.meters.setdefault(meter_key, no_sums())
+
+    def roll_hour(self, arrival_ms: int) -> tuple[int, dict[str, Sums]] | None:
+        """Begin the hour of an arrival if it is a new one. Answers the finished hour and its rows, to be kept."""
+        hour_ms = arrival_ms - arrival_ms % HOUR_MS
+        if hour_ms == self.hour_ms:
+            return None
+        finished = (self.hour_ms, self.meters)
+        self.hour_ms, self.meters = hour_ms, {}
+        return finished if finished[1] else None
+
+    def seal(self, sealed_at_ms: int, successors: Iterable[Successor]) -> None:
+        """Close for ever."""
+        self.sealed_at_ms = self.floor_ms = sealed_at_ms
+        self.successors = [
+            (s.shard, s.start_hash.to_bytes(HASH_BYTES, "big"), s.end_hash.to_bytes(HASH_BYTES, "big"))
+            for s in successors
+        ]
+
+    def sealed_to(self) -> tuple[Successor, ...] | None:
+        """The successors, None while open."""
+        if self.successors is None:
+            return None
+        return tuple(
+            Successor(shard, int.from_bytes(start, "big"), int.from_bytes(end, "big"))
+            for shard, start, end in self.successors
+        )
+
+
+def meter_rows(shard: ShardKey, hour_ms: int, meters: dict[str, Sums]) -> list[MeterRow]:
+    """One hour's rows, ordered by key."""
+    return [MeterRow(shard, hour_ms, key, Totals(*meters[key])) for key in sorted(meters)]

@@ -1,0 +1,162 @@
+"""Record batches, the stored unit: how entries grow into them, and how a read takes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from apps.base.units import PAYLOAD_UNIT_BYTES
+from apps.recordlog.interface import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_RECORDS,
+    Appended,
+    Entry,
+    Offset,
+    Slice,
+)
+from apps.recordlog.shard_state import ShardState
+
+Records = list[str | bytes | None]
+"""Flat: [key, data, key, data, …]."""
+
+
+class StoredBatch:
+    """Neighbouring records with one arrival, as stored.
+
+    bytes_before, units_before: the shard's sums before this batch; with them a trim knows what it removed
+    without reading it.
+    """
+
+    __slots__ = (
+        "arrival_ms", "bytes_before", "count", "first", "payload_units", "records", "size_bytes", "units_before",
+    )
+
+    def __init__(self, first: Offset, arrival_ms: int, bytes_before: int, units_before: int) -> None:
+        self.first = first
+        self.arrival_ms = arrival_ms
+        self.bytes_before = bytes_before
+        self.units_before = units_before
+        self.count = 0
+        self.size_bytes = 0
+        self.payload_units = 0
+        self.records: Records = []
+
+    def add(self, records: Records, count: int, size_bytes: int, payload_units: int) -> None:
+        """Append copies of the references, so that the caller's list stays his own."""
+        self.records += records
+        self.count += count
+        self.size_bytes += size_bytes
+        self.payload_units += payload_units
+
+
+class GrowingShard:
+    """One shard within one commit: its state, and the batches that its entries grow into."""
+
+    __slots__ = ("arrival_ms", "batches", "state")
+
+    def __init__(self, state: ShardState, now_ms: int) -> None:
+        self.state = state
+        self.arrival_ms = state.arrival_at(now_ms)
+        self.batches: list[StoredBatch] = []
+
+    def take(self, entry: Entry) -> Appended:
+        """Store an entry after what is there. The shard is open."""
+        first = self.state.next_offset
+        if entry.count > MAX_BATCH_RECORDS or entry.size_bytes > MAX_BATCH_BYTES:
+            offset = first
+            for records, size_bytes, payload_units in pieces(entry.records):
+                self._add(offset, records, len(records) // 2, size_bytes, payload_units)
+                offset += len(records) // 2
+        else:
+            self._add(first, entry.records, entry.count, entry.size_bytes, entry.payload_units)
+        self.state.book(entry, self.arrival_ms)
+        return Appended(first, self.arrival_ms)
+
+    def _add(self, first: Offset, records: Records, count: int, size_bytes: int, payload_units: int) -> None:
+        if not self.batches:
+            _, bytes_before, units_before = self.state.totals
+            self.batches.append(StoredBatch(first, self.arrival_ms, bytes_before, units_before))
+        batch = self.batches[-1]
+        if batch.count + count > MAX_BATCH_RECORDS or (
+            batch.size_bytes + size_bytes > MAX_BATCH_BYTES and batch.count
+        ):
+            bytes_before, units_before = batch.bytes_before + batch.size_bytes, batch.units_before + batch.payload_units
+            batch = StoredBatch(first, self.arrival_ms, bytes_before, units_before)
+            self.batches.append(batch)
+        batch.add(records, count, size_bytes, payload_units)
+
+
+def pieces(records: Records) -> Iterator[tuple[Records, int, int]]:
+    """Cut an entry that is too large for one batch: (records, size_bytes, payload_units) of each part."""
+    begin = size_bytes = units = 0
+    for i in range(0, len(records), 2):
+        record_size = record_bytes(records, i)
+        if i > begin and (size_bytes + record_size > MAX_BATCH_BYTES or i - begin >= 2 * MAX_BATCH_RECORDS):
+            yield records[begin:i], size_bytes, units
+            begin, size_bytes, units = i, 0, 0
+        size_bytes += record_size
+        units += payload_units(record_size)
+    yield records[begin:], size_bytes, units
+
+
+def payload_units(record_size: int) -> int:
+    """PUT payload units of one record of that many bytes."""
+    return max(1, -(-record_size // PAYLOAD_UNIT_BYTES))
+
+
+def record_bytes(records: Records, i: int) -> int:
+    """UTF-8 bytes of the key at i, if any, and of the data after it."""
+    key, data = records[i], records[i + 1]
+    assert isinstance(data, bytes)
+    if key is None:
+        return len(data)
+    assert isinstance(key, str)
+    return (len(key) if key.isascii() else len(key.encode())) + len(data)
+
+
+def flat_bytes(records: Records) -> int:
+    """UTF-8 bytes of all keys, and of all data: the sum of record_bytes, quicker."""
+    keys = "".join(filter(None, records[0::2]))  # type: ignore[arg-type]
+    return (len(keys) if keys.isascii() else len(keys.encode())) + sum(map(len, records[1::2]))  # type: ignore[arg-type]
+
+
+class Gathering:
+    """What a read has gathered so far, and how much more it may take."""
+
+    __slots__ = ("bytes_left", "next_offset", "records_left", "slices")
+
+    def __init__(self, start: Offset, max_records: int, max_bytes: int) -> None:
+        self.next_offset = start
+        self.records_left = max_records
+        self.bytes_left = max_bytes
+        self.slices: list[Slice] = []
+
+    def take(self, first: Offset, arrival_ms: int, count: int, size_bytes: int, records: Records) -> bool:
+        """Take from the next stored batch what may be taken. True: there may be room for more."""
+        skip = max(0, self.next_offset - first)
+        if not skip and count <= self.records_left and size_bytes <= self.bytes_left:
+            self._keep(first, arrival_ms, records, size_bytes)
+            return self.records_left > 0
+        end = min(count, skip + self.records_left)
+        if size_bytes > self.bytes_left:
+            end = self._last_that_fits(records, skip, end)
+        if end == skip:
+            return False
+        part = records[2 * skip : 2 * end]
+        self._keep(first + skip, arrival_ms, part, flat_bytes(part))
+        return end == count and self.records_left > 0
+
+    def _keep(self, first: Offset, arrival_ms: int, records: Records, size_bytes: int) -> None:
+        count = len(records) // 2
+        self.slices.append(Slice(first, arrival_ms, records))
+        self.next_offset = first + count
+        self.records_left -= count
+        self.bytes_left -= size_bytes
+
+    def _last_that_fits(self, records: Records, skip: int, end: int) -> int:
+        left = self.bytes_left
+        for i in range(skip, end):
+            left -= record_bytes(records, 2 * i)
+            # A first record larger than all that may be answered comes alone, or the reader would never pass it.
+            if left < 0:
+                return i if self.slices or i > skip else i + 1
+        return end
