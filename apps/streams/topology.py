@@ -6,9 +6,10 @@ is the start of a range other than the first. Resharding only ever adds or remov
 * a split at b makes b a boundary: the range that holds b becomes [start, b - 1] and [b, end];
 * a merge at b takes the boundary b away: the two ranges that meet there become one.
 
-A *plan* is a list of such steps. Because a step is named by its boundary and not by a shard, a plan can be written
-down before the shards exist that its later steps will work on, and a step that has been done can be told from one that
-has not.
+A *plan* is a short list of intentions, kept in the stream's row: ["split", boundary], ["merge", boundary], or
+["uniform", count]. The next step follows from the intention and the ranges open now. Because a step is named by its
+boundary and not by a shard, it can be written down before the shards exist that it will work on, and one that has been
+done can be told from one that has not.
 """
 
 from __future__ import annotations
@@ -38,14 +39,44 @@ class Step:
     kind: Kind
     boundary: int
 
-    def dump(self) -> list[str]:
-        """For the plan's JSON column: a hash is too large for a JSON number."""
-        return [self.kind.value, str(self.boundary)]
 
-    @classmethod
-    def load(cls, stored: Sequence[str]) -> Step:
-        """What dump() wrote."""
-        return cls(Kind(stored[0]), int(stored[1]))
+Plan = list[list[str]]
+"""Intentions still to be carried out; in JSON, where a hash would be too large for a number."""
+
+UNIFORM = "uniform"
+
+
+def plan_of(steps: Iterable[Step]) -> Plan:
+    """A plan of just these steps."""
+    return [[step.kind.value, str(step.boundary)] for step in steps]
+
+
+def plan_uniform(count: int) -> Plan:
+    """A plan that ends at count even ranges."""
+    return [[UNIFORM, str(count)]]
+
+
+def steps_left(plan: Plan, open_ranges: Sequence[Range]) -> list[Step]:
+    """The steps that carry out a plan, from the ranges open now. Steps that have nothing to do are left out."""
+    steps: list[Step] = []
+    ranges = list(open_ranges)
+    for word, number in plan:
+        todo = uniform_steps(ranges, int(number)) if word == UNIFORM else [Step(Kind(word), int(number))]
+        for step in todo:
+            if parents_of(step, ranges):
+                steps.append(step)
+                if len(plan) > 1:
+                    ranges = apply(step, ranges)
+    return steps
+
+
+def next_step(plan: Plan, open_ranges: Sequence[Range]) -> tuple[Step | None, Plan]:
+    """The first step of a plan, and the plan without the intentions that have nothing left to do."""
+    for done, (word, number) in enumerate(plan):
+        todo = uniform_steps(open_ranges, int(number)) if word == UNIFORM else [Step(Kind(word), int(number))]
+        if todo and parents_of(todo[0], open_ranges):
+            return todo[0], plan[done:]
+    return None, []
 
 
 def even_ranges(count: int) -> list[Range]:
@@ -70,7 +101,7 @@ def boundaries(ranges: Iterable[Range]) -> set[int]:
     return {start for start, _ in ranges} - {0}
 
 
-def plan_uniform(open_ranges: Sequence[Range], count: int) -> list[Step]:
+def uniform_steps(open_ranges: Sequence[Range], count: int) -> list[Step]:
     """Steps from the open ranges to count even ones: split at every missing boundary, then merge away the others.
 
     In between there are short-lived shards, at most one for every boundary old and new. Nothing is ever merged across

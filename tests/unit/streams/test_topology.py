@@ -1,5 +1,6 @@
 """The hash space is always partitioned, whatever is split and merged."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -21,10 +22,14 @@ from apps.streams.topology import (
     lineage,
     may_split,
     middle,
+    next_step,
     parents_of,
     partitions,
+    plan_of,
     plan_uniform,
     state,
+    steps_left,
+    uniform_steps,
 )
 
 hashes = st.integers(1, LAST_HASH) | st.integers(1, 50) | st.integers(LAST_HASH - 50, LAST_HASH)
@@ -74,7 +79,7 @@ def test_gaps_and_overlaps_are_seen(ranges):
 
 @given(partitionings(), st.integers(1, 40))
 def test_every_plan_ends_at_even_ranges_and_partitions_at_each_step(ranges, count):
-    steps = plan_uniform(ranges, count)
+    steps = uniform_steps(ranges, count)
     for step in steps:
         parents = parents_of(step, ranges)
         assert parents, "a planned step always has something to do"
@@ -106,17 +111,27 @@ def test_a_merge_undoes_a_split(ranges, boundary):
         assert apply(Step(Kind.MERGE, boundary), apply(Step(Kind.SPLIT, boundary), ranges)) == ranges
 
 
-@given(st.sampled_from(Kind), hashes)
-def test_a_step_survives_its_json(kind, boundary):
-    step = Step(kind, boundary)
-    assert Step.load(step.dump()) == step
-    assert all(isinstance(part, str) for part in step.dump())
+@given(partitionings(), st.integers(1, 12), st.lists(st.tuples(st.sampled_from(Kind), hashes), max_size=6))
+def test_a_plan_carried_out_step_by_step_survives_its_json_and_does_what_was_announced(ranges, count, first):
+    plan = plan_of(Step(*pair) for pair in first) + plan_uniform(count)
+    announced = steps_left(plan, ranges)
+    done = []
+    while True:
+        step, plan = next_step(json.loads(json.dumps(plan)), ranges)
+        if step is None:
+            break
+        done.append(step)
+        ranges = apply(step, ranges)
+    assert ranges == even_ranges(count)
+    assert plan == []
+    assert done == announced
 
 
 def test_doubling_and_halving_take_the_fewest_steps():
-    assert plan_uniform(even_ranges(4), 4) == []
-    assert len(plan_uniform(even_ranges(4), 8)) == 4
-    assert len(plan_uniform(even_ranges(8), 4)) == 4
+    assert uniform_steps(even_ranges(4), 4) == []
+    assert len(uniform_steps(even_ranges(4), 8)) == 4
+    assert len(uniform_steps(even_ranges(8), 4)) == 4
+    assert steps_left(plan_uniform(8), even_ranges(4)) == uniform_steps(even_ranges(4), 8)
 
 
 def test_the_split_rule_is_stricter_than_the_range():

@@ -1,0 +1,312 @@
+"""CreateStream, DeleteStream, DescribeStream, DescribeStreamSummary, ListStreams, and the two retention calls."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import Any
+
+from apps.base.units import HOUR_MS
+from apps.leases import hold
+from apps.leases.wake import wake
+from apps.runtime import Call
+from apps.streams import named, retention, tokens, topology
+from apps.streams.addressing import shard_index
+from apps.streams.errors import (
+    InvalidArgumentException,
+    LimitExceededException,
+    ResourceInUseException,
+    ValidationException,
+)
+from apps.streams.limits import RECORD_KIB_DEFAULT
+from apps.streams.models import ConsumerStatus, Shard, Stream, StreamMode, StreamStatus
+from apps.streams.operations.shards import describe as describe_shard
+from apps.streams.operations.shards import shown
+from apps.streams.operations.tags import check_count, check_tags, set_tags
+from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, quotas
+
+STREAMS_PER_PAGE = 100
+SHARDS_PER_DESCRIPTION = 100
+"""What one call answers at most, whatever its Limit says (up to 10,000)."""
+
+RETENTION_HOURS_MIN = 24
+RETENTION_HOURS_MAX = 8_760
+
+CREATED_BEFORE_S = 2
+"""The shards of a new stream carry a creation second so long before the call, as recorded from AWS (2 to 7 s)."""
+
+Json = dict[str, Any]
+
+
+def create_stream(call: Call, params: Json) -> None:
+    """A stream that is CREATING; a worker makes its shards and turns it ACTIVE.
+
+    Kept from AWS: on-demand with four shards where neither ShardCount nor a mode is given, quotas of shards, of
+    on-demand streams and of streams in CREATING, MaxRecordSizeInKiB, tags. Refused: WarmThroughputMiBps, and AUTO
+    distribution. Not kept: five calls a second.
+    """
+    name, region = params["StreamName"], call.runtime.config.region
+    mode = _mode(params)
+    _refuse_what_is_not_built(params, mode)
+    tags = params.get("Tags") or {}
+    check_tags(call, name, tags)
+    check_count(call, name, set(tags), region)
+    named.hold_team(call)
+    if Stream.objects.filter(team_id=call.principal.team_id, name=name).exists():
+        raise ResourceInUseException.stream_exists(name, call.principal.account_id)
+    count = ON_DEMAND_SHARDS_AT_START if mode == StreamMode.ON_DEMAND else params["ShardCount"]
+    _check_quotas(call, mode, count)
+    stream = Stream.objects.create(
+        team_id=call.principal.team_id,
+        region=region,
+        name=name,
+        stream_id=_new_stream_id(),
+        mode=mode,
+        max_record_size_kib=params.get("MaxRecordSizeInKiB") or RECORD_KIB_DEFAULT,
+        created_at_ms=call.now_ms,
+        metered_to_ms=call.now_ms,
+        next_shard_index=count,
+    )
+    _prepare_shards(stream, count)
+    set_tags(stream, tags)
+    hold.ensure("metering", "readings", call.now_ms)
+    hold.ensure("throttling", "on-demand", call.now_ms)
+    due_now(call, stream)
+
+
+def delete_stream(call: Call, params: Json) -> None:
+    """Begin to delete a stream in any state; a worker removes its consumers, shards and records.
+
+    Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion. Deleting a stream that is being
+    deleted is no error. Not kept: puts and reads end at once (AWS may go on for a while); five calls a second.
+    """
+    stream = named.find(call, params)
+    named.change(stream)
+    if stream.consumers.exists() and not params.get("EnforceConsumerDeletion"):
+        account_id = call.principal.account_id
+        raise ResourceInUseException(
+            f"DeleteStream can't delete {account_id}:{stream.name} because there are consumers associated with this "
+            f"data stream. To delete {stream.name} anyway, set the EnforceConsumerDeletion parameter to true to force "
+            "the deletion of all the consumers that are associated with it."
+        )
+    stream.consumers.update(status=ConsumerStatus.DELETING)
+    Stream.objects.filter(pk=stream.pk).update(status=StreamStatus.DELETING)
+    due_now(call, stream)
+
+
+def describe_stream(call: Call, params: Json) -> Json:
+    """A stream with a page of its shards, at most 100.
+
+    Kept from AWS: no shards while CREATING or DELETING, ExclusiveStartShardId need not exist.
+    Not kept: ten calls a second.
+    """
+    name = named.name_in(call, params)
+    start = params.get("ExclusiveStartShardId")
+    after = -1 if start is None else shard_index(start, name, call.principal.account_id)
+    stream = named.find(call, params)
+    limit = min(params.get("Limit") or SHARDS_PER_DESCRIPTION, SHARDS_PER_DESCRIPTION)
+    page: list[Shard] = []
+    if stream.status in named.IN_SERVICE:
+        page = list(shown(stream, call.now_ms).filter(index__gt=after)[: limit + 1])
+    shards = [describe_shard(shard) for shard in page[:limit]]
+    return {"StreamDescription": {**_common(stream), "Shards": shards, "HasMoreShards": len(page) > limit}}
+
+
+def describe_stream_summary(call: Call, params: Json) -> Json:
+    """A stream without its shards.
+
+    Kept from AWS: StreamId, which KCL 3 needs. Not kept: 20 calls a second.
+    """
+    stream = named.find(call, params)
+    return {
+        "StreamDescriptionSummary": {
+            **_common(stream),
+            "StreamId": stream.stream_id,
+            "OpenShardCount": stream.shards.filter(opened_at_ms__isnull=False, closed_at_ms__isnull=True).count(),
+            "ConsumerCount": stream.consumers.count(),
+            "MaxRecordSizeInKiB": stream.max_record_size_kib,
+            "RecordDistributionStrategy": "USER_PARTITION_KEY",
+            "ChannelCount": 0,
+            "QueueCount": 0,
+        }
+    }
+
+
+def list_streams(call: Call, params: Json) -> Json:
+    """The team's streams by name in code point order, at most 100 a page.
+
+    Kept from AWS: ExclusiveStartStreamName need not exist; NextToken lives 300 s. Not kept: five calls a second.
+    """
+    after = params.get("ExclusiveStartStreamName")
+    token = params.get("NextToken")
+    if token is not None:
+        if after is not None:
+            raise InvalidArgumentException("NextToken and ExclusiveStartStreamName cannot be provided together.")
+        after = tokens.open_token(call, "ListStreams", token)["after"]
+    rows = Stream.objects.filter(team_id=call.principal.team_id)
+    names = sorted(rows.values_list("name", flat=True))  # not ORDER BY: databases sort by other rules
+    if after is not None:
+        names = [name for name in names if name > after]
+    limit = min(params.get("Limit") or STREAMS_PER_PAGE, STREAMS_PER_PAGE)
+    page = names[:limit]
+    streams = {stream.name: stream for stream in rows.select_related("team").filter(name__in=page)}
+    answer: Json = {
+        "StreamNames": page,
+        "HasMoreStreams": len(names) > limit,
+        "StreamSummaries": [_summary(streams[name]) for name in page if name in streams],
+    }
+    if answer["HasMoreStreams"]:
+        answer["NextToken"] = tokens.issue(call, "ListStreams", after=page[-1])
+    return answer
+
+
+def increase_stream_retention_period(call: Call, params: Json) -> None:
+    """Keep records longer; what has expired by now stays so.
+
+    Kept from AWS: texts and order of checks; the same value is no error. Not kept: the stream stays ACTIVE; five
+    calls a second.
+    """
+    stream, hours = _retention_asked(call, params)
+    if hours < stream.retention_hours:
+        raise InvalidArgumentException(
+            f"Requested retention period ({hours} hours) for stream {stream.name} can not be shorter than existing "
+            f"retention period ({stream.retention_hours} hours). Use DecreaseRetentionPeriod API."
+        )
+    _set_retention(call, stream, hours)
+
+
+def decrease_stream_retention_period(call: Call, params: Json) -> None:
+    """Keep records for a shorter time; what is older is out of sight at once.
+
+    Kept from AWS: texts and order of checks; the same value is no error. Not kept: the stream stays ACTIVE; five
+    calls a second.
+    """
+    stream, hours = _retention_asked(call, params)
+    if hours > stream.retention_hours:
+        raise InvalidArgumentException(
+            f"Requested retention period ({hours} hours) for stream {stream.name} can not be longer than existing "
+            f"retention period ({stream.retention_hours} hours). Use IncreaseRetentionPeriod API."
+        )
+    _set_retention(call, stream, hours)
+
+
+def due_now(call: Call, stream: Stream) -> None:
+    """Let a worker look at the stream: a due time in this transaction, and a hint after it."""
+    hold.ensure("lifecycle", str(stream.pk), call.now_ms)
+    wake("lifecycle", str(stream.pk))
+
+
+def _mode(params: Json) -> str:
+    given = (params.get("StreamModeDetails") or {}).get("StreamMode")
+    has_count = params.get("ShardCount") is not None
+    if given == StreamMode.ON_DEMAND and has_count:
+        raise ValidationException("ShardCount is not expected when StreamMode=ON_DEMAND")
+    if given == StreamMode.PROVISIONED and not has_count:
+        raise ValidationException("ShardCount must be provided when StreamMode=PROVISIONED")
+    return given or (StreamMode.PROVISIONED if has_count else StreamMode.ON_DEMAND)
+
+
+def _refuse_what_is_not_built(params: Json, mode: str) -> None:
+    if params.get("WarmThroughputMiBps") is not None:
+        raise InvalidArgumentException(
+            "WarmThroughputMiBps cannot be specified: warm throughput is not part of this version of Tidegate."
+        )
+    if params.get("RecordDistributionStrategy") == "AUTO":
+        raise InvalidArgumentException(
+            "RecordDistributionStrategy AUTO is available for on-demand streams only."
+            if mode == StreamMode.PROVISIONED
+            else "RecordDistributionStrategy AUTO is not part of this version of Tidegate; use USER_PARTITION_KEY."
+        )
+
+
+def _check_quotas(call: Call, mode: str, count: int) -> None:
+    limits = quotas(call.runtime.config.region)
+    streams = Stream.objects.filter(team_id=call.principal.team_id)
+    account_id = call.principal.account_id
+    if mode == StreamMode.PROVISIONED:
+        check_shard_quota(call, count)
+    elif streams.filter(mode=StreamMode.ON_DEMAND).count() >= limits.on_demand_streams:
+        raise LimitExceededException(
+            f"This request would exceed the on-demand stream limit for the account {account_id} in "
+            f"{call.runtime.config.region}. Limit: {limits.on_demand_streams}."
+        )
+    if streams.filter(status=StreamStatus.CREATING).count() >= limits.streams_creating:
+        raise LimitExceededException(
+            f"The account {account_id} has {limits.streams_creating} streams in state CREATING already. "
+            f"Limit: {limits.streams_creating}. Wait until one of them is ACTIVE."
+        )
+
+
+def check_shard_quota(call: Call, more: int) -> None:
+    """Raises LimitExceededException if the account may not have so many more open shards."""
+    region = call.runtime.config.region
+    rows = Shard.objects.filter(stream__team_id=call.principal.team_id, stream__mode=StreamMode.PROVISIONED)
+    current, limit = rows.filter(closed_at_ms__isnull=True).count(), quotas(region).shards
+    if current + more > limit:
+        raise LimitExceededException.shards(call.principal.account_id, region, current, limit, more)
+
+
+def _prepare_shards(stream: Stream, count: int) -> None:
+    created_s = stream.created_at_ms // 1000 - CREATED_BEFORE_S
+    Shard.objects.bulk_create(
+        [
+            Shard(stream=stream, index=index, start_hash=str(start), end_hash=str(end), created_s=created_s)
+            for index, (start, end) in enumerate(topology.even_ranges(count))
+        ],
+        batch_size=500,
+    )
+
+
+def _new_stream_id() -> str:
+    letters = string.ascii_lowercase + string.digits
+    return "-".join("".join(secrets.choice(letters) for _ in range(length)) for length in (20, 3))
+
+
+def _common(stream: Stream) -> Json:
+    """What DescribeStream and DescribeStreamSummary both answer."""
+    return {
+        **_summary(stream),
+        "RetentionPeriodHours": stream.retention_hours,
+        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EncryptionType": "NONE",
+    }
+
+
+def _summary(stream: Stream) -> Json:
+    return {
+        "StreamName": stream.name,
+        "StreamARN": str(stream.arn),
+        "StreamStatus": stream.status,
+        "StreamModeDetails": {"StreamMode": stream.mode},
+        "StreamCreationTimestamp": stream.created_at_ms,
+    }
+
+
+def _retention_asked(call: Call, params: Json) -> tuple[Stream, int]:
+    stream, hours = named.find(call, params), params["RetentionPeriodHours"]
+    if hours < RETENTION_HOURS_MIN:
+        raise InvalidArgumentException(
+            f"Minimum allowed retention period is {RETENTION_HOURS_MIN} hours. "
+            f"Requested retention period ({hours} hours) is too short."
+        )
+    if hours > RETENTION_HOURS_MAX:
+        raise InvalidArgumentException(
+            f"Maximum allowed retention period is {RETENTION_HOURS_MAX} hours. "
+            f"Requested retention period ({hours} hours) is too long."
+        )
+    named.change(stream)
+    return stream, hours
+
+
+def _set_retention(call: Call, stream: Stream, hours: int) -> None:
+    named.require_active(stream, StreamStatus.UPDATING)
+    if hours == stream.retention_hours:
+        return
+    shorter = hours < stream.retention_hours
+    stream.retention_floor_ms = max(retention.horizon_ms(stream, call.now_ms), call.now_ms - hours * HOUR_MS)
+    stream.extended_spans = retention.spans_after(stream, hours, call.now_ms)
+    stream.retention_hours = hours
+    stream.save(update_fields=["retention_floor_ms", "extended_spans", "retention_hours"])
+    if shorter:
+        for shard_key in stream.shards.filter(opened_at_ms__isnull=False).values_list("pk", flat=True):
+            hold.ensure("retention", str(shard_key), call.now_ms)
