@@ -1,0 +1,57 @@
+"""A real Valkey (or Redis) of the test's own, which may be killed and started again with what it had."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import redis
+
+from tests.support.runtimes import until
+
+
+class Valkey:
+    """On a unix socket in a short temporary folder, with an append-only file as the child of `up` has."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tg-valkey-"))
+        self.url = f"unix://{self.folder / 'redis.sock'}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: str) -> "Valkey":
+        from workers.programs import redis_server
+
+        command = [redis_server(), "--port", "0", "--unixsocket", self.url.removeprefix("unix://")]
+        command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self.answers)
+        return self
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers nothing."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, socket_timeout=2)

@@ -1,0 +1,63 @@
+"""The README's table of settings is complete and true."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from apps.base.config import Config, ConfigError, variable_of
+from tests.tidy.tree import ROOT, text
+
+ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
+
+
+def shown(default) -> str:
+    """A default as the table writes it."""
+    match default:
+        case bool():
+            return "`on`" if default else "`off`"
+        case "" | ():
+            return ""
+        case _:
+            return f"`{default}`"
+
+
+def test_the_readme_lists_every_setting():
+    rows = {variable: (default.strip(), sentence) for variable, default, sentence in ROW.findall(text(ROOT / "README.md"))}
+    wanted = {variable_of(f): (shown(f.default), f.metadata["help"]) for f in fields(Config)}
+    assert rows == wanted
+
+
+def test_every_setting_is_read_from_its_variable():
+    given = {
+        "TIDEGATE_HOST": "0.0.0.0", "TIDEGATE_PORT": "8080", "TIDEGATE_DATA_DIR": "there", "TIDEGATE_REGION": "eu-west-1",
+        "TIDEGATE_ACCOUNT_ID": "123456789012", "TIDEGATE_ADMIN_EMAIL": "a@b.c", "TIDEGATE_ADMIN_PASSWORD": "p",
+        "TIDEGATE_ACCESS_KEY_ID": "test", "TIDEGATE_SECRET_ACCESS_KEY": "it's a \"secret\" $x", "DATABASE_URL": "postgres://x/y",
+        "REDIS_URL": "redis://r", "RECORD_LOG_URL": "memory:", "TIDEGATE_MASTER_KEY_FILE": "k",
+        "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b", "TIDEGATE_WEB_PROCESSES": "2",
+        "TIDEGATE_THROTTLE": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
+    }  # fmt: skip
+    config = Config.from_environment(given)
+    default = Config()
+    changed = {variable_of(f) for f in fields(Config) if getattr(config, f.name) != getattr(default, f.name)}
+    assert changed == set(given)
+    assert config.data_dir == Path("there")
+    assert config.allowed_hosts == ("a", "b")
+    assert config.throttle is False
+    assert set(given) | {"TIDEGATE_TLS"} == {variable_of(f) for f in fields(Config)}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TIDEGATE_PORT", "http"), ("TIDEGATE_PORT", "0"), ("TIDEGATE_PORT", "65536"), ("TIDEGATE_PORT", "-1"),
+        ("TIDEGATE_WEB_PROCESSES", "0"), ("TIDEGATE_WEB_PROCESSES", "65"), ("TIDEGATE_ACCOUNT_ID", "12345"),
+        ("TIDEGATE_THROTTLE", "maybe"), ("TIDEGATE_TLS", "yes"), ("TIDEGATE_TLS_KEY", "only.pem"),
+        ("RECORD_LOG_URL", "nats://x"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_refused_by_name(variable, value):
+    with pytest.raises(ConfigError, match=variable) as refused:
+        Config.from_environment({variable: value})
+    assert str(refused.value).endswith(".")
