@@ -8,8 +8,7 @@ and queries keep a distance: a flood of invented keys costs a few queries a seco
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import structlog
 from django.db import Error as DatabaseError
@@ -56,7 +55,7 @@ Row = tuple[bytes, int, str]
 
 @dataclass(slots=True)
 class Credential:
-    """An active access key. signing_keys is the signature checker's own cache of derived keys."""
+    """An active access key."""
 
     key_id: str
     secret: str
@@ -65,7 +64,6 @@ class Credential:
     read_at_s: float
     used_at_ms: int = 0
     saved_use_ms: int = 0
-    signing_keys: dict[Any, Any] = field(default_factory=dict)
 
 
 class Credentials:

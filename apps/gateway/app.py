@@ -19,12 +19,13 @@ from apps.gateway.failures import as_service_error
 from apps.gateway.invoke import run
 from apps.gateway.request import PROTECTION, Headers, Ids, Request, Response, Stream
 from apps.gateway.services import TARGETS, Route
-from apps.gateway.stream import CONTENT_TYPE as EVENT_STREAM
 from apps.gateway.stream import frames
 from apps.runtime import Call, Runtime
 from apps.wire import sigv4
+from apps.wire.codec import Codec
 from apps.wire.errors import UnrecognizedClient
-from apps.wire.identify import Codec, Identified, Refusal, cors_headers, identify, preflight
+from apps.wire.eventstream import CONTENT_TYPE as EVENT_STREAM
+from apps.wire.identify import Identified, Refusal, cors_headers, identify, preflight
 
 __all__ = ["Gateway", "claims", "runtime", "use"]
 
@@ -89,13 +90,15 @@ class Gateway:
             signature = sigv4.parse(
                 request.headers, request.query, now_ms=now_ms, region=self._region, service=route.service
             )
+            if signature.session_token is not None:
+                raise UnrecognizedClient  # nobody issues session tokens here
             credential = await self._credential(signature.key_id)
         except ServiceError:
             _check_body(codec, await self._small_body(request, reading))
             raise
         body = await self.bodies.read(reading, request.pieces, request.length, to_end=request.to_end)
         try:
-            payload = sigv4.verify(signature, credential.secret, body)
+            payload = sigv4.verify(signature, credential.secret, body, method=request.method, path=request.path)
         except ServiceError:
             _check_body(codec, body)
             raise

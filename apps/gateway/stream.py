@@ -8,10 +8,8 @@ from typing import Any
 from apps.base.errors import ServiceError
 from apps.gateway.failures import as_service_error
 from apps.wire import eventstream
-from apps.wire.identify import Codec
+from apps.wire.codec import Codec
 from apps.wire.model import Operation
-
-CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 
 async def frames(
@@ -20,7 +18,7 @@ async def frames(
     """Frames to send. The first is the initial response, without which botocore refuses the rest; an error that is
     raised inside becomes the last frame. Closing this closes events."""
     try:
-        yield eventstream.initial_response()
+        yield eventstream.initial_response(codec)
         async for name, event in events:
             yield eventstream.encode_event(operation, name, event, codec)
     except ServiceError as error:

@@ -1,0 +1,158 @@
+"""A server in a process of its own, or the one that ENDPOINT names, and clients for it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config as BotoConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the server is and who speaks to it. pid: of granian's head, None if the server is not ours."""
+
+    url: str
+    access_key_id: str
+    secret: str
+    account_id: str
+    pid: int | None = None
+
+    @property
+    def netloc(self) -> str:
+        return urlsplit(self.url).netloc
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[Endpoint]:
+    """ENDPOINT (with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ACCOUNT_ID), or a server started here."""
+    if os.environ.get("ENDPOINT"):
+        given = os.environ
+        yield Endpoint(
+            given["ENDPOINT"], given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"], given["ACCOUNT_ID"]
+        )
+        return
+    from tests.wire.server import ACCESS_KEY_ID, ACCOUNT_ID, SECRET
+
+    with tempfile.TemporaryDirectory(prefix="tidegate-wire-") as folder:
+        port = free_port()
+        output = Path(folder) / "output"
+        process = start(port, folder, output)
+        try:
+            yield Endpoint(f"http://127.0.0.1:{port}", ACCESS_KEY_ID, SECRET, ACCOUNT_ID, process.pid)
+        finally:
+            stop(process)
+            text = output.read_text()
+        assert "request_failed" not in text, text
+        assert "Traceback" not in text, text
+
+
+def start(port: int, folder: str, output: Path) -> subprocess.Popen[bytes]:
+    """The server, serving."""
+    names = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
+    settings = {
+        "TIDEGATE_PORT": str(port),
+        "TIDEGATE_DATA_DIR": folder,
+        "TIDEGATE_REGION": REGION,
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "RECORD_LOG_URL": f"lmdb:{folder}/log",
+        "DATABASE_URL": "",
+    }
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.wire.server"],
+            cwd=ROOT,
+            env=names | settings,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()  # 503: there is no worker, and none is needed
+            return process
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return process
+    stop(process)
+    raise AssertionError(output.read_text())
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL to all of the session if that is not enough."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def kinesis(endpoint: Endpoint) -> Iterator[Any]:
+    """boto3's client: JSON over HTTP/1.1."""
+    client = boto3.client(
+        "kinesis",
+        endpoint_url=endpoint.url,
+        region_name=REGION,
+        aws_access_key_id=endpoint.access_key_id,
+        aws_secret_access_key=endpoint.secret,
+        config=BotoConfig(retries={"total_max_attempts": 1}),
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def make_stream(kinesis: Any) -> Callable[..., str]:
+    """Creates a stream and waits until it is ACTIVE."""
+
+    def make(name: str, shards: int = 1) -> str:
+        kinesis.create_stream(StreamName=name, ShardCount=shards)
+        until_active(kinesis, name)
+        return name
+
+    return make
+
+
+def until_active(kinesis: Any, name: str) -> dict[str, Any]:
+    """The stream's summary, once it is ACTIVE."""
+    deadline = time.monotonic() + 20
+    while True:
+        summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        if summary["StreamStatus"] == "ACTIVE":
+            return summary
+        assert time.monotonic() < deadline, summary
+        time.sleep(0.02)
