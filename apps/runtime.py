@@ -31,6 +31,7 @@ class Runtime:
     counters: Counters
     loop: asyncio.AbstractEventLoop | None = None
     _parts: dict[Any, Any] = field(default_factory=dict)
+    _thread: threading.Thread | None = None
 
     def part(self, kind: Callable[[Runtime], T]) -> T:
         """The process's one `kind(runtime)`, made at the first call: what higher floors keep one of per process
@@ -63,7 +64,13 @@ class Runtime:
     def open_in_thread(self) -> None:
         """Open the engine on a loop of its own in a daemon thread: the workers' way, after fork."""
         loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, name="runtime-loop", daemon=True).start()
+
+        def run() -> None:
+            loop.run_forever()
+            loop.close()
+
+        self._thread = threading.Thread(target=run, name="runtime-loop", daemon=True)
+        self._thread.start()
         asyncio.run_coroutine_threadsafe(self.open(), loop).result(60)
 
     def close_in_thread(self) -> None:
@@ -72,6 +79,8 @@ class Runtime:
         if loop is not None:
             asyncio.run_coroutine_threadsafe(self.close(), loop).result(60)
             loop.call_soon_threadsafe(loop.stop)
+        if self._thread is not None:
+            self._thread.join(60)
 
 
 @dataclass(frozen=True, slots=True)
