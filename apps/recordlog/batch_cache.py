@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 
 from apps.recordlog.interface import Offset, ShardKey
 from apps.recordlog.stored_batch import Records
@@ -14,13 +13,13 @@ RECORD_OVERHEAD_BYTES = 120
 
 
 class BatchCache:
-    """Least recently used goes first. Used by the loop and by reader threads."""
+    """The oldest goes first. Used by the loop and by reader threads."""
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._lock = threading.Lock()
-        self._batches: OrderedDict[tuple[ShardKey, Offset], tuple[Records, int]] = OrderedDict()
+        self._batches: dict[tuple[ShardKey, Offset], tuple[Records, int]] = {}
 
     def get(self, shard: ShardKey, first: Offset) -> Records | None:
         """The batch's records, None if they are not here."""
@@ -28,17 +27,16 @@ class BatchCache:
         return None if found is None else found[0]
 
     def keep(self, shard: ShardKey, first: Offset, records: Records, size_bytes: int) -> None:
-        """Remember a batch, or that it was used just now."""
+        """Remember a batch."""
         key = (shard, first)
         with self._lock:
             if key in self._batches:
-                self._batches.move_to_end(key)
                 return
             cost = size_bytes + len(records) // 2 * RECORD_OVERHEAD_BYTES
             self._batches[key] = (records, cost)
             self._bytes += cost
             while self._bytes > self._max_bytes:
-                _, (_, freed) = self._batches.popitem(last=False)
+                _, freed = self._batches.pop(next(iter(self._batches)))
                 self._bytes -= freed
 
     def clear(self) -> None:

@@ -68,7 +68,7 @@ from apps.recordlog.interface import (
 )
 from apps.recordlog.lmdb_environment import MAP_BYTES, open_environment, translated
 from apps.recordlog.lmdb_format import MAX_PRODUCER_BYTES, Databases
-from apps.recordlog.lmdb_read import Reading
+from apps.recordlog.lmdb_read import NEAR_TIP_RECORDS, Reading
 from apps.recordlog.lmdb_verify import verify
 from apps.recordlog.lmdb_write import Changed, Writing
 from apps.recordlog.room import FreeBytes, Room, free_disk_bytes
@@ -80,7 +80,7 @@ T = TypeVar("T")
 ENTRY_OVERHEAD_BYTES = 1_024
 """What an entry costs in pages and memory beside its records, about."""
 
-READ_INLINE_S = 0.004
+READ_INLINE_S = 0.005
 """A read on the loop stops after this, with what it has; reads then go to a thread for a while."""
 
 READ_IN_THREAD_S = 0.5
@@ -312,12 +312,16 @@ class LmdbLog:
         """See RecordLog.read. On the loop while that is quick; in a thread while the disk makes it slow."""
         got = Gathering(start, min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
         began_s = time.perf_counter()
-        if began_s < self._slow_until_s:
+        if began_s < self._slow_until_s and not self._near_tip(shard, start):
             return await self._loop.run_in_executor(self._readers, self._read, shard, start, got, READ_IN_THREAD_S)
         batch = self._read(shard, start, got, READ_INLINE_S)
         if time.perf_counter() - began_s > READ_INLINE_S:
             self._slow_until_s = time.perf_counter() + SLOW_FOR_S
         return batch
+
+    def _near_tip(self, shard: ShardKey, start: Offset) -> bool:
+        """What was written last needs no disk to be read."""
+        return start + NEAR_TIP_RECORDS >= self._reading(lambda reading: reading.state(shard)).next_offset
 
     def _read(self, shard: ShardKey, start: Offset, got: Gathering, for_s: float) -> Batch:
         until_s = time.perf_counter() + for_s

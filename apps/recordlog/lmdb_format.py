@@ -72,10 +72,12 @@ def encode_batch(batch: StoredBatch) -> bytes:
     return b"".join((header, _encoder.encode(batch.records)))
 
 
-def decode_records(value: memoryview) -> Records:
-    """The records of a batch's value."""
-    check_version(value[0])
+def decode_records(value: memoryview, count: int) -> Records:
+    """The records of a batch's value, whose header says that there are so many."""
+    if value[0] != FORMAT:
+        check_version(value[0])
     records: Records = _decode_any(value[BATCH_HEADER.size :])
+    assert len(records) == 2 * count, "a stored batch holds what its header says"
     return records
 
 

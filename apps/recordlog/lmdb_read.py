@@ -37,6 +37,9 @@ from apps.recordlog.verification import ShardWalk
 NEAR_TIP_RECORDS = 4 * MAX_BATCH_RECORDS
 """A decoded batch this near to the end is kept for other readers at the tip."""
 
+WORTH_KEEPING = 32
+"""Records; decoding a smaller batch again costs less than keeping it."""
+
 
 class Reading:
     """One transaction, begun with buffers=True."""
@@ -64,31 +67,30 @@ class Reading:
         state = self.state(shard)
         end = state.next_offset
         if start < end:
-            cursor = self._txn.cursor(self._db.batches)
-            first = seek(cursor, shard, start)
-            while first is not None:
-                more = self._gather(cursor, shard, first, state, got, cache)
-                if not more or got.next_offset >= end or time.perf_counter() >= until_s:
-                    break
-                first = key_of(cursor, shard) if cursor.next() else None
+            self._gather(shard, start, end, got, cache, until_s)
         next_offset = got.next_offset if got.slices else max(start, end)
         return Batch(got.slices, next_offset, end, state.sealed and next_offset >= end, state.floor_ms)
 
     def _gather(
-        self, cursor: lmdb.Cursor[memoryview], shard: ShardKey, first: Offset, state: ShardState,
-        got: Gathering, cache: BatchCache,
-    ) -> bool:
-        value = cursor.value()
-        _, arrival_ms, count, size_bytes, _, _, _ = BATCH_HEADER.unpack_from(value)
-        # A batch never changes once it is there, and its place is never used again.
-        records = cache.get(shard, first)
-        if records is None:
-            records = decode_records(value)
-            assert len(records) == 2 * count
-        more = got.take(first, arrival_ms, count, size_bytes, records)
-        if got.next_offset < first + count or first + NEAR_TIP_RECORDS >= state.next_offset:
-            cache.keep(shard, first, records, size_bytes)
-        return more
+        self, shard: ShardKey, start: Offset, end: Offset, got: Gathering, cache: BatchCache, until_s: float
+    ) -> None:
+        cursor = self._txn.cursor(self._db.batches)
+        if seek(cursor, shard, start) is None:
+            return
+        near_tip = end - NEAR_TIP_RECORDS
+        for key, value in cursor.iternext():
+            key_shard, first = BATCH_KEY.unpack(key)
+            if key_shard != shard:
+                return
+            _, arrival_ms, count, size_bytes, _, _, _ = BATCH_HEADER.unpack_from(value)
+            # A batch never changes once it is there, and its place is never used again.
+            cached = cache.get(shard, first)
+            records = cached or decode_records(value, count)
+            more = got.take(first, arrival_ms, count, size_bytes, records)
+            if cached is None and count >= WORTH_KEEPING and (first >= near_tip or got.next_offset < first + count):
+                cache.keep(shard, first, records, size_bytes)
+            if not more or first + count >= end or time.perf_counter() >= until_s:
+                return
 
     def find(self, shard: ShardKey, at_ms: int) -> Offset:
         """RecordLog.find."""
@@ -139,7 +141,7 @@ class Reading:
             value = cursor.value()
             _, arrival_ms, count, size_bytes, units, bytes_before, units_before = BATCH_HEADER.unpack_from(value)
             sums = (count, size_bytes, units)
-            walk.see(first, arrival_ms, sums, (bytes_before, units_before), decode_records(value))
+            walk.see(first, arrival_ms, sums, (bytes_before, units_before), decode_records(value, count))
             first = key_of(cursor, walk.shard) if cursor.next() else None
             if time.perf_counter() >= until_s:
                 return first
@@ -174,16 +176,18 @@ def find_offset(cursor: lmdb.Cursor[memoryview], shard: ShardKey, state: ShardSt
     low, high = state.trimmed[0] + 1, state.next_offset
     if at_ms > state.newest_ms:
         return high
+    found = high
     while low < high:
         middle = (low + high) // 2
-        first = key_of(cursor, shard) if cursor.set_range(batch_key(shard, middle)) else None
-        if first is None:
+        cursor.set_range(batch_key(shard, middle))
+        key, value = cursor.item()
+        key_shard, first = BATCH_KEY.unpack(key) if key else (0, 0)
+        if key_shard != shard:
             high = middle
             continue
-        _, arrival_ms, count, *_ = BATCH_HEADER.unpack_from(cursor.value())
-        if arrival_ms >= at_ms:
-            high = middle
+        header = BATCH_HEADER.unpack_from(value)
+        if header[1] >= at_ms:
+            high, found = middle, first
         else:
-            low = first + count
-    first = key_of(cursor, shard) if cursor.set_range(batch_key(shard, low)) else None
-    return state.next_offset if first is None else first
+            low = first + header[2]
+    return int(found)

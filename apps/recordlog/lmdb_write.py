@@ -82,26 +82,22 @@ class Writing(Reading):
 
         finish() puts the batches.
         """
-        shards = [self._growing_shard(entry.shard) for entry in entries]
-        return [self._take(shard, entry) for shard, entry in zip(shards, entries, strict=True)]
+        growing = self._growing
+        for entry in entries:
+            if entry.shard not in growing:
+                growing[entry.shard] = GrowingShard(self.state(entry.shard), self._now_ms)
+        return [
+            growing[entry.shard].take(entry)
+            if entry.producer is None and growing[entry.shard].open
+            else self._take_with_care(growing[entry.shard], entry)
+            for entry in entries
+        ]
 
-    def _growing_shard(self, shard: ShardKey) -> GrowingShard:
-        growing = self._growing.get(shard)
-        if growing is None:
-            growing = self._growing[shard] = GrowingShard(self.state(shard), self._now_ms)
-        return growing
-
-    def _take(self, growing: GrowingShard, entry: Entry) -> Appended | ShardClosed:
-        if entry.producer is not None:
-            return self._take_once(growing, entry, entry.producer)
-        if growing.state.successors is not None:
+    def _take_with_care(self, growing: GrowingShard, entry: Entry) -> Appended | ShardClosed:
+        """Into a shard that may be sealed, or from a producer whose entry may be there already."""
+        if entry.producer is None:
             return ShardClosed(growing.state.sealed_to() or ())
-        if not growing.batches:
-            self._keep_finished_hour(growing, entry.shard)
-        return growing.take(entry)
-
-    def _take_once(self, growing: GrowingShard, entry: Entry, producer: tuple[str, int]) -> Appended | ShardClosed:
-        name, sequence = producer
+        name, sequence = entry.producer
         key = producer_key(entry.shard, name)
         last = self._producers.get(key)
         if last is None:
@@ -109,10 +105,8 @@ class Writing(Reading):
             last = None if value is None else decode_producer(value)
         if last is not None and sequence <= last[0]:
             return last[1]
-        if growing.state.successors is not None:
+        if not growing.open:
             return ShardClosed(growing.state.sealed_to() or ())
-        if not growing.batches:
-            self._keep_finished_hour(growing, entry.shard)
         appended = growing.take(entry)
         self._producers[key] = (sequence, appended)
         return appended
@@ -135,6 +129,8 @@ class Writing(Reading):
                 key = batch_key(shard, batch.first)
                 if not self._txn.put(key, encode_batch(batch), overwrite=False, db=self._db.batches):
                     raise Damaged(shard, batch.first)
+            self._keep_finished_hour(growing, shard)
+            growing.book()
             self._put_state(shard, growing.state)
         for key, (sequence, appended) in self._producers.items():
             self._txn.put(key, encode_producer(sequence, appended), db=self._db.producers)

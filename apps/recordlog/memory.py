@@ -117,6 +117,7 @@ class MemoryLog:
         if finished is not None:
             shard.hours[finished[0]] = finished[1]
         appended = growing.take(entry)
+        growing.book()
         shard.batches += growing.batches
         if entry.producer is not None:
             shard.producers[entry.producer[0]] = (entry.producer[1], appended)

@@ -10,7 +10,6 @@ from apps.base.units import HOUR_MS
 from apps.recordlog.interface import (
     METER_KEYS_PER_HOUR,
     OTHER_METER_KEY,
-    Entry,
     MeterRow,
     Offset,
     ShardKey,
@@ -64,16 +63,13 @@ class ShardState(Struct, array_like=True):
         """The arrival of records stored now: the clock's time, but never before the floor."""
         return max(now_ms, self.floor_ms)
 
-    def book(self, entry: Entry, arrival_ms: int) -> None:
-        """Count an entry that is being stored. roll_hour for its arrival must have been called."""
-        count, size_bytes, units = entry.count, entry.size_bytes, entry.payload_units
-        self.next_offset += count
+    def book(self, next_offset: Offset, arrival_ms: int, meters: dict[str, Sums]) -> None:
+        """Count what is being stored, by access key. roll_hour for its arrival must have been called."""
+        self.next_offset = next_offset
         self.newest_ms = self.floor_ms = arrival_ms
-        add_to(self.totals, count, size_bytes, units)
-        row = self.meters.get(entry.meter_key)
-        if row is None:
-            row = self._new_meter(entry.meter_key)
-        add_to(row, count, size_bytes, units)
+        for meter_key, sums in meters.items():
+            add_to(self.totals, *sums)
+            add_to(self.meters.get(meter_key) or self._new_meter(meter_key), *sums)
 
     def _new_meter(self, meter_key: str) -> Sums:
         kept_apart = len(self.meters) - (OTHER_METER_KEY in self.meters)

@@ -13,7 +13,7 @@ from apps.recordlog.interface import (
     Offset,
     Slice,
 )
-from apps.recordlog.shard_state import ShardState
+from apps.recordlog.shard_state import ShardState, Sums
 
 Records = list[str | bytes | None]
 """Flat: [key, data, key, data, …]."""
@@ -49,40 +49,66 @@ class StoredBatch:
 
 
 class GrowingShard:
-    """One shard within one commit: its state, and the batches that its entries grow into."""
+    """One shard within one commit: its state, and the batches that its entries grow into.
 
-    __slots__ = ("arrival_ms", "batches", "state")
+    The state stays as it was until book() is called at the end.
+    """
+
+    __slots__ = ("_meters", "arrival_ms", "batches", "next_offset", "open", "state")
 
     def __init__(self, state: ShardState, now_ms: int) -> None:
         self.state = state
+        self.open = state.successors is None
         self.arrival_ms = state.arrival_at(now_ms)
+        self.next_offset = state.next_offset
         self.batches: list[StoredBatch] = []
+        self._meters: dict[str, Sums] = {}
 
     def take(self, entry: Entry) -> Appended:
         """Store an entry after what is there. The shard is open."""
-        first = self.state.next_offset
-        if entry.count > MAX_BATCH_RECORDS or entry.size_bytes > MAX_BATCH_BYTES:
-            offset = first
-            for records, size_bytes, payload_units in pieces(entry.records):
-                self._add(offset, records, len(records) // 2, size_bytes, payload_units)
-                offset += len(records) // 2
+        first, count, size_bytes, units = self.next_offset, entry.count, entry.size_bytes, entry.payload_units
+        if self.batches:
+            batch = self.batches[-1]
+            if batch.count + count > MAX_BATCH_RECORDS or batch.size_bytes + size_bytes > MAX_BATCH_BYTES:
+                self._open_batches(entry)
+            else:
+                batch.add(entry.records, count, size_bytes, units)
         else:
-            self._add(first, entry.records, entry.count, entry.size_bytes, entry.payload_units)
-        self.state.book(entry, self.arrival_ms)
+            self._open_batches(entry)
+        self.next_offset = first + count
+        row = self._meters.get(entry.meter_key)
+        if row is None:
+            self._meters[entry.meter_key] = [count, size_bytes, units]
+        else:
+            row[0] += count
+            row[1] += size_bytes
+            row[2] += units
         return Appended(first, self.arrival_ms)
 
-    def _add(self, first: Offset, records: Records, count: int, size_bytes: int, payload_units: int) -> None:
-        if not self.batches:
-            _, bytes_before, units_before = self.state.totals
-            self.batches.append(StoredBatch(first, self.arrival_ms, bytes_before, units_before))
-        batch = self.batches[-1]
-        if batch.count + count > MAX_BATCH_RECORDS or (
-            batch.size_bytes + size_bytes > MAX_BATCH_BYTES and batch.count
-        ):
-            bytes_before, units_before = batch.bytes_before + batch.size_bytes, batch.units_before + batch.payload_units
-            batch = StoredBatch(first, self.arrival_ms, bytes_before, units_before)
-            self.batches.append(batch)
-        batch.add(records, count, size_bytes, payload_units)
+    def _open_batches(self, entry: Entry) -> None:
+        """The entry does not fit into the open batch: open another, or several if it is larger than one may be."""
+        if entry.count <= MAX_BATCH_RECORDS and entry.size_bytes <= MAX_BATCH_BYTES:
+            self._next_batch(self.next_offset).add(entry.records, entry.count, entry.size_bytes, entry.payload_units)
+            return
+        offset = self.next_offset
+        for records, size_bytes, units in pieces(entry.records):
+            count = len(records) // 2
+            self._next_batch(offset).add(records, count, size_bytes, units)
+            offset += count
+
+    def _next_batch(self, first: Offset) -> StoredBatch:
+        if self.batches:
+            last = self.batches[-1]
+            before = last.bytes_before + last.size_bytes, last.units_before + last.payload_units
+        else:
+            before = self.state.totals[1], self.state.totals[2]
+        batch = StoredBatch(first, self.arrival_ms, *before)
+        self.batches.append(batch)
+        return batch
+
+    def book(self) -> None:
+        """Count in the state what was taken. Its hour must be the arrival's."""
+        self.state.book(self.next_offset, self.arrival_ms, self._meters)
 
 
 def pieces(records: Records) -> Iterator[tuple[Records, int, int]]:
