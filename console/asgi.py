@@ -59,9 +59,8 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
 
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
-    opened = serving.make()
     try:
-        await opened.open()
+        opened = await serving.start()
     except Exception as error:  # noqa: BLE001 - ASGI's way to say it
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return

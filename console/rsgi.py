@@ -47,9 +47,8 @@ class Application:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open everything, before the port is served."""
-        self._serving = serving.make()
         try:
-            loop.run_until_complete(self._serving.open())
+            self._serving = loop.run_until_complete(serving.start())
         except RecordLogError as error:
             log.critical("not_started", reason=str(error))
             sys.exit(1)

@@ -16,6 +16,7 @@ from apps.gateway.app import Gateway
 from apps.metrics import flush
 from apps.runtime import Runtime, build
 from console.health import Health
+from workers.app import app as celery
 
 log = structlog.get_logger(__name__)
 
@@ -73,10 +74,13 @@ class Serving:
             task.cancel()
 
 
-def make() -> Serving:
-    """For this process's environment."""
+async def start() -> Serving:
+    """Open everything that this process's environment asks for. Raises LogUnavailable, see Serving.open."""
     keep_large_blocks()
-    return Serving(build(Config.from_environment()))
+    celery.set_default()  # hints to the workers leave by it
+    serving = Serving(build(Config.from_environment()))
+    await serving.open()
+    return serving
 
 
 async def _keep_running(name: str, job: Callable[[], Awaitable[None]]) -> None:

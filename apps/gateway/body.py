@@ -56,7 +56,8 @@ class Reading:
 
     __slots__ = ("held", "seen_s", "task", "verdict", "whole")
 
-    def __init__(self, task: asyncio.Task[Any], now_s: float) -> None:
+    def __init__(self, task: asyncio.Task[Any] | None, now_s: float) -> None:
+        assert task is not None
         self.task = task
         self.held = 0
         self.seen_s = now_s
@@ -94,32 +95,26 @@ class Bodies:
         """
         if length is not None and length > limit:
             raise too_large(limit)
+        whole: list[bytes] = []
+        size = 0
         self._open[reading] = None
         try:
-            body = await self._pieces(reading, pieces, length, to_end, limit)
+            async for piece in pieces:
+                size += len(piece)
+                if size > limit:
+                    raise too_large(limit)
+                self._hold(reading, len(piece))
+                whole.append(piece)
+                if size == length and not to_end:
+                    break
+                self._progress(reading)
         except asyncio.CancelledError:
             raise self._explain(reading) from None
         finally:
             self._open.pop(reading, None)
-        if length is not None and len(body) < length:
+        if length is not None and size < length:
             raise ClientGone
         reading.whole = True
-        return body
-
-    async def _pieces(
-        self, reading: Reading, pieces: AsyncIterable[bytes], length: int | None, to_end: bool, limit: int
-    ) -> bytes:
-        whole: list[bytes] = []
-        size = 0
-        async for piece in pieces:
-            size += len(piece)
-            if size > limit:
-                raise too_large(limit)
-            self._hold(reading, len(piece))
-            whole.append(piece)
-            if size == length and not to_end:
-                break
-            self._progress(reading)
         return whole[0] if len(whole) == 1 else b"".join(whole)
 
     def _hold(self, reading: Reading, size: int) -> None:

@@ -14,9 +14,9 @@ METHODS = frozenset({"POST", "PUT", "DELETE", "OPTIONS"})
 
 def claims(method: str, path: str, headers: Mapping[str, str], query: str) -> bool:
     """True if the gateway answers this request. Header names are lower-case."""
-    if path == "/" and method in METHODS:
+    if "x-amz-target" in headers or (path == "/" and method in METHODS):
         return True
-    if "x-amz-target" in headers or headers.get("authorization", "").startswith("AWS"):
+    if headers.get("authorization", "").startswith("AWS"):
         return True
     return bool(query) and any(name.startswith("X-Amz-") for name in _names(query))
 

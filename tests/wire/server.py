@@ -18,6 +18,7 @@ import django  # noqa: E402
 
 django.setup()
 
+from console.management.commands.serve import server  # noqa: E402
 from console.rsgi import Application  # noqa: E402 - after Django is set up
 from console.rsgi import application as production  # noqa: E402
 
@@ -85,21 +86,8 @@ def seed() -> None:
 
 
 def serve() -> None:
-    """Until SIGTERM."""
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
-
-    config = Config.from_environment()
-    Granian(
-        "tests.wire.server:application",
-        address=config.host,
-        port=config.port,
-        interface=Interfaces.RSGI,
-        http=HTTPModes.auto,
-        runtime_mode=RuntimeModes.st,
-        loop=Loops.uvloop,
-        workers_kill_timeout=5,
-    ).serve()
+    """Until SIGTERM, with the settings of `manage.py serve`."""
+    server(Config.from_environment()).serve(target_loader=lambda: application, wrap_loader=False)
 
 
 if __name__ == "__main__":
