@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from typing import Any
 
 import django
 import structlog
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 from django.apps import apps
 from django.db import connections
 from kombu import Queue
@@ -65,6 +67,7 @@ def settings(config: Config) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 2,
             "socket_timeout": 15,
+            "max_retries": 0,  # of a hint's connection: a caller of the control plane waits six seconds for it otherwise
         },
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -84,13 +87,14 @@ def settings(config: Config) -> dict[str, Any]:
         "result_backend": None,
         "timezone": "UTC",
         "beat_schedule": beat_schedule(),
-        "beat_scheduler": "celery.beat:Scheduler",  # in memory: no tick is rarer than a minute, and a file can break
+        "beat_scheduler": "workers.schedule:Scheduler",
         "beat_max_loop_interval": 1,
         "include": MODULES,
     }
 
 
 name_django_settings()
+warnings.simplefilter("ignore", SecurityWarning)  # in a container root is an ordinary user
 app = Celery("tidegate", fixups=[])
 app.conf.update(settings(Config.from_environment()))
 app.set_default()

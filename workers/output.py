@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from collections.abc import Mapping
 
 BUFFER_BYTES = 1_048_576
 LINE_BYTES = 65_536
@@ -20,9 +21,10 @@ FLUSH_ROUNDS = 100
 class Output:
     """Lines from the children's pipes to one descriptor."""
 
-    def __init__(self, descriptor: int, width: int) -> None:
+    def __init__(self, descriptor: int, width: int, noise: Mapping[str, tuple[bytes, ...]]) -> None:
         self._descriptor = descriptor
         self._width = width
+        self._noise = noise
         self._partial: dict[int, bytes] = {}
         self._lines: deque[bytes] = deque()
         self._size = 0
@@ -50,6 +52,8 @@ class Output:
         self._queue(text.encode() + b"\n")
 
     def _put(self, name: str, line: bytes) -> None:
+        if any(word in line for word in self._noise.get(name, ())):
+            return
         self._queue(f"{name:<{self._width}} | ".encode() + line.rstrip(b"\r") + b"\n")
 
     def _queue(self, text: bytes) -> None:

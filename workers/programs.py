@@ -85,6 +85,7 @@ def _redis(config: Config) -> Program:
         partial(_redis_answers, config.redis),
         STOP_REDIS_S,
         prepare=partial(_make_way, folder, config.redis),
+        noise=(b"overcommit_memory",),  # a snapshot is never taken here, and rewriting a small file needs no promise
     )
 
 
@@ -102,6 +103,14 @@ def redis_server() -> str:
     raise StartRefused(
         "There is no Redis for this machine: install valkey-server or redis-server, or set REDIS_URL to a running one."
     )
+
+
+def check_redis(config: Config) -> None:
+    """A Redis of the operator's must be there before anything starts. Raises StartRefused, without the URL's password."""
+    if config.redis_url and not _redis_answers(config.redis_url):
+        raise StartRefused(
+            "no Redis answers at REDIS_URL; start it, correct the URL, or unset it to use one of our own."
+        )
 
 
 def _make_way(folder: Path, url: str) -> None:
@@ -127,7 +136,7 @@ def _redis_answers(url: str) -> bool:
         try:
             with redis.Redis.from_url(url, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S) as client:
                 return bool(client.ping())
-        except redis.RedisError:
+        except (redis.RedisError, ValueError):  # ValueError: not a URL of Redis
             return False
     try:
         return _ask_redis(url, b"PING\r\n").startswith(b"+PONG")

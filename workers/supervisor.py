@@ -36,7 +36,8 @@ GROUP_GONE_WITHIN_S = 10.0
 @dataclass(frozen=True, slots=True)
 class Program:
     """What to run. healthy: a quick look, true once it serves. prepare: runs before each start. stop_s: how long it
-    may take to end after SIGTERM. needs: names of programs that must be healthy before it starts."""
+    may take to end after SIGTERM. needs: names of programs that must be healthy before it starts. noise: lines of its
+    output that contain one of these are dropped."""
 
     name: str
     command: list[str]
@@ -44,6 +45,7 @@ class Program:
     stop_s: float
     needs: tuple[str, ...] = ()
     prepare: Callable[[], None] = lambda: None
+    noise: tuple[bytes, ...] = ()
 
 
 class State(Enum):
@@ -81,7 +83,8 @@ class Supervisor:
         self._children = [Child(program) for program in programs]
         self._environment = dict(environment)
         self._selector = selectors.DefaultSelector()
-        self._output = Output(sys.stdout.fileno(), max(len(program.name) for program in programs))
+        noise = {program.name: program.noise for program in programs if program.noise}
+        self._output = Output(sys.stdout.fileno(), max(len(program.name) for program in programs), noise)
         self._stop_asked = 0
         self._probed_s = 0.0
 

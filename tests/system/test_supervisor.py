@@ -162,7 +162,7 @@ def test_a_child_that_ignores_the_signal_is_killed(start):
 
 
 def test_a_second_signal_hurries(start):
-    deaf = LIVES.replace("    print(\"ended\", flush=True); sys.exit(0)", "    print('asked', flush=True)")
+    deaf = LIVES.replace('    print("ended", flush=True); sys.exit(0)', "    print('asked', flush=True)")
     running = start({"name": "a", "code": deaf, "stop_s": 600})
     running.until("all healthy")
     running.process.send_signal(signal.SIGINT)

@@ -27,6 +27,8 @@ from console.management.commands.bootstrap import bootstrap
 from workers import programs
 from workers.supervisor import GaveUp, Supervisor
 
+ASKED_BEFORE_NAMING = 60
+"""Looks at /healthz, some 50 ms apart, until what does not serve yet is named."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -49,6 +51,7 @@ class Command(BaseCommand):
         held = lock(config)
         check_port(config)
         served = tls.served(config, SystemClock())
+        programs.check_redis(config)
         children = programs.programs(config)
         seeded = bootstrap(config)
         os.chdir(ROOT)
@@ -68,7 +71,8 @@ class Greeting:
         self._seeded = seeded
         self._served = served
         self._supervisor = supervisor
-        self._failing: dict[str, str] = {}
+        self._named: dict[str, str] = {}
+        self._asked = 0
 
     def given(self) -> bool:
         """Say it, if every part serves now; True then."""
@@ -77,8 +81,9 @@ class Greeting:
         if parts and not failing:
             self._supervisor.say(text(self._config, self._seeded, self._served))
             return True
-        if failing != self._failing:
-            self._failing = failing
+        self._asked += 1
+        if failing != self._named and self._asked > ASKED_BEFORE_NAMING:
+            self._named = failing
             for name, reason in failing.items():
                 self._supervisor.say(f"Waiting for the {name}: {reason}")
         return False

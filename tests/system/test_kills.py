@@ -1,0 +1,101 @@
+"""kill -9 of each process of the tree in turn, heads included; then processes and listeners are counted."""
+
+import os
+import signal
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.support.processes import Seen, eventually, listeners, up
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+
+WEB_PROCESSES = 2
+
+
+def kind(seen: Seen, by_pid: dict[int, Seen]) -> str:
+    """What a process of the tree is."""
+    for word in ("manage.py up", "manage.py serve", "celery", "workers.beat", "valkey-server", "redis-server"):
+        if word in seen.command:
+            is_head = seen.group == seen.pid
+            return word if is_head else f"child of {word}"
+    return seen.command
+
+
+def census(tree: list[Seen]) -> Counter:
+    by_pid = {seen.pid: seen for seen in tree}
+    return Counter(kind(seen, by_pid) for seen in tree)
+
+
+WHOLE = Counter(
+    {
+        "manage.py up": 1,
+        "manage.py serve": 1,
+        "child of manage.py serve": WEB_PROCESSES,
+        "celery": 1,
+        "child of celery": 2,
+        "workers.beat": 1,
+        "valkey-server": 1,
+    }
+)
+
+
+def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
+    with up(tmp_path / "data", TIDEGATE_WEB_PROCESSES=str(WEB_PROCESSES)) as started:
+
+        def whole() -> bool:
+            return census(started.tree()) == WHOLE and listeners(started.port) == WEB_PROCESSES and started.health() == 200
+
+        assert eventually(whole, what="all are there"), census(started.tree())
+        victims = [seen for seen in started.tree() if seen.pid != started.process.pid]
+        assert len(victims) == 8
+        for victim in victims:
+            if victim.pid not in {seen.pid for seen in started.tree()}:
+                continue  # it went with its head
+            os.kill(victim.pid, signal.SIGKILL)
+            eventually(lambda victim=victim: victim not in started.tree(), what="it is gone")
+            try:
+                eventually(whole, 40, f"{victim.command} is back")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {census(started.tree())}, {started.health()}\n{started.output()}") from None
+        assert started.process.poll() is None
+        assert started.stop() == 0
+        assert started.tree() == []
+        assert listeners(started.port) == 0
+
+
+def test_the_work_goes_on_after_redis_died(tmp_path):
+    """The heartbeat travels from beat through Redis to a pool process: both must have found the new Redis."""
+    with up(tmp_path / "data") as started:
+        [redis] = [seen for seen in started.tree() if "valkey-server" in seen.command or "redis-server" in seen.command]
+        os.kill(redis.pid, signal.SIGKILL)
+        eventually(lambda: "redis ended" in started.output(), what="it was seen")
+        socket = str(started.data_dir / "redis.sock")
+        forget_heartbeat(f"unix://{socket}")
+        eventually(lambda: started.health() == 200, 40, "a new heartbeat")
+
+
+def forget_heartbeat(url: str) -> None:
+    from workers import heartbeat
+
+    def forgotten() -> bool:
+        import redis
+
+        try:
+            heartbeat.forget(url)
+            return not heartbeat.heard(url)
+        except redis.RedisError:
+            return False
+
+    eventually(forgotten, what="the new Redis answers")
+
+
+def test_everybody_dies_with_up(tmp_path):
+    with up(tmp_path / "data") as started:
+        started.process.kill()
+        started.process.wait()
+        eventually(lambda: not started.tree(), what="all are gone")
+        assert listeners(started.port) == 0
+    with up(tmp_path / "data") as again:
+        assert again.health() == 200

@@ -1,0 +1,244 @@
+"""`manage.py up` for real: start, stop, start again, and what it says when it cannot."""
+
+import json
+import os
+import pwd
+import re
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.processes import (
+    ROOT,
+    environment,
+    eventually,
+    free_port,
+    in_session,
+    listeners,
+    start_up,
+    up,
+)
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+
+
+def kinesis(endpoint: str, key_id: str, secret: str, **more):
+    return boto3.client(
+        "kinesis", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key_id, aws_secret_access_key=secret, **more
+    )
+
+
+def command_of(output: str) -> list[str]:
+    """The command to paste that was printed last, as a shell reads it."""
+    line = re.findall(r"^    (AWS_ACCESS_KEY_ID=.*)$", output, re.MULTILINE)[-1]
+    shown = subprocess.run(["sh", "-c", line.replace(" aws ", " env | grep ^AWS_; echo ")], capture_output=True, text=True)
+    return shown.stdout.splitlines()
+
+
+def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
+    data = tmp_path / "data"
+    with up(data) as first:
+        assert listeners(first.port) == 1
+        kept = json.loads((data / "credentials.json").read_text())
+        client = kinesis(first.endpoint, kept["access_key_id"], kept["secret_access_key"])
+        client.create_stream(StreamName="kept", ShardCount=2)
+        client.get_waiter("stream_exists").wait(StreamName="kept", WaiterConfig={"Delay": 1})
+        put = client.put_record(StreamName="kept", PartitionKey="a", Data=b"still here")
+        assert first.stop() == 0
+        assert first.tree() == []
+        assert listeners(first.port) == 0
+        shown = first.output()
+    assert f"http://localhost:{first.port}" in shown
+    assert kept["admin_password"] in shown
+    assert f"http://localhost:{first.port}/setup?token=" in shown
+    assert command_of(shown)[:3] == [
+        f"AWS_ACCESS_KEY_ID={kept['access_key_id']}",
+        f"AWS_SECRET_ACCESS_KEY={kept['secret_access_key']}",
+        "AWS_DEFAULT_REGION=us-east-1",
+    ]
+    assert stat.S_IMODE((data / "credentials.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+    with up(data) as second:
+        again = second.output()[len(shown) :]
+        assert json.loads((data / "credentials.json").read_text()) == kept
+        client = kinesis(second.endpoint, kept["access_key_id"], kept["secret_access_key"])
+        iterator = client.get_shard_iterator(StreamName="kept", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        records = client.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
+        assert [record["Data"] for record in records] == [b"still here"]
+        assert second.stop(signal.SIGINT) == 0
+        assert second.tree() == []
+    assert kept["admin_password"] not in again
+    assert kept["secret_access_key"] not in again
+    assert f"AWS_SECRET_ACCESS_KEY={kept['secret_access_key']}" in command_of(again)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret"), [("test", "test"), ("my key & $HOME", "it's \"quoted\" `x` \\ #!")], ids=["test", "any printable text"]
+)
+def test_given_credentials_seed_the_first_team(tmp_path, key_id, secret):
+    given = {
+        "TIDEGATE_ACCOUNT_ID": "210987654321", "TIDEGATE_ADMIN_EMAIL": "Ops@Example.test",
+        "TIDEGATE_ADMIN_PASSWORD": "a long enough one", "TIDEGATE_ACCESS_KEY_ID": key_id, "TIDEGATE_SECRET_ACCESS_KEY": secret,
+        "TIDEGATE_REGION": "eu-central-1",
+    }  # fmt: skip
+    with up(tmp_path / "data", **given) as started:
+        client = boto3.client(
+            "kinesis", endpoint_url=started.endpoint, region_name="eu-central-1", aws_access_key_id=key_id, aws_secret_access_key=secret
+        )  # fmt: skip
+        client.create_stream(StreamName="s", ShardCount=1)
+        described = client.describe_stream_summary(StreamName="s")["StreamDescriptionSummary"]
+        assert described["StreamARN"] == "arn:aws:kinesis:eu-central-1:210987654321:stream/s"
+        assert command_of(started.output())[:2] == [f"AWS_ACCESS_KEY_ID={key_id}", f"AWS_SECRET_ACCESS_KEY={secret}"]
+        wrong = kinesis(started.endpoint, key_id, secret + "x")
+        with pytest.raises(ClientError, match="InvalidSignatureException|SignatureDoesNotMatch|signature"):
+            wrong.list_streams()
+
+
+def test_what_is_started_is_not_open_to_others(tmp_path):
+    with up(tmp_path / "data") as started:
+        tree = {seen.pid for seen in started.tree()}
+        addresses = set()
+        for pid in tree:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                try:
+                    target = os.readlink(link)
+                except OSError:
+                    continue
+                if target.startswith("socket:"):
+                    addresses.add(target[8:-1])
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        assert {row[1] for row in rows if row[9] in addresses and row[3] == "0A"} == {f"0100007F:{started.port:04X}"}
+        sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+        named = {row[7] for row in sockets if len(row) > 7 and row[6] in addresses}
+        assert all(Path(path).parent == started.data_dir for path in named if not path.startswith("@"))
+
+
+def refusal(data_dir: Path, command=(), user=None, **settings) -> str:
+    """What `up` says when it cannot start: one sentence on one line, exit code 1, no traceback."""
+    done = subprocess.run(
+        [*(command or (sys.executable, "manage.py", "up"))],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, user=user, start_new_session=True,
+        env=environment(**({"TIDEGATE_DATA_DIR": str(data_dir), "TIDEGATE_PORT": str(free_port())} | settings)),
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stdout
+    return lines[0]
+
+
+def test_a_second_one_on_the_same_data_is_refused(tmp_path):
+    with up(tmp_path / "data") as first:
+        said = refusal(tmp_path / "data")
+        assert f"already runs on {tmp_path / 'data'} (process {first.process.pid})" in said
+        assert first.health() == 200
+
+
+def test_a_taken_port(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refusal(tmp_path / "data", TIDEGATE_PORT=str(port))
+    assert f"port {port} on 127.0.0.1 is taken" in said
+    assert "TIDEGATE_PORT" in said
+
+
+def test_an_address_of_another_machine(tmp_path):
+    assert "TIDEGATE_HOST" in refusal(tmp_path / "data", TIDEGATE_HOST="192.0.2.1")
+
+
+def test_a_data_directory_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    said = refusal(tmp_path / "file" / "data")
+    assert "The data directory" in said
+    assert "TIDEGATE_DATA_DIR" in said
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can lend another user")
+def test_a_data_directory_of_somebody_else(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    if subprocess.run(["test", "-x", sys.executable], user="nobody").returncode or subprocess.run(
+        ["test", "-r", str(ROOT / "manage.py")], user="nobody"
+    ).returncode:
+        pytest.skip("another user cannot run this Python at all")
+    assert "Permission denied" in refusal(data, user=pwd.getpwnam("nobody").pw_uid)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+def test_a_full_disk(tmp_path):
+    script = f"mount -t tmpfs -o size=1m none {shlex.quote(str(tmp_path))} && {shlex.quote(sys.executable)} manage.py up"
+    probe = subprocess.run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size=1m none {tmp_path}"], capture_output=True)
+    if probe.returncode:
+        pytest.skip("this kernel lets nobody mount")
+    said = refusal(tmp_path / "data", ("unshare", "-m", "sh", "-c", script))
+    assert "is full; free at least 64 MiB" in said
+
+
+def test_an_old_python(tmp_path):
+    pretend = "import runpy, sys; sys.version_info = (3, 9, 1); sys.argv = ['manage.py', 'up']; runpy.run_path('manage.py', run_name='__main__')"
+    assert "needs Python 3.11 or newer" in refusal(tmp_path / "data", (sys.executable, "-c", pretend))
+
+
+def test_a_wrong_setting(tmp_path):
+    assert "TIDEGATE_THROTTLE" in refusal(tmp_path / "data", TIDEGATE_THROTTLE="maybe")
+
+
+def test_a_database_and_a_redis_that_do_not_answer(tmp_path):
+    said = refusal(tmp_path / "data", DATABASE_URL=f"postgres://someone:hidden-word@127.0.0.1:{free_port()}/tidegate")
+    assert "DATABASE_URL" in said
+    assert "hidden-word" not in said
+    said = refusal(tmp_path / "other", REDIS_URL=f"redis://:hidden-word@127.0.0.1:{free_port()}/0")
+    assert "REDIS_URL" in said
+    assert "hidden-word" not in said
+
+
+def test_a_lost_master_key(tmp_path):
+    data = tmp_path / "data"
+    with up(data) as started:
+        started.stop()
+    kept = (data / "master.key").read_bytes()
+    (data / "master.key").unlink()
+    assert f"The master key {data / 'master.key'} is missing" in refusal(data)
+    assert not (data / "master.key").exists()
+    (data / "master.key").write_bytes(bytes(32))
+    assert "put back the key file" in refusal(data)
+    (data / "master.key").write_bytes(b"short")
+    assert "holds 5 bytes" in refusal(data)
+    (data / "master.key").write_bytes(kept)
+    assert "other.key" in refusal(data, TIDEGATE_MASTER_KEY_FILE=str(tmp_path / "other.key"))
+    assert "TIDEGATE_ACCOUNT_ID" in refusal(data, TIDEGATE_ACCOUNT_ID="111122223333")
+
+
+def test_a_very_long_data_directory(tmp_path):
+    """Sockets' paths are limited to about 100 bytes."""
+    data = tmp_path / ("long" * 20) / ("name " * 12).strip()
+    with up(data) as started:
+        assert started.health() == 200
+        assert started.stop() == 0
+
+
+def test_the_make_recipe_is_replaced_by_up(tmp_path):
+    """SIGTERM and Ctrl-C to `make up` reach `up`; no shell stands between."""
+    started = start_up(tmp_path / "data", command=("make", "-s", "up"))
+    try:
+        started.wait()
+        [head] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
+        assert head.parent == started.process.pid
+        started.process.send_signal(signal.SIGTERM)
+        started.process.wait(40)
+        eventually(lambda: not in_session(started.process.pid), 40, "everything ends")
+    finally:
+        started.end()
