@@ -1,5 +1,7 @@
 """CreateStream and DeleteStream, and what the lifecycle makes of them."""
 
+import itertools
+
 import pytest
 
 from apps.accounts.models import Team
@@ -64,7 +66,7 @@ def test_starting_numbers_of_neighbours_differ_as_recorded_and_lie_before_the_ca
     numbers = [int(s["SequenceNumberRange"]["StartingSequenceNumber"])
                for s in control("ListShards", StreamName="s")["Shards"]]
     assert len(str(numbers[0])) == 56
-    assert {b - a for a, b in zip(numbers, numbers[1:], strict=False)} == {
+    assert {b - a for a, b in itertools.pairwise(numbers)} == {
         22300745198530623141535718272648361505980432
     }
     created_s = numbers[0] >> 148 & 2**36 - 1
@@ -137,11 +139,11 @@ def test_the_shard_quota_counts_open_shards_of_provisioned_streams(control):
     control.create("s", shards=5)
     assert control.refused("CreateStream", StreamName="t", ShardCount=100_000) == (
         "LimitExceededException",
-        f"This request would exceed the shard limit for the account {ACCOUNT} in us-east-1. Current shard count for "
+        (f"This request would exceed the shard limit for the account {ACCOUNT} in us-east-1. Current shard count for "
         "the account: 5. Limit: 20000. Number of additional shards that would have resulted from this request: "
         "100000. Refer to the AWS Service Limits page "
         "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to "
-        "request higher limits.",
+        "request higher limits."),
     )
     assert control.refused("CreateStream", StreamName="t", ShardCount=19_996)[0] == "LimitExceededException"
     assert Shard.objects.count() == 9
