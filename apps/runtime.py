@@ -34,8 +34,8 @@ class Runtime:
     _thread: threading.Thread | None = None
 
     def part(self, kind: Callable[[Runtime], T]) -> T:
-        """The process's one `kind(runtime)`, made at the first call: what higher floors keep one of per process
-        (the catalogue, the live subscriptions)."""
+        """What higher floors keep one of per process (the catalogue, the live subscriptions), made at the first
+        call. One with a close() is closed with the runtime."""
         try:
             return self._parts[kind]  # type: ignore[no-any-return]
         except KeyError:
@@ -57,8 +57,12 @@ class Runtime:
         await self.record_log.open()
 
     async def close(self) -> None:
-        """Close the engine; idempotent."""
+        """Close the engine and every part that can be closed. Idempotent."""
         await self.record_log.close()
+        parts, self._parts = self._parts, {}
+        for part in parts.values():
+            if hasattr(part, "close"):
+                part.close()
         self.loop = None
 
     def open_in_thread(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -23,7 +23,7 @@ from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
 from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
-from apps.streams.models import Shard, Stream, StreamStatus
+from apps.streams.models import Consumer, ConsumerStatus, Shard, Stream, StreamStatus
 from apps.streams.sequence import fixed_part
 from apps.throttle.interface import Budget
 
@@ -84,6 +84,17 @@ class ShardView:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumerView:
+    """A registered consumer. created_s is part of its ARN."""
+
+    key: int
+    name: str
+    created_s: int
+    active: bool
+    deleting: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StreamView:
     """A stream. open_shards are sorted by range; cuts are the first digests of all but the first of them, for bisect.
 
@@ -109,6 +120,8 @@ class StreamView:
     cuts: tuple[bytes, ...]
     by_index: Mapping[int, ShardView]
     by_key: Mapping[int, ShardView]
+    consumers: Mapping[tuple[str, int], ConsumerView]
+    """By name and creation second."""
 
     @property
     def takes_records(self) -> bool:
@@ -213,6 +226,11 @@ class Catalog:
         """Drop the snapshot: the next request reads."""
         self._snapshots.pop((account_id, name), None)
 
+    def close(self) -> None:
+        """Stop reading."""
+        if self._loader is not None:
+            self._loader.cancel()
+
     def _ask(self, key: StreamKey) -> asyncio.Future[None]:
         """Put a name on the next read's list; the future is done when that read is."""
         loop = asyncio.get_running_loop()
@@ -257,7 +275,8 @@ class Catalog:
 
 
 def _read(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> dict[StreamKey, StreamView]:
-    """The streams of those names, by at most two queries for every 200. Shards are read only for a new version."""
+    """The streams of those names, by at most three queries for every 200. Shards and consumers are
+    read only for a new version."""
     views: dict[StreamKey, StreamView] = {}
     ordered = sorted(names)
     for first in range(0, len(ordered), NAMES_PER_QUERY):
@@ -273,15 +292,24 @@ def _read(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> 
                 views[key] = before
             elif key in names:
                 changed.append(row)
-        shards: dict[int, list[Shard]] = {row.pk: [] for row in changed}
-        if changed:
-            for shard in Shard.objects.filter(stream_id__in=list(shards)).order_by("index"):
-                shards[shard.stream_id].append(shard)
-        views.update({(row.team.account_id, row.name): view_of(row, shards[row.pk]) for row in changed})
+        views.update({(view.account_id, view.name): view for view in _views_of(changed)})
     return views
 
 
-def view_of(row: Stream, shards: Iterable[Shard]) -> StreamView:
+def _views_of(rows: Sequence[Stream]) -> Iterable[StreamView]:
+    if not rows:
+        return
+    shards: dict[int, list[Shard]] = {row.pk: [] for row in rows}
+    for shard in Shard.objects.filter(stream_id__in=list(shards)).order_by("index"):
+        shards[shard.stream_id].append(shard)
+    consumers: dict[int, list[Consumer]] = {row.pk: [] for row in rows}
+    for consumer in Consumer.objects.filter(stream_id__in=list(shards)):
+        consumers[consumer.stream_id].append(consumer)
+    for row in rows:
+        yield view_of(row, shards[row.pk], consumers[row.pk])
+
+
+def view_of(row: Stream, shards: Iterable[Shard], consumers: Iterable[Consumer] = ()) -> StreamView:
     """The snapshot of a stream's rows."""
     views = [shard_view_of(shard) for shard in shards]
     open_shards = tuple(
@@ -307,6 +335,17 @@ def view_of(row: Stream, shards: Iterable[Shard]) -> StreamView:
         cuts=tuple(digest_of_number(shard.start_hash) for shard in open_shards[1:]),
         by_index={view.index: view for view in views},
         by_key={view.key: view for view in views},
+        consumers={(view.name, view.created_s): view for view in map(_consumer_view_of, consumers)},
+    )
+
+
+def _consumer_view_of(row: Consumer) -> ConsumerView:
+    return ConsumerView(
+        row.pk,
+        row.name,
+        row.created_at_ms // 1000,
+        active=row.status == ConsumerStatus.ACTIVE,
+        deleting=row.status == ConsumerStatus.DELETING,
     )
 
 

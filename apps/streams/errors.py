@@ -57,17 +57,19 @@ class ResourceInUseException(ServiceError):
         return cls(f"Consumer {name} under account {account_id} already exists.")
 
     @classmethod
-    def consumer_not_active(cls, consumer_arn: str, account_id: str, status: str) -> Self:
-        """The call needs an ACTIVE consumer."""
-        return cls(f"Consumer {consumer_arn} under account {account_id} not ACTIVE, instead in state {status}")
+    def consumer_not_active(cls, name: str, created_s: int, stream: str, account_id: str) -> Self:
+        """SubscribeToShard needs an ACTIVE consumer."""
+        return cls(
+            f"Consumer {name} with creation timestamp {created_s} under stream: {stream} , account {account_id} "
+            "is not in ACTIVE status."
+        )
 
     @classmethod
-    def subscription_active(cls, consumer_arn: str, shard_id: str, account_id: str) -> Self:
-        """SubscribeToShard less than five seconds after the last success for the same consumer and shard."""
+    def subscription_active(cls, account_id: str, stream: str, shard_id: str, consumer: str) -> Self:
+        """SubscribeToShard less than five seconds after the last success for the same consumer and shard; and what
+        the earlier subscription is told when a later one takes its place."""
         return cls(
-            f"Another active subscription exists for this consumer: {account_id}:"
-            f"{consumer_arn.partition('stream/')[2].partition('/consumer/')[0]}:{shard_id}:"
-            f"{consumer_arn.rpartition('/')[2]}"
+            f"Another active subscription exists for this consumer: {account_id}:{stream}:{shard_id}:{consumer}"
         )
 
 

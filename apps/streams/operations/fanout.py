@@ -1,12 +1,86 @@
-"""SubscribeToShard."""
+"""SubscribeToShard: records pushed to a registered consumer over one long answer."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
+from apps.base.arn import ConsumerArn, parse_consumer_arn
+from apps.recordlog.interface import RecordLogError, UnknownShard
 from apps.runtime import Call
-from apps.streams.shapes import SubscribeToShardEvent
+from apps.streams.addressing import shard_index
+from apps.streams.catalog import Catalog, ConsumerView, StreamView
+from apps.streams.errors import (
+    DryRunOperationException,
+    InvalidArgumentException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+)
+from apps.streams.positions import Start, check, ordinal_of
+from apps.streams.reading import find_shard, service_error
+from apps.streams.subscriptions import Place, Subscription, Subscriptions, taken_over
 
 
-async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> AsyncIterator[tuple[str, SubscribeToShardEvent]]: ...
+async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription:
+    """An async iterator of events, pushed as records are appended.
+
+    Kept from AWS: the consumer must be ACTIVE; five starting positions; one subscription per consumer and shard, a
+    call within 5 s of the last success gets ResourceInUseException, a later one takes over and the earlier one ends
+    with it in its stream; 5 minutes of life; ContinuationSequenceNumber in every event, also in the empty ones that
+    come when there is nothing to say for 5 s, null only at the shard's end, where ChildShards are told; 2 MiB/s per
+    consumer and shard, paced; at most 1 MiB and 10,000 records an event.
+    Ours: the first event comes at once, with records or without, so that there is always a number to continue from.
+    Not kept: one call a second per consumer and shard (the five seconds are stricter).
+    """
+    account_id = call.principal.account_id
+    arn = _consumer_arn(call, params["ConsumerARN"])
+    index = shard_index(params["ShardId"], arn.stream.name, account_id)
+    position = params["StartingPosition"]
+    start = Start(position["Type"], position.get("SequenceNumber"), position.get("Timestamp"))
+    consumer = await _consumer(call, arn)
+    stream, shard = await find_shard(call, arn.stream.name, index)
+    check(start, call.now_ms)
+    log = call.runtime.record_log
+    try:
+        ordinal = await ordinal_of(start, log, stream, shard, call.now_ms, "SubscribeToShard")
+        newest_ms = (await log.bounds(shard.key)).newest_ms
+    except UnknownShard:
+        raise ResourceNotFoundException.shard(shard.shard_id, stream.name, account_id) from None
+    except RecordLogError as error:
+        raise service_error(error) from error
+    if params.get("DryRun"):
+        raise DryRunOperationException
+    place = Place(stream, shard, consumer, ordinal, newest_ms)
+    subscription = await call.runtime.part(Subscriptions).begin(call, place)
+    counters, refused = call.runtime.counters, subscription is None
+    counters.add(stream.team_id, stream.key, "SubscribeToShard.Success", 0 if refused else 1)
+    counters.add(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", 1 if refused else 0)
+    if subscription is None:
+        raise taken_over(place)
+    return subscription
+
+
+def _consumer_arn(call: Call, text: str) -> ConsumerArn:
+    arn = parse_consumer_arn(text)
+    if arn is None:
+        raise InvalidArgumentException(f"Invalid ConsumerARN. {text} is not the ARN of a consumer.")
+    if arn.stream.account_id != call.principal.account_id or arn.stream.region != call.runtime.config.region:
+        raise ResourceNotFoundException.consumer(text, call.principal.account_id)
+    return arn
+
+
+async def _consumer(call: Call, arn: ConsumerArn) -> ConsumerView:
+    """The consumer, ACTIVE. A negative answer is read from the database before it is given."""
+    account_id, name = call.principal.account_id, arn.stream.name
+    catalog = call.runtime.part(Catalog)
+    found = _consumer_of(catalog.peek(account_id, name, call.now_ms), arn)
+    if found is None or not found.active:
+        found = _consumer_of(await catalog.read(account_id, name), arn)
+    if found is None:
+        raise ResourceNotFoundException.consumer(str(arn), account_id)
+    if not found.active:
+        raise ResourceInUseException.consumer_not_active(found.name, found.created_s, name, account_id)
+    return found
+
+
+def _consumer_of(stream: StreamView | None, arn: ConsumerArn) -> ConsumerView | None:
+    return None if stream is None else stream.consumers.get((arn.name, arn.created_s))
