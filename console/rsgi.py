@@ -97,7 +97,11 @@ class Application:
         if path == health.PATH and method in {"GET", "HEAD"}:
             proto.response_bytes(*await now.health.answer())
             return
-        await rsgi_to_asgi.http(django_application(), scope, proto)
+        try:
+            await rsgi_to_asgi.http(django_application(), scope, proto)
+        except Exception as error:  # noqa: BLE001 - not even Django could make a page of it
+            log.error("page_failed", method=method, path=path, exc_info=error)
+            proto.response_str(500, [("content-type", "text/plain")], "Something failed. The log says what.\n")
 
     async def _stream(self, now: serving.Serving, scope: Any, proto: Any, answer: Stream) -> None:
         """Send frames until they end, the client goes, or the process stops. The server queues without a bound: so

@@ -2,7 +2,7 @@
 
 A body comes in pieces. It is refused from its Content-Length or at BODY_BYTES_MAX; all bodies that a process holds stay
 under HELD_BYTES_MAX; a sender that makes no progress for STALLED_S is given up. When the room is used up, bodies whose
-senders have stopped for a second give way first, so that unfinished requests cannot keep a working client out.
+senders have stopped for a moment give way first, so that unfinished requests cannot keep a working client out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HELD_BYTES_MAX = 96 * MIB
 """Bodies being read or answered, all together. The server's own buffers come on top, and 128 MiB is the promise."""
 
 STALLED_S = 30.0
-GIVES_WAY_S = 1.0
+GIVES_WAY_S = 0.25
 SWEEP_S = 1.0
 
 

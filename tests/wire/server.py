@@ -70,6 +70,7 @@ def seed() -> None:
     from apps.accounts.secrets import encrypt
 
     call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
     team, _ = Team.objects.get_or_create(
         account_id=ACCOUNT_ID, defaults={"slug": "wire", "name": "Wire", "created_at_ms": 0}
     )
