@@ -43,7 +43,7 @@ class Point(NamedTuple):
 Points = dict[int, Point]
 """By metric number."""
 
-NOTHING = Point(0.0, 0, 0.0, 0.0, 0.0)
+NOTHING = Point(0, 0, 0, 0, 0)
 """Somebody counted, and there was nothing to count."""
 
 
@@ -74,7 +74,7 @@ def merge_then(into: Points, points: Mapping[int, Point]) -> None:
 
 def encode(points: Mapping[int, Point]) -> bytes:
     """msgpack {number: value}; one observation is the bare value, more are [total, count, least, most, peak]."""
-    return msgpack.packb({number: _shape(point) for number, point in points.items()})
+    return msgpack.packb({number: _shape(point) for number, point in points.items()}, use_single_float=True)
 
 
 def decode(stored: bytes) -> Points:
@@ -102,12 +102,4 @@ def decode_shards(stored: bytes) -> dict[int, ShardSample]:
 
 
 def _shape(point: Point) -> float | tuple[float, ...]:
-    whole = _whole(point.total)
-    if point.count == 1 and point.peak == point.total:
-        return whole
-    return (whole, point.count, _whole(point.least), _whole(point.most), _whole(point.peak))
-
-
-def _whole(value: float) -> float:
-    """An int where the value is one: shorter in msgpack."""
-    return int(value) if value == int(value) else value
+    return point.total if point.count == 1 and point.peak == point.total else tuple(point)

@@ -35,11 +35,15 @@ def synchronous(url: str) -> redis.Redis:
     )
 
 
-def asynchronous(url: str, *, waits: bool = False) -> redis.asyncio.Redis:
-    """A client for the running event loop. waits: for a subscription, whose silence is no error."""
+def asynchronous(url: str) -> redis.asyncio.Redis:
+    """A client for the running event loop. Callers bound their own exchanges by asyncio.timeout(TIMEOUT_S).
+
+    With a socket_timeout the client would send by asyncio.wait_for, and on Python 3.11 that swallows a cancellation
+    which arrives together with the end of the sending: the task then never ends.
+    """
     return redis.asyncio.Redis.from_url(
         url,
-        socket_timeout=None if waits else TIMEOUT_S,
+        socket_timeout=None,
         socket_connect_timeout=TIMEOUT_S,
         retry=AsyncRetry(NoBackoff(), 0),
         max_connections=CONNECTIONS_MAX,

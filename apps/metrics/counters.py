@@ -18,9 +18,11 @@ Stream = tuple[int, int]
 
 @dataclass(slots=True)
 class Sample:
-    """Sum, count, minimum and maximum of what was added: enough for Sum, Average, Minimum, Maximum, SampleCount."""
+    """Sum, count, minimum and maximum of what was added: enough for Sum, Average, Minimum, Maximum, SampleCount.
 
-    total: float = 0.0
+    The sum of whole numbers is an int: shorter where it is stored."""
+
+    total: float = 0
     count: int = 0
     least: float = float("inf")
     most: float = float("-inf")

@@ -13,7 +13,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Protocol
 
 import structlog
@@ -22,7 +21,7 @@ from apps.base.clock import Clock
 from apps.base.config import Config
 from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.metrics import connection, layout
-from apps.metrics.buckets import encode, encode_shards, share
+from apps.metrics.buckets import encode_shards, share
 from apps.metrics.counters import Counters, Sample, Series, Stream
 from apps.metrics.pending import Bucket, Pending
 
@@ -35,6 +34,9 @@ STEP_STREAMS = 50
 """Streams written in one pipeline: a few milliseconds of the event loop, and then others have their turn."""
 
 KNOWN_KEYS_MAX = 20_000
+LOOK_EVERY_S = 10
+"""How often Redis is asked how full it is."""
+
 FAREWELL_S = 1.0
 
 
@@ -64,6 +66,8 @@ class Flusher:
         self._last: int | None = None
         self._known: set[str] = set()
         """Keys that have their time to live, and members that are in their set."""
+        self._thrift = 0
+        self._looked = 0
         self._logged_ms: int | None = None
         self._lost_logged = 0
 
@@ -81,7 +85,7 @@ class Flusher:
         for second, part in zip(seconds, _spread(samples, len(seconds)), strict=True):
             self.pending.add(second, part, shards if second == ended else {})
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self, *, final: bool = False) -> Iterator[Step]:
         """What Redis has to be told, live channel first. Confirm each step before the next is taken."""
         while self.pending.unpublished:
             second = self.pending.unpublished[0]
@@ -91,8 +95,9 @@ class Flusher:
             yield self._uptime()
         for buckets in self.pending.buckets.values():
             for bucket in list(buckets.values()):
-                while bucket.unwritten:
-                    yield self._write(bucket, tuple(islice(bucket.unwritten, STEP_STREAMS)))
+                due = list(bucket.unwritten) if final else bucket.due(self.pending.newest)
+                for first in range(0, len(due), STEP_STREAMS):
+                    yield self._write(bucket, due[first : first + STEP_STREAMS])
         self.pending.forget_closed()
 
     def _uptime(self) -> Step:
@@ -106,14 +111,14 @@ class Flusher:
             commands += self._late(minute, minute + 60)
         return Step(commands, self.pending.served.clear)
 
-    def _write(self, bucket: Bucket, streams: tuple[Stream, ...]) -> Step:
+    def _write(self, bucket: Bucket, streams: list[Stream]) -> Step:
         commands: list[tuple[Any, ...]] = []
         for stream in streams:
-            points = bucket.streams.get(stream)
-            if points:
+            ttl_s = bucket.store.ttl_s(self._thrift)
+            if bucket.streams.get(stream) and ttl_s:
                 key = bucket.store.key(*stream, bucket.start_s)
-                commands.append(("HSET", key, bucket.name, encode(points)))
-                commands += self._expire(key, bucket.store.ttl_s)
+                commands.append(("HSET", key, bucket.name, bucket.stored(stream)))
+                commands += self._expire(key, ttl_s)
             if stream in bucket.shards:
                 key = layout.shard_key(*stream, bucket.start_s)
                 commands.append(("HSET", key, bucket.name, encode_shards(bucket.shards[stream])))
@@ -144,6 +149,21 @@ class Flusher:
             self._known.clear()
         self._known.add(what)
         return True
+
+    def wants_look(self) -> bool:
+        """True if Redis should be asked again how full it is."""
+        return abs(self.pending.newest - self._looked) >= LOOK_EVERY_S
+
+    def look(self, memory: dict[str, Any]) -> None:
+        """Keep less while Redis is filling up (its INFO memory; without a limit it never is full)."""
+        self._looked = self.pending.newest
+        limit = memory.get("maxmemory", 0)
+        share = memory.get("used_memory", 0) / limit if limit else 0.0
+        thrift = sum(share >= bound for bound in layout.THRIFT_FROM)
+        if thrift != self._thrift:
+            log.warning("metrics_thrift", before=self._thrift, now=thrift, redis_share=round(share, 2))
+            self._thrift = thrift
+            self._known.clear()
 
     def failed(self, error: BaseException) -> None:
         """Redis did not take it: all is kept as far as there is room. It may have forgotten what it knew."""
@@ -188,19 +208,23 @@ async def run(host: Host) -> None:
     finally:
         flusher.collect(final=True)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(send(flusher, client), FAREWELL_S)
+            async with asyncio.timeout(FAREWELL_S):
+                await send(flusher, client, final=True)
         await client.aclose()
 
 
-async def send(flusher: Flusher, client: Any) -> None:
+async def send(flusher: Flusher, client: Any, *, final: bool = False) -> None:
     """Write what is pending by a redis.asyncio client. Raises nothing when Redis is away."""
     try:
-        for step in flusher.steps():
-            async with client.pipeline(transaction=False) as pipe:
+        for step in flusher.steps(final=final):
+            async with asyncio.timeout(connection.TIMEOUT_S), client.pipeline(transaction=False) as pipe:
                 for command in step.commands:
                     pipe.execute_command(*command)
                 await pipe.execute()
             step.confirm()
+        if flusher.wants_look():
+            async with asyncio.timeout(connection.TIMEOUT_S):
+                flusher.look(await client.info("memory"))
     except connection.AWAY as error:
         flusher.failed(error)
     else:
@@ -231,17 +255,19 @@ class FlushThread:
             self._flusher.collect()
             self._send()
         self._flusher.collect(final=True)
-        self._send()
+        self._send(final=True)
         self._client.close()
 
-    def _send(self) -> None:
+    def _send(self, *, final: bool = False) -> None:
         try:
-            for step in self._flusher.steps():
+            for step in self._flusher.steps(final=final):
                 with self._client.pipeline(transaction=False) as pipe:
                     for command in step.commands:
                         pipe.execute_command(*command)
                     pipe.execute()
                 step.confirm()
+            if self._flusher.wants_look():
+                self._flusher.look(self._client.info("memory"))
         except connection.AWAY as error:
             self._flusher.failed(error)
         else:

@@ -29,28 +29,37 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Buckets of one width. block_s: how much time a hash holds. keep_s: how long a bucket can be read.
-    pending: buckets a process keeps while Redis is away."""
+    """Buckets of one width. block_s: how much time a hash holds. keeps_s: how long a bucket can be read, by thrift.
+    pending: buckets a process keeps while Redis is away. every_s: how often a bucket that still grows is written."""
 
     width_s: int
     block_s: int
-    keep_s: int
+    keeps_s: tuple[int, int, int, int]
     pending: int
+    every_s: int = 1
 
     def key(self, team_id: int, stream_id: int, start_s: int) -> str:
         """The hash that holds the bucket of a stream."""
         return f"tg:m:{self.width_s}:{team_id}:{stream_id}:{start_s // self.block_s}"
 
     @property
-    def ttl_s(self) -> int:
-        """Counted from the last time a key is made: the whole block, and then as long as its last bucket is kept."""
-        return self.block_s + self.keep_s
+    def keep_s(self) -> int:
+        """How long a bucket can be read when there is room."""
+        return self.keeps_s[0]
+
+    def ttl_s(self, thrift: int) -> int:
+        """Counted from when a key is made: the whole block, then as long as its last bucket is kept. 0: not stored."""
+        return self.block_s + self.keeps_s[thrift] if self.keeps_s[thrift] else 0
 
 
-SECONDS = Store(width_s=1, block_s=60, keep_s=900, pending=120)
-TENS = Store(width_s=10, block_s=600, keep_s=6 * HOUR_S, pending=360)
-MINUTES = Store(width_s=60, block_s=900, keep_s=2 * HOUR_S, pending=60)
+SECONDS = Store(width_s=1, block_s=60, keeps_s=(900, 300, 0, 0), pending=120)
+TENS = Store(width_s=10, block_s=600, keeps_s=(6 * HOUR_S, HOUR_S, 1_800, 0), pending=360, every_s=5)
+MINUTES = Store(width_s=60, block_s=900, keeps_s=(2 * HOUR_S,) * 4, pending=60)
 """Headline figures alone, for the list of streams."""
+
+THRIFT_FROM = (0.5, 0.7, 0.85)
+"""Shares of Redis's memory from which thrift is 1, 2 and 3. Celery's broker lives in the same Redis, and must not be
+crowded out by charts: a busy stream takes about a megabyte here, and the child of `up` has 256."""
 
 STORES: tuple[Store, ...] = (SECONDS, TENS, MINUTES)
 

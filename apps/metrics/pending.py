@@ -37,6 +37,7 @@ class Bucket:
     streams: dict[Stream, Points] = field(default_factory=dict)
     shards: dict[Stream, dict[int, ShardSample]] = field(default_factory=dict)
     unwritten: set[Stream] = field(default_factory=set)
+    encoded: dict[Stream, bytes] = field(default_factory=dict)
     samples: int = 0
 
     @property
@@ -56,6 +57,20 @@ class Bucket:
         merge_then(known, points)
         self.samples += len(known) - before
         self.unwritten.add(stream)
+        self.encoded.pop(stream, None)
+
+    def stored(self, stream: Stream) -> bytes:
+        """The stream's points as bytes, made once for the store and the live channel."""
+        stored = self.encoded.get(stream)
+        if stored is None:
+            stored = self.encoded[stream] = encode(self.streams.get(stream, {}))
+        return stored
+
+    def due(self, newest: int) -> list[Stream]:
+        """Streams to write now: all of a bucket that is over; of one that grows, each in its turn."""
+        if self.end_s <= newest + 1 or self.store.every_s == 1:
+            return list(self.unwritten)
+        return [stream for stream in self.unwritten if (newest + stream[1]) % self.store.every_s == 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,7 @@ class Second:
         bucket = self.bucket
         for first in range(0, max(len(self.streams), 1), streams_max):
             rows = [
-                (*stream, encode(bucket.streams.get(stream, {})), encode_shards(bucket.shards.get(stream, {})))
+                (*stream, bucket.stored(stream), encode_shards(bucket.shards.get(stream, {})))
                 for stream in self.streams[first : first + streams_max]
             ]
             yield msgpack.packb((MESSAGE_VERSION, bucket.process, self.serves, bucket.start_s, rows))
@@ -90,16 +105,16 @@ class Pending:
         self.unknown: set[str] = set()
         """Names that are not in names.py: a mistake in the code that counts."""
         self._process = secrets.token_hex(4)
-        self._newest = 0
+        self.newest = 0
 
     def add(
         self, second: int, samples: Mapping[Series, Sample], shards: Mapping[Stream, dict[int, ShardSample]]
     ) -> None:
         """Count one second. A second that was given before is added to."""
-        if second < self._newest:
+        if second < self.newest:
             # The clock was set back. What was written under the old name must stay, so this is another writer now.
             self._process = secrets.token_hex(4)
-        self._newest = second
+        self.newest = second
         by_stream: dict[Stream, Points] = {}
         for (team_id, stream_id, name), sample in samples.items():
             metric = BY_NAME.get(name)
@@ -140,14 +155,10 @@ class Pending:
                 bucket.samples += len(counted)
                 bucket.unwritten.add(stream)
 
-    def confirm(self, bucket: Bucket, streams: Iterable[Stream]) -> None:
-        """Redis has these streams of the bucket as they are now."""
-        bucket.unwritten.difference_update(streams)
-
     def forget_closed(self) -> None:
         """Drop the buckets that are written and cannot grow any more."""
         for width_s, buckets in self.buckets.items():
-            closed = [b for b in buckets.values() if not b.unwritten and b.end_s <= self._newest - width_s]
+            closed = [b for b in buckets.values() if not b.unwritten and b.end_s <= self.newest - width_s]
             for bucket in closed:
                 del buckets[bucket.start_s]
 

@@ -1,0 +1,100 @@
+"""Counters, samples, points: what is counted, and what merging keeps of it."""
+
+import ast
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.metrics.buckets import Point, decode, decode_shards, encode, encode_shards, merge_then, point_of, share
+from apps.metrics.counters import Counters, Sample, ShardSample
+from apps.metrics.names import BY_NAME, BY_NUMBER, METRICS, SHARD_METRICS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_add_keeps_sum_count_least_and_most():
+    counters = Counters()
+    for value in (5, 2, 9):
+        counters.add(1, 2, "IncomingBytes", value)
+    assert counters.drain() == {(1, 2, "IncomingBytes"): Sample(16, 3, 2, 9)}
+    assert counters.drain() == {}
+
+
+def test_shards_are_counted_apart():
+    counters = Counters()
+    counters.add_shard_write(1, 2, 0, 100, 3)
+    counters.add_shard_write(1, 2, 0, 50, 1, 700, 7)
+    counters.add_shard_read(1, 2, 4, 60, 2)
+    assert counters.drain_shards() == {
+        (1, 2): {0: ShardSample(150, 4, 700, 7, 0, 0), 4: ShardSample(0, 0, 0, 0, 60, 2)}
+    }
+    assert counters.drain_shards() == {}
+
+
+values = st.lists(st.integers(0, 10**12) | st.floats(0, 1e9, width=32), min_size=1, max_size=30)
+
+
+@given(values)
+def test_encoding_keeps_a_point(observed):
+    counters = Counters()
+    for value in observed:
+        counters.add(1, 2, "IncomingBytes", value)
+    point = point_of(counters.drain()[1, 2, "IncomingBytes"])
+    back = decode(encode({1: point}))[1]
+    assert back.count == point.count
+    for name in ("total", "least", "most", "peak"):
+        was = getattr(point, name)
+        # Whole numbers are exact, others have the seven digits of a single float.
+        assert getattr(back, name) == was or abs(getattr(back, name) - was) <= abs(was) * 1e-6
+
+
+def test_one_observation_is_stored_as_its_bare_value():
+    assert len(encode({1: Point(0, 1, 0, 0, 0)})) == 3
+    assert decode(encode({1: Point(7, 1, 7, 7, 7)})) == {1: Point(7, 1, 7, 7, 7)}
+
+
+def test_a_wide_bucket_remembers_its_busiest_second():
+    bucket = {}
+    for total in (10, 90, 20):
+        merge_then(bucket, {1: Point(total, 2, 1, 50, total)})
+    assert bucket == {1: Point(120, 6, 1, 50, 90)}
+
+
+def test_two_processes_at_the_same_time_add_up():
+    assert Point(10, 2, 1, 8, 10).beside(Point(5, 1, 5, 5, 5)) == Point(15, 3, 1, 8, 15)
+
+
+@given(st.integers(1, 50), st.integers(1, 10))
+def test_sharing_a_late_sample_loses_nothing(count, seconds):
+    parts = share(Sample(count * 7, count, 7, 7), seconds)
+    assert sum(part.count for part in parts) == count
+    assert abs(sum(part.total for part in parts) - count * 7) < 1e-6
+    assert all((part.count == 0) == (part.total == 0) for part in parts)
+
+
+def test_shards_survive_their_encoding():
+    shards = {0: ShardSample(1, 2, 3, 4, 5, 6), 9_999: ShardSample()}
+    assert decode_shards(encode_shards(shards)) == shards
+
+
+def test_numbers_are_unique_and_never_change():
+    assert len(BY_NAME) == len(BY_NUMBER) == len(METRICS)
+    # A number stands in stored data. Adding a line here is right, changing one is not.
+    assert {m.number: m.name for m in METRICS[:3]} == {
+        1: "IncomingBytes",
+        2: "IncomingRecords",
+        3: "WriteProvisionedThroughputExceeded",
+    }
+    shard_numbers = {m.number: m.name for m in SHARD_METRICS}
+    assert all(BY_NUMBER[n].name == name for n, name in shard_numbers.items() if n in BY_NUMBER)
+
+
+def test_whatever_the_code_counts_is_in_the_table():
+    """Every literal name handed to counters.add or anything called add with a metric-like name in apps/."""
+    used = set()
+    for file in (ROOT / "apps").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add":
+                used |= {a.value for a in node.args[2:3] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+    assert used <= set(BY_NAME), used - set(BY_NAME)
