@@ -1,7 +1,106 @@
-"""Every URL of the console and of the REST API."""
+"""Every URL of the console. Addresses of a team begin with /t/<team>; tabs are real links."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from allauth.account import views as account
+from django.urls import URLPattern, URLResolver, path, re_path, register_converter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from console.pages import (
+    configuration,
+    connect,
+    consumers,
+    create,
+    demo,
+    home,
+    ingestion,
+    keys,
+    monitoring,
+    overview,
+    palette,
+    people,
+    putting,
+    records,
+    resharding,
+    setup,
+    shards,
+    stream,
+    streams,
+)
+
+
+class StreamName:
+    """A stream's name in a path. `.` and `..` are names to AWS and steps to browsers, so they carry a tilde."""
+
+    regex = r"[a-zA-Z0-9_.-]{1,128}|~\.{1,2}"
+
+    def to_python(self, value: str) -> str:
+        """The name."""
+        return value.removeprefix("~")
+
+    def to_url(self, value: str) -> str:
+        """How it stands in the path."""
+        return f"~{value}" if value in {".", ".."} else value
+
+
+register_converter(StreamName, "stream")
+
+T = "t/<slug:team>/"
+S = T + "streams/<stream:name>/"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("setup", setup.setup, name="setup"),
+    path("theme", people.theme, name="theme"),
+    path("sign-in", account.login, name="account_login"),
+    path("sign-out", account.logout, name="account_logout"),
+    path("account-off", account.account_inactive, name="account_inactive"),
+    path("password/reset", account.password_reset, name="account_reset_password"),
+    path("password/reset/sent", account.password_reset_done, name="account_reset_password_done"),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)$",
+        account.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path("password/reset/done", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
+    path("t/<slug:team>", overview.team_overview, name="overview"),
+    path(T + "profile", people.profile, name="profile"),
+    path(T + "palette", palette.palette, name="palette"),
+    path(T + "keys", keys.keys, name="keys"),
+    path(T + "keys/change", keys.change, name="key-change"),
+    path(T + "demo", demo.demo, name="demo"),
+    path(T + "ingestion", ingestion.jobs, name="ingestion"),
+    path(T + "ingestion/import", ingestion.import_file, name="ingestion-import"),
+    path(T + "ingestion/replay", ingestion.replay, name="ingestion-replay"),
+    path(T + "ingestion/<int:job>", ingestion.job, name="ingestion-job"),
+    path(T + "ingestion/<int:job>/cancel", ingestion.cancel, name="ingestion-cancel"),
+    path(T + "streams", streams.streams, name="streams"),
+    path(T + "streams-strip", streams.strip, name="streams-strip"),
+    path(T + "create-stream", create.create, name="stream-create"),
+    path(T + "create-stream/beside", create.beside, name="stream-create-beside"),
+    path(T + "create-stream/name", create.check_name, name="stream-name"),
+    path(T + "streams/<stream:name>", stream.stream_overview, name="stream"),
+    path(S + "state", stream.state, name="stream-state"),
+    path(S + "latest", records.latest, name="stream-latest"),
+    path(S + "monitoring", monitoring.monitoring, name="stream-monitoring"),
+    path(S + "shards", shards.shards, name="stream-shards"),
+    path(S + "shards/map", shards.map_part, name="stream-map"),
+    path(S + "shards/split", resharding.split, name="stream-split"),
+    path(S + "shards/merge", resharding.merge, name="stream-merge"),
+    path(S + "shards/count", resharding.count, name="stream-count"),
+    path(S + "records", records.records, name="stream-records"),
+    path(S + "records/follow", records.follow, name="stream-follow"),
+    path(S + "records/export", records.export, name="stream-export"),
+    path(S + "records/<int:index>/<int:number>", records.record, name="record"),
+    path(S + "records/<int:index>/<int:number>/data", records.download, name="record-download"),
+    path(S + "put", putting.put, name="stream-put"),
+    path(S + "consumers", consumers.consumers, name="stream-consumers"),
+    path(S + "consumers/deregister", consumers.deregister, name="consumer-deregister"),
+    path(S + "connect", connect.connect, name="stream-connect"),
+    path(S + "configuration", configuration.configuration, name="stream-configuration"),
+    path(S + "delete", configuration.delete, name="stream-delete"),
+]
+
+handler403 = "console.pages.system.permission_denied"
+handler404 = "console.pages.system.not_found"
+handler429 = "console.pages.system.too_many"
+handler500 = "console.pages.system.server_error"

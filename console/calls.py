@@ -1,0 +1,74 @@
+"""How the console changes and reads things: by the same call that a signed request ends in."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from apps.accounts.principal import Principal
+from apps.base.errors import ServiceError, ValidationException
+from apps.gateway.invoke import invoke_sync
+from apps.runtime import Runtime
+
+if TYPE_CHECKING:
+    from django import forms
+
+    from console.pages.shell import TeamRequest
+
+METER_KEY = "console"
+"""What usage is booked under that a person causes in the console."""
+
+_VALUE_AT = re.compile(r"Value '[^']*' at '([A-Za-z0-9.]+)' failed to satisfy constraint: (.+)", re.DOTALL)
+
+
+def runtime() -> Runtime:
+    """This web process's Runtime."""
+    from apps.gateway import app
+
+    return app.runtime()
+
+
+def now_ms() -> int:
+    """The time by the process's clock."""
+    return runtime().clock.now_ms()
+
+
+def principal(request: TeamRequest) -> Principal:
+    """The signed-in person, speaking for the team of the page."""
+    return Principal(request.team.id, request.team.account_id, METER_KEY, request.user.pk)
+
+
+def call(request: TeamRequest, operation: str, **params: Any) -> Any:
+    """One Kinesis operation as the signed-in person. Raises ServiceError."""
+    return invoke_sync(runtime(), principal(request), "kinesis", operation, params)
+
+
+def wait_until_active(request: TeamRequest, name: str, timeout_s: float) -> None:
+    """Return when the stream is ACTIVE. Raises TimeoutError, and ServiceError if it is gone."""
+    pause = threading.Event()
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        answer = call(request, "DescribeStreamSummary", StreamName=name)
+        if answer["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE":
+            return
+        pause.wait(0.1)
+    raise TimeoutError(name)
+
+
+def put_error(form: forms.Form, error: ServiceError, fields: dict[str, str]) -> None:
+    """Write an AWS error at the field it speaks of.
+
+    fields: from an AWS member (`ShardCount`) or error code (`LimitExceededException`) to the form's field; what is
+    not in it is written above the form.
+    """
+    text = error.message or error.code
+    field = fields.get(error.code)
+    if isinstance(error, ValidationException):
+        found = _VALUE_AT.search(text)
+        if found:
+            member = found[1].split(".")[0]
+            field = fields.get(member[0].upper() + member[1:], field)
+            text = found[2]
+    form.add_error(field, text)

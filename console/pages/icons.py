@@ -1,0 +1,20 @@
+"""Icons that Python chooses by name; those that templates name stand in the templates."""
+
+CHOSEN = (
+    "arrow-down",
+    "arrow-up",
+    "layout-dashboard",
+    "waves",
+    "upload",
+    "key-round",
+    "split",
+    "play",
+    "plus",
+    "search",
+    "activity",
+    "plug",
+    "settings",
+    "table-2",
+    "users",
+    "user",
+)

@@ -1,0 +1,200 @@
+"""Code to copy and run: the real endpoint, region and name stand in it. Marked up for colour; the text is escaped.
+
+A sample is a list of (class, text) pieces: k keyword, s string, n number, c comment, and none.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+_TOKENS = {
+    "python": re.compile(
+        r"(?P<s>b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*')|(?P<c>#[^\n]*)|(?P<k>\b(?:import|from|for|in|while|if|as|def|return|not|with)\b)|(?P<n>\b\d+\b)"
+    ),
+    "bash": re.compile(r"(?P<c>(?:^|(?<=\n))#[^\n]*)|(?P<s>(?<= )(?:'[^']*'|\"[^\"]*\"|https?://\S+))|(?P<n>(?<= )\d+\b)"),
+    "js": re.compile(
+        r"(?P<s>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')|(?P<c>//[^\n]*)|(?P<k>\b(?:import|from|const|new|await|for|of|while|let)\b)|(?P<n>\b\d+\b)"
+    ),
+    "java": re.compile(
+        r"(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<c>//[^\n]*)|(?P<k>\b(?:import|static|var|new|void|class|public|final|for)\b)|(?P<n>\b\d+\b)"
+    ),
+    "json": re.compile(r"(?P<p>\"(?:[^\"\\]|\\.)*\"(?=\s*:))|(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<k>\b(?:true|false|null)\b)|(?P<n>-?\b\d[\d.eE+-]*)"),
+}
+
+
+def coloured(text: str, language: str) -> SafeString:
+    """text as HTML, its tokens in spans."""
+    pieces, at = [], 0
+    for found in _TOKENS[language].finditer(text):
+        pieces.append(("", text[at : found.start()]))
+        pieces.append((found.lastgroup or "", found[0]))
+        at = found.end()
+    pieces.append(("", text[at:]))
+    return format_html_join(
+        "", "{}", ((format_html('<span class="{}">{}</span>', kind, piece) if kind else piece,) for kind, piece in pieces)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One language's code."""
+
+    key: str
+    label: str
+    language: str
+    text: str
+
+    @property
+    def html(self) -> SafeString:
+        """With its tokens coloured."""
+        return coloured(self.text, self.language)
+
+
+def _cli(*lines: str) -> str:
+    return " \\\n  ".join(lines)
+
+
+def create_stream_cli(name: str, shards: int | None) -> Sample:
+    """CreateStream from a terminal; shards None: on demand."""
+    size = ("--shard-count", str(shards)) if shards else ("--stream-mode-details", "StreamMode=ON_DEMAND")
+    return Sample(
+        "cli",
+        "CLI",
+        "bash",
+        _cli(
+            "aws kinesis create-stream",
+            f"--endpoint-url {endpoint()}",
+            f"--region {region()}",
+            f"--stream-name {shlex.quote(name)}",
+            " ".join(size),
+        ),
+    )
+
+
+def create_stream(name: str, shards: int | None, tags: dict[str, str]) -> list[Sample]:
+    """The same stream by CLI, boto3 and as the request's JSON."""
+    import json
+
+    body: dict[str, object] = {"StreamName": name}
+    if shards:
+        body["ShardCount"] = shards
+    else:
+        body["StreamModeDetails"] = {"StreamMode": "ON_DEMAND"}
+    cli = create_stream_cli(name, shards)
+    if tags:
+        body["Tags"] = tags
+        cli = Sample(cli.key, cli.label, cli.language, _cli(cli.text, "--tags " + shlex.quote(json.dumps(tags))))
+    arguments = "\n".join(f"    {member}={json.dumps(value)}," for member, value in body.items())
+    python = f"{_boto3()}kinesis.create_stream(\n{arguments}\n)"
+    return [cli, Sample("python", "boto3", "python", python), Sample("json", "JSON", "json", json.dumps(body, indent=2))]
+
+
+def endpoint() -> str:
+    """Where AWS clients are pointed at."""
+    return settings.CONFIG.public_address
+
+
+def region() -> str:
+    """The region of signatures and ARNs."""
+    return settings.CONFIG.region
+
+
+def _boto3() -> str:
+    return (
+        "import boto3\n\nkinesis = boto3.client(\n"
+        f'    "kinesis",\n    endpoint_url="{endpoint()}",\n    region_name="{region()}",\n)\n'
+    )
+
+
+def produce(name: str) -> list[Sample]:
+    """Put one record, in four languages."""
+    return [
+        Sample("python", "Python", "python", _boto3() + (
+            f'kinesis.put_record(\n    StreamName="{name}",\n    PartitionKey="customer-1",\n'
+            "    Data=b'{\"event\": \"order.placed\"}',\n)"
+        )),
+        Sample("cli", "CLI", "bash", _cli(
+            "aws kinesis put-record", f"--endpoint-url {endpoint()}", f"--region {region()}",
+            f"--stream-name {shlex.quote(name)}", "--partition-key customer-1",
+            "--cli-binary-format raw-in-base64-out", "--data '{\"event\": \"order.placed\"}'",
+        )),
+        Sample("node", "Node", "js", (
+            'import { KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";\n\n'
+            f'const kinesis = new KinesisClient({{\n  endpoint: "{endpoint()}",\n  region: "{region()}",\n}});\n'
+            f'await kinesis.send(new PutRecordCommand({{\n  StreamName: "{name}",\n  PartitionKey: "customer-1",\n'
+            '  Data: new TextEncoder().encode(\'{"event": "order.placed"}\'),\n}));'
+        )),
+        Sample("java", "Java", "java", (
+            "import java.net.URI;\nimport software.amazon.awssdk.core.SdkBytes;\n"
+            "import software.amazon.awssdk.regions.Region;\n"
+            "import software.amazon.awssdk.services.kinesis.KinesisClient;\n\n"
+            f'var kinesis = KinesisClient.builder()\n    .endpointOverride(URI.create("{endpoint()}"))\n'
+            f'    .region(Region.of("{region()}"))\n    .build();\n'
+            f'kinesis.putRecord(r -> r\n    .streamName("{name}")\n    .partitionKey("customer-1")\n'
+            '    .data(SdkBytes.fromUtf8String("{\\"event\\": \\"order.placed\\"}")));'
+        )),
+    ]  # fmt: skip
+
+
+def consume(name: str) -> list[Sample]:
+    """Read a shard from its oldest record, in four languages."""
+    return [
+        Sample("python", "Python", "python", _boto3() + (
+            f'shards = kinesis.list_shards(StreamName="{name}")["Shards"]\n'
+            f'iterator = kinesis.get_shard_iterator(\n    StreamName="{name}",\n    ShardId=shards[0]["ShardId"],\n'
+            '    ShardIteratorType="TRIM_HORIZON",\n)["ShardIterator"]\n'
+            'for record in kinesis.get_records(ShardIterator=iterator)["Records"]:\n'
+            '    print(record["PartitionKey"], record["Data"])'
+        )),
+        Sample("cli", "CLI", "bash", (
+            "iterator=$(" + _cli(
+                "aws kinesis get-shard-iterator", f"--endpoint-url {endpoint()}", f"--region {region()}",
+                f"--stream-name {shlex.quote(name)}", "--shard-id shardId-000000000000",
+                "--shard-iterator-type TRIM_HORIZON", "--query ShardIterator --output text",
+            ) + ")\n" + _cli(
+                "aws kinesis get-records", f"--endpoint-url {endpoint()}", f"--region {region()}",
+                '--shard-iterator "$iterator"',
+            )
+        )),
+        Sample("node", "Node", "js", (
+            "import {\n  KinesisClient, ListShardsCommand, GetShardIteratorCommand, GetRecordsCommand,\n"
+            '} from "@aws-sdk/client-kinesis";\n\n'
+            f'const kinesis = new KinesisClient({{\n  endpoint: "{endpoint()}",\n  region: "{region()}",\n}});\n'
+            f'const {{ Shards }} = await kinesis.send(new ListShardsCommand({{ StreamName: "{name}" }}));\n'
+            "const { ShardIterator } = await kinesis.send(new GetShardIteratorCommand({\n"
+            f'  StreamName: "{name}",\n  ShardId: Shards[0].ShardId,\n  ShardIteratorType: "TRIM_HORIZON",\n}}));\n'
+            "const { Records } = await kinesis.send(new GetRecordsCommand({ ShardIterator }));\n"
+            "console.log(Records);"
+        )),
+        Sample("java", "Java (KCL 3)", "java", (
+            "// In the KCL's configuration: the stream, and a Kinesis client for this endpoint.\n"
+            "// The KCL keeps its leases in DynamoDB; point that client at a table store of yours.\n"
+            f'var kinesis = KinesisAsyncClient.builder()\n    .endpointOverride(URI.create("{endpoint()}"))\n'
+            f'    .region(Region.of("{region()}"))\n    .build();\n'
+            f'var configs = new ConfigsBuilder(\n    "{name}", "my-application", kinesis,\n'
+            "    dynamo, cloudWatch, workerId, new MyProcessorFactory());"
+        )),
+    ]  # fmt: skip
+
+
+def environment(key_id: str, secret: str) -> Sample:
+    """The credentials of an access key as environment variables."""
+    return Sample(
+        "env", "Environment", "bash",
+        f"export AWS_ACCESS_KEY_ID={shlex.quote(key_id)}\nexport AWS_SECRET_ACCESS_KEY={shlex.quote(secret)}\n"
+        f"export AWS_REGION={region()}\nexport AWS_ENDPOINT_URL_KINESIS={endpoint()}",
+    )  # fmt: skip
+
+
+def register_consumer_cli(arn: str) -> Sample:
+    """RegisterStreamConsumer from a terminal."""
+    return Sample("cli", "CLI", "bash", _cli(
+        "aws kinesis register-stream-consumer", f"--endpoint-url {endpoint()}", f"--region {region()}",
+        f"--stream-arn {arn}", "--consumer-name my-application",
+    ))  # fmt: skip

@@ -1,0 +1,87 @@
+"""The tab of shards: map, table, and what may be done to them (resharding.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from apps.metrics.shard_load import Load, ShardLoad, shard_load
+from apps.streams.models import Shard, StreamMode
+from apps.streams.operations.shards import shown
+from console import calls
+from console.pages.shard_map import IDLE, SHARDS_MAX, draw, of_space, shard_map
+from console.pages.shell import TeamRequest, is_fragment, team_page
+from console.pages.stream import find, frame
+
+
+@team_page("stream:read")
+def shards(request: TeamRequest, name: str) -> HttpResponse:
+    """The tab: map and table. htmx asks for both alone, every few seconds."""
+    stream = find(request, name)
+    now_ms = calls.now_ms()
+    found = list(shown(stream, now_ms)[:SHARDS_MAX])
+    loads = shard_load(request.team.id, stream.id)
+    context = {
+        "stream": stream,
+        "map": draw(found, loads),
+        "rows": [ShardRow(shard, _load_of(shard, loads)) for shard in found],
+        "now_ms": now_ms,
+        "may_change": stream.mode == StreamMode.PROVISIONED,
+    }
+    if is_fragment(request):
+        return render(request, "stream/shards_live.html", context)
+    return render(request, "stream/shards.html", {**frame(request, stream, "stream-shards"), **context})
+
+
+@team_page("stream:read")
+def map_part(request: TeamRequest, name: str) -> HttpResponse:
+    """The map alone, for the overview to renew."""
+    stream = find(request, name)
+    return render(request, "stream/map_panel.html", {"stream": stream, "map": shard_map(request, stream, calls.now_ms())})
+
+
+def _load_of(shard: Shard, loads: dict[int, ShardLoad] | None) -> Load | None:
+    if loads is None:
+        return None
+    return loads[shard.index].last_60_s if shard.index in loads else IDLE
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRow:
+    """A shard in the table; its load is of the last minute."""
+
+    shard: Shard
+    load: Load | None
+
+    @property
+    def parents(self) -> str:
+        """0001, or 0001 and 0002 for a merged one."""
+        found = [p for p in (self.shard.parent_index, self.shard.adjacent_parent_index) if p is not None]
+        return " and ".join(f"{parent:04d}" for parent in found)
+
+    @property
+    def short(self) -> str:
+        """0006"""
+        return f"{self.shard.index:04d}"
+
+    @property
+    def share(self) -> str:
+        """Of the hash key space."""
+        return of_space(self.shard)
+
+    @property
+    def range(self) -> str:
+        """Both ends, short."""
+        return f"{short_hash(self.shard.start_hash)} to {short_hash(self.shard.end_hash)}"
+
+    @property
+    def percent(self) -> int | None:
+        """Share of the write limit that was offered; None: not known."""
+        return None if self.load is None else round(100 * self.load.share)
+
+
+def short_hash(text: str) -> str:
+    """A hash key with its middle left out: 1701…5728."""
+    return text if len(text) <= 9 else f"{text[:4]}…{text[-4:]}"

@@ -1,0 +1,176 @@
+"""What every page of a team stands on: who asks, for which team, with which permission; and the frame around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from apps.accounts.models import Membership, Team, User
+from apps.accounts.permissions import ACTIONS, allowed, roles_with
+from apps.streams.models import Stream
+
+P = ParamSpec("P")
+
+THEMES = ("light", "dark", "system")
+THEME_COOKIE = "theme"
+
+
+class TeamRequest(HttpRequest):
+    """A request that team_page has let through."""
+
+    user: User
+    team: Team
+    membership: Membership
+    memberships: list[Membership]
+
+
+@dataclass(frozen=True, slots=True)
+class May:
+    """`{% if may.stream_create %}` in templates: the same answer that the view gives."""
+
+    role: str
+
+    def __getitem__(self, name: str) -> bool:
+        """By the action's name with an underscore for the colon. An unknown one is a KeyError."""
+        action = name.replace("_", ":", 1)
+        if action not in ACTIONS:
+            raise KeyError(name)
+        return allowed(self.role, action)
+
+
+def team_page(
+    action: str, *, post: str | None = None
+) -> Callable[[Callable[Concatenate[TeamRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+    """A view of one team for people who may do the action (post: another action for POST).
+
+    Signed out: to the sign-in page. No member of the team: 404, as if it did not exist. Not allowed: 403 with the
+    reason and who can give it.
+    """
+
+    def decorate(view: Callable[Concatenate[TeamRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        @never_cache
+        @login_required
+        def guarded(request: TeamRequest, team: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            enter(request, team)
+            wanted = post if post and request.method == "POST" else action
+            if not allowed(request.membership.role, wanted):
+                return forbidden(request, wanted)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def enter(request: TeamRequest, slug: str) -> None:
+    """Set the request's team and membership. Raises Http404 for anybody who is not a member."""
+    memberships = Membership.objects.filter(user=request.user).select_related("team").order_by("team__name")
+    request.memberships = list(memberships)
+    mine = next((m for m in request.memberships if m.team.slug == slug), None)
+    if mine is None:
+        raise Http404("no such team")
+    request.membership, request.team = mine, mine.team
+
+
+def forbidden(request: HttpRequest, action: str) -> HttpResponse:
+    """403: which permission is missing, and which roles have it."""
+    context = {"action": action, "sentence": ACTIONS[action], "roles": roles_with(action)}
+    return render(request, "403.html", context, status=403)
+
+
+def find_stream(request: TeamRequest, name: str) -> Stream:
+    """The team's stream of that name. Raises Http404."""
+    try:
+        stream = Stream.objects.get(team=request.team, name=name)
+    except Stream.DoesNotExist:
+        raise Http404(name) from None
+    stream.team = request.team
+    return stream
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """True if htmx asks for a part of the page. It chooses the template, never the permission."""
+    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the sidebar."""
+
+    label: str
+    icon: str
+    address: str
+    current: bool
+    count: int | None = None
+
+
+SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
+    ("", (("Overview", "layout-dashboard", "overview", "stream:read"),)),
+    (
+        "Streaming",
+        (("Data streams", "waves", "streams", "stream:read"), ("Import and replay", "upload", "ingestion", "stream:read")),
+    ),
+    ("Team", (("Access keys", "key-round", "keys", "key:read"),)),
+)
+"""Heading, then (label, icon, URL name, permission): only pages that exist."""
+
+
+def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
+    """The sidebar, as far as this member may go."""
+    current = getattr(request.resolver_match, "url_name", "") or ""
+    answer = []
+    for heading, lines in SECTIONS:
+        entries = [
+            Entry(label, icon, reverse(name, args=[request.team.slug]), current.split("-")[0] == name.rstrip("s")
+                  or current == name, _count(request, name))
+            for label, icon, name, action in lines
+            if allowed(request.membership.role, action)
+        ]  # fmt: skip
+        if entries:
+            answer.append((heading, entries))
+    return answer
+
+
+def _count(request: TeamRequest, name: str) -> int | None:
+    return stream_count(request) or None if name == "streams" else None
+
+
+def stream_count(request: TeamRequest) -> int:
+    """How many data streams the team has; asked once per request."""
+    known = getattr(request, "_stream_count", None)
+    if known is None:
+        known = Stream.objects.filter(team=request.team).count()
+        request._stream_count = known  # type: ignore[attr-defined]  # noqa: SLF001
+    return known
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Template context of every page; the frame's part only inside a team."""
+    user = getattr(request, "user", AnonymousUser())
+    theme = user.theme if user.is_authenticated else request.COOKIES.get(THEME_COOKIE, "system")
+    answer: dict[str, Any] = {
+        "theme": theme if theme in THEMES else "system",
+        "endpoint": settings.CONFIG.public_address,
+        "region": settings.CONFIG.region,
+    }
+    if hasattr(request, "membership"):
+        answer |= {"team": request.team, "membership": request.membership, "may": May(request.membership.role)}
+        answer |= {"memberships": request.memberships, "sections": sections(request), "initials": initials(user)}
+    return answer
+
+
+def initials(user: User) -> str:
+    """Two letters for the account's badge: MO for Mira Okafor."""
+    parts = (user.name or user.email).replace("@", " ").replace(".", " ").split()
+    return "".join(part[0] for part in parts[:2]).upper()

@@ -1,0 +1,280 @@
+"""The list of data streams: one query for the rows, filtered, sorted and paged by the database; metrics from Redis."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from apps.accounts.models import Team
+from apps.metrics.overview import Overview, overview, together
+from apps.metrics.store import STREAMS_MAX
+from apps.streams.limits import WRITE_BYTES_PER_S
+from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatus
+from apps.streams.quotas import quotas
+from console import calls
+from console.pages import samples
+from console.pages.shell import TeamRequest, is_fragment, team_page
+
+PAGE_ROWS = 50
+TAGS_SHOWN = 3
+FILTER_MAX = 500
+LATE_MS = 30_000
+
+SORTS: Final = {
+    "name": "name",
+    "status": "status",
+    "mode": "mode",
+    "shards": "open_shards",
+    "consumers": "consumer_count",
+    "retention": "retention_hours",
+    "created": "created_at_ms",
+}
+MODES: Final = {"provisioned": StreamMode.PROVISIONED, "on-demand": StreamMode.ON_DEMAND}
+MODE_WORDS: Final[dict[str, str]] = {StreamMode.PROVISIONED: "Provisioned", StreamMode.ON_DEMAND: "On-demand"}
+STATUSES: Final = {status.value.lower(): status for status in StreamStatus}
+
+OPEN = Q(opened_at_ms__isnull=False, closed_at_ms__isnull=True, expired_at_ms__isnull=True)
+"""Shards that take records now."""
+
+
+@dataclass(slots=True)
+class Filter:
+    """What the text of the filter asks for: `web tag:team=core status:active mode:on-demand`."""
+
+    text: str
+    words: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    status: str = ""
+    mode: str = ""
+    problem: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Filter:
+        """Take the text apart; what it does not know becomes a problem to show, never a silent nothing."""
+        found = cls(text)
+        try:
+            parts = shlex.split(text)
+        except ValueError:
+            parts = text.replace('"', " ").replace("'", " ").split()
+        for part in parts:
+            name, colon, value = part.partition(":")
+            if not colon:
+                found.words.append(part)
+            elif name == "tag":
+                found.tags.append(value)
+            elif name == "status" and value.lower() in STATUSES:
+                found.status = value.lower()
+            elif name == "mode" and value.lower() in MODES:
+                found.mode = value.lower()
+            else:
+                found.problem = f"{part} is not a filter. Known are tag:, status: {', '.join(STATUSES)}; mode: {', '.join(MODES)}."
+        return found
+
+    @classmethod
+    def chosen(cls, status: str, mode: str) -> Filter:
+        """What the two selects of the page ask for, beside the text."""
+        return cls("", status=status if status in STATUSES else "", mode=mode if mode in MODES else "")
+
+    def apply(self, streams: QuerySet[Stream]) -> QuerySet[Stream]:
+        """The streams that match all of it."""
+        for word in self.words:
+            streams = streams.filter(name__icontains=word)
+        for tag in self.tags:
+            key, equals, value = tag.partition("=")
+            wanted = Q(tags__key=key, tags__value=value) if equals else Q(tags__key=key)
+            streams = streams.filter(wanted)
+        if self.status:
+            streams = streams.filter(status=STATUSES[self.status])
+        return streams.filter(mode=MODES[self.mode]) if self.mode else streams
+
+
+@team_page("stream:read")
+def streams(request: TeamRequest) -> HttpResponse:
+    """The page, or for htmx the table alone."""
+    wanted = Filter.read(request.GET.get("q", "")[:FILTER_MAX])
+    chosen = {name: request.GET.get(name, "") for name in ("status", "mode")}
+    sort, page = request.GET.get("sort", "name"), _number(request.GET.get("page"))
+    counts = counts_of(request)
+    rows, total = _rows(request, [wanted, Filter.chosen(**chosen)], sort, page)
+    context = {
+        "filter": wanted,
+        "chosen": chosen,
+        "statuses": {key: key.title() for key in STATUSES},
+        "modes": {key: key.capitalize() for key in MODES},
+        "sort": sort,
+        "rows": rows,
+        "total": total,
+        "page": page,
+        "pages": max(1, math.ceil(total / PAGE_ROWS)),
+        "first": (page - 1) * PAGE_ROWS + 1,
+        "last": (page - 1) * PAGE_ROWS + len(rows),
+        "counts": counts,
+        "now_ms": calls.now_ms(),
+    }
+    if is_fragment(request):
+        return render(request, "streams/table.html", context)
+    if counts.streams == 0:
+        context["cli"] = samples.create_stream_cli("orders-events", 2)
+        return render(request, "streams/empty.html", context)
+    if len(rows) == counts.streams:
+        context["strip"] = strip_of({row.stream.name: row.live for row in rows})
+    return render(request, "streams/list.html", context)
+
+
+@team_page("stream:read")
+def strip(request: TeamRequest) -> HttpResponse:
+    """The four numbers over all streams of a team with more of them than fit on a page; loaded after the page."""
+    names = dict(Stream.objects.filter(team=request.team).values_list("id", "name")[:STREAMS_MAX])
+    live = overview(request.team.id, list(names))
+    context = {"strip": strip_of({names[stream]: found for stream, found in live.items()}), "counts": counts_of(request)}
+    return render(request, "streams/strip.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The sum over streams, and which of them the throttles are on."""
+
+    live: Overview
+    throttled: list[str]
+
+
+def strip_of(live: dict[str, Overview]) -> Strip:
+    """By name of the stream."""
+    throttled = sorted(live, key=lambda name: -(live[name].throttled_last_hour or 0))
+    return Strip(together(live.values()), [name for name in throttled if live[name].throttled_last_hour])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stream of the list, with its newest numbers."""
+
+    stream: Stream
+    open_shards: int
+    consumers: int
+    tags: list[str]
+    more_tags: int
+    live: Overview
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """Form of the mark, and the words."""
+        return state_of(self.stream, self.live)
+
+    @property
+    def mode_words(self) -> str:
+        """Provisioned or On-demand."""
+        return MODE_WORDS[self.stream.mode]
+
+    @property
+    def has_data(self) -> bool:
+        """Something was put within the last hour."""
+        return any(self.live.in_spark)
+
+    @property
+    def is_late(self) -> bool:
+        """A reader is so far behind that somebody should look."""
+        return (self.live.age_ms or 0) >= LATE_MS
+
+    @property
+    def capacity_words(self) -> str:
+        """For those who do not see the bar."""
+        return f"{self.capacity_percent} percent of write capacity"
+
+    @property
+    def capacity_percent(self) -> int:
+        """Share of the write limit in use over the last minute."""
+        limit = self.open_shards * WRITE_BYTES_PER_S
+        return round(100 * (self.live.in_bytes_per_s or 0) / limit) if limit else 0
+
+
+def state_of(stream: Stream, live: Overview) -> tuple[str, str]:
+    """(ok | warn | bad | busy, words): AWS's status in plain words, and throttling, which AWS does not tell."""
+    if stream.status == StreamStatus.CREATING:
+        return "busy", "Creating"
+    if stream.status == StreamStatus.DELETING:
+        return "busy", "Deleting"
+    if stream.status == StreamStatus.UPDATING:
+        steps = len(stream.plan)
+        return "busy", f"Resharding, {steps} to go" if steps > 1 else "Updating"
+    return ("warn", "Throttling") if live.throttled_last_minute else ("ok", "Active")
+
+
+def _rows(request: TeamRequest, filters: list[Filter], sort: str, page: int) -> tuple[list[Row], int]:
+    """The rows of one page and how many there are in all: two queries, the second for the tags."""
+    descending = sort.startswith("-")
+    order = F(SORTS.get(sort.lstrip("-"), "name"))
+    mine = Stream.objects.filter(team=request.team)
+    for wanted in filters:
+        mine = wanted.apply(mine)
+    streams = mine.annotate(
+        open_shards=Coalesce(Subquery(_count(Shard.objects.filter(OPEN))), 0),
+        consumer_count=Coalesce(Subquery(_count(Consumer.objects.all())), 0),
+        total=Window(Count("*")),
+    )
+    streams = streams.order_by(order.desc() if descending else order.asc(), "name").prefetch_related("tags")
+    found: list[Any] = list(streams[(page - 1) * PAGE_ROWS : page * PAGE_ROWS])
+    live = overview(request.team.id, [stream.id for stream in found])
+    return [_row(stream, live) for stream in found], found[0].total if found else 0
+
+
+def _count(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """A subquery that counts rows of the stream at hand."""
+    return rows.filter(stream=OuterRef("pk")).order_by().values("stream").annotate(n=Count("*")).values("n")
+
+
+def _row(stream: Any, live: dict[int, Overview]) -> Row:
+    tags = [f"{tag.key}: {tag.value}" if tag.value else tag.key for tag in stream.tags.all()]
+    return Row(
+        stream,
+        stream.open_shards,
+        stream.consumer_count,
+        sorted(tags)[:TAGS_SHOWN],
+        max(0, len(tags) - TAGS_SHOWN),
+        live[stream.id],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the team has, whatever the filter says."""
+
+    streams: int
+    open_shards: int
+    consumers: int
+    shard_quota: int
+
+    @property
+    def shards_left(self) -> int:
+        """Until the quota of the account and region."""
+        return max(0, self.shard_quota - self.open_shards)
+
+
+def counts_of(request: TeamRequest) -> Counts:
+    """One query."""
+    def per_team(rows: QuerySet[Any], team: str) -> Coalesce:
+        counted = rows.filter(**{team: OuterRef("pk")}).order_by().values(team).annotate(n=Count("*")).values("n")
+        return Coalesce(Subquery(counted), 0)
+
+    counted = (
+        Team.objects.filter(pk=request.team.pk)
+        .values(
+            of_streams=per_team(Stream.objects.all(), "team"),
+            of_shards=per_team(Shard.objects.filter(OPEN), "stream__team"),
+            of_consumers=per_team(Consumer.objects.all(), "stream__team"),
+        )
+        .get()
+    )
+    request._stream_count = counted["of_streams"]  # type: ignore[attr-defined]  # noqa: SLF001 - the sidebar's number
+    quota = quotas(calls.runtime().config.region).shards
+    return Counts(counted["of_streams"], counted["of_shards"], counted["of_consumers"], quota)
+
+
+def _number(text: str | None) -> int:
+    return max(1, int(text)) if text and text.isascii() and text.isdigit() and len(text) < 7 else 1

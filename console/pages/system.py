@@ -1,0 +1,41 @@
+"""Pages that answer for an error: each says what, why, and what now."""
+
+from __future__ import annotations
+
+import uuid
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+log = structlog.get_logger(__name__)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 - Django's hook
+    """404."""
+    return render(request, "404.html", status=404)
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+    """403 where no action of the grid is to blame: a client without an address, say."""
+    return render(request, "403.html", status=403)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's hook
+    """403 for a form whose token has run out: nothing was changed."""
+    return render(request, "403_form.html", status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, with an id to look for in the log. Uses no database, as that may be what is broken.
+
+    Django calls it while the exception is being handled: this is the one place where a page's bug is logged.
+    """
+    request_id = str(uuid.uuid4())
+    log.exception("page_failed", request_id=request_id, method=request.method, path=request.path)
+    return render(request, "500.html", {"request_id": request_id, "theme": "system"}, status=500)
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """429, for allauth's rate limits."""
+    return render(request, "429.html", status=429)

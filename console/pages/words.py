@@ -1,0 +1,100 @@
+"""How numbers and times are written for people: units always, three figures at most, UTC.
+
+Sizes and rates are decimal (kB, MB), as AWS's console writes them; a value that is not known is None and written as such.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+
+_SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def figures(value: float) -> str:
+    """At most three figures: 3.61 -> 3.6, 36.82 -> 36.8, 368.2 -> 368."""
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}"
+
+
+def size_parts(size_bytes: float) -> tuple[str, str]:
+    """The figure and its unit: (`4.7`, `MB`)."""
+    for factor, unit in _SIZES:
+        if size_bytes >= factor * 0.9995:
+            return figures(size_bytes / factor), unit
+    return f"{size_bytes:.0f}", "B"
+
+
+def size(size_bytes: float) -> str:
+    """`412 B`, `1.2 kB`, `310 kB`, `4.7 MB`."""
+    return " ".join(size_parts(size_bytes))
+
+
+def rate(bytes_per_second: float) -> str:
+    """`4.7 MB/s`."""
+    return f"{size(bytes_per_second)}/s"
+
+
+def duration(ms: float) -> str:
+    """`240 ms`, `38.2 s`, `12 min`, `3 h`, `2 d`."""
+    if ms < SECOND_MS:
+        return f"{ms:.0f} ms"
+    if ms < MINUTE_MS:
+        return f"{figures(ms / SECOND_MS)} s"
+    if ms < HOUR_MS:
+        return f"{ms / MINUTE_MS:.0f} min"
+    if ms < 2 * DAY_MS:
+        return f"{ms / HOUR_MS:.0f} h"
+    return f"{ms / DAY_MS:.0f} d"
+
+
+def retention(hours: int) -> str:
+    """`24 h`, `48 h`, `7 d`."""
+    return f"{hours // 24} d" if hours % 24 == 0 and hours > 48 else f"{hours} h"
+
+
+def retention_words(hours: int) -> str:
+    """`24 hours`, `7 days`."""
+    return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hours"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 shard`, `5 shards`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def moment(ms: int) -> datetime:
+    """The time as an aware datetime in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def iso(ms: int) -> str:
+    """`2026-11-20T14:31:07.412Z`."""
+    return moment(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def date(ms: int) -> str:
+    """`12 Mar 2026`."""
+    return f"{moment(ms):%d %b %Y}".lstrip("0")
+
+
+def date_time(ms: int) -> str:
+    """`12 Mar 2026, 14:31:07 UTC`."""
+    return f"{date(ms)}, {moment(ms):%H:%M:%S} UTC"
+
+
+def clock_time(ms: int) -> str:
+    """`14:31:07.412`."""
+    return f"{moment(ms):%H:%M:%S}.{ms % 1000:03d}"
+
+
+def ago(ms: int, now_ms: int) -> str:
+    """`just now`, `5 s ago`, `3 min ago`, `2 h ago`, `4 d ago`; a date beyond a month."""
+    passed = now_ms - ms
+    if passed < 2 * SECOND_MS:
+        return "just now"
+    if passed > 30 * DAY_MS:
+        return date(ms)
+    return f"{duration(passed // SECOND_MS * SECOND_MS)} ago"

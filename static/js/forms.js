@@ -1,0 +1,46 @@
+// Help inside forms: the shard calculator. The server checks everything again.
+
+const SHARD_BYTES = 1048576;
+const SHARD_RECORDS = 1000;
+
+class ShardCalculator extends HTMLElement {
+  connectedCallback() {
+    this.hidden = false;
+    this.field = document.getElementById(this.dataset.field);
+    this.addEventListener("input", (event) => {
+      event.stopPropagation();
+      this.tell();
+    });
+    this.querySelector("[data-use]").addEventListener("click", () => this.use());
+  }
+
+  needed() {
+    const rate = Number(this.querySelector("[data-rate]").value);
+    const size = Number(this.querySelector("[data-size]").value) * 1024;
+    if (!(rate > 0 && size > 0)) return null;
+    return { rate, size, shards: Math.max(Math.ceil((rate * size) / SHARD_BYTES), Math.ceil(rate / SHARD_RECORDS)) };
+  }
+
+  tell() {
+    const needed = this.needed();
+    const output = this.querySelector("output");
+    if (!needed) {
+      output.textContent = "How many shards do I need? Fill in both.";
+      return;
+    }
+    const busy = Math.round(100 * Math.max((needed.rate * needed.size) / SHARD_BYTES, needed.rate / SHARD_RECORDS) / needed.shards);
+    output.textContent = `${needed.shards} ${needed.shards === 1 ? "shard" : "shards"}, each ${busy}% full if the keys are spread evenly. Leave room for peaks.`;
+  }
+
+  use() {
+    const needed = this.needed();
+    if (!needed) {
+      this.querySelector("[data-rate]").focus();
+      return;
+    }
+    this.field.value = needed.shards;
+    this.field.dispatchEvent(new Event("input", { bubbles: true }));
+    this.field.focus();
+  }
+}
+customElements.define("shard-calculator", ShardCalculator);
