@@ -59,6 +59,7 @@ class Runtime:
     async def close(self) -> None:
         """Close the engine and every part that can be closed. Idempotent."""
         await self.record_log.close()
+        await self.throttle.close()
         parts, self._parts = self._parts, {}
         for part in parts.values():
             if hasattr(part, "close"):
@@ -99,19 +100,28 @@ class Call:
 
 def build(config: Config, clock: Clock | None = None) -> Runtime:
     """Choose the classes for the URLs in config. The only place that does."""
-    from apps.throttle.local import LocalThrottle, NoThrottle  # noqa: PLC0415
-
     clock = clock or SystemClock()
-    throttle = LocalThrottle() if config.throttle else NoThrottle()
-    return Runtime(config, clock, _record_log(config.record_log, clock), throttle, Counters())
+    return Runtime(config, clock, _record_log(config.record_log, clock), _throttle(config), Counters())
+
+
+def _throttle(config: Config) -> Throttle:
+    from apps.throttle.local import LocalThrottle, NoThrottle
+
+    if not config.throttle:
+        return NoThrottle()
+    if config.web_processes == 1:
+        return LocalThrottle()
+    from apps.throttle.leased import LeasedThrottle
+
+    return LeasedThrottle(config.redis, config.web_processes)
 
 
 def _record_log(url: str, clock: Clock) -> RecordLog:
     scheme, _, rest = url.partition(":")
     if scheme == "memory":
-        from apps.recordlog.memory import MemoryLog  # noqa: PLC0415
+        from apps.recordlog.memory import MemoryLog
 
         return MemoryLog(clock)
-    from apps.recordlog.lmdb import LmdbLog  # noqa: PLC0415 - binds a C library; only where it is used
+    from apps.recordlog.lmdb import LmdbLog
 
     return LmdbLog(rest, clock)

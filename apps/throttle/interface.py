@@ -39,3 +39,7 @@ class Throttle(Protocol):
     def forget_before(self, idle_since_ms: int) -> int:
         """Drop buckets untouched since then; answers how many."""
         ...
+
+    async def close(self) -> None:
+        """Let go of what is open; the buckets are not used any more."""
+        ...

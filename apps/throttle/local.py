@@ -62,6 +62,9 @@ class LocalThrottle:
             del self._buckets[name]
         return len(idle)
 
+    async def close(self) -> None:
+        """See Throttle.close."""
+
     def __len__(self) -> int:
         return len(self._buckets)
 
@@ -108,3 +111,6 @@ class NoThrottle:
     def forget_before(self, idle_since_ms: int) -> int:  # noqa: ARG002
         """See Throttle.forget_before."""
         return 0
+
+    async def close(self) -> None:
+        """See Throttle.close."""
