@@ -97,8 +97,11 @@ async def _gateway(request: Request, send: Send) -> None:
         await _respond(send, answer.status, answer.headers, answer.body)
         return
     await _start(send, answer.status, answer.headers)
-    async for frame in answer.frames:
-        await send({"type": "http.response.body", "body": frame, "more_body": True})
+    try:
+        async for frame in answer.frames:
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+    finally:
+        await answer.frames.aclose()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from apps.base import logs
 from apps.base.config import name_django_settings
 
 name_django_settings()
@@ -47,6 +48,7 @@ class Application:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open everything, before the port is served."""
+        logs.configure()
         try:
             self._serving = loop.run_until_complete(serving.start())
         except RecordLogError as error:
@@ -99,8 +101,8 @@ class Application:
             return
         try:
             await rsgi_to_asgi.http(django_application(), scope, proto)
-        except Exception as error:  # noqa: BLE001 - not even Django could make a page of it
-            log.error("page_failed", method=method, path=path, exc_info=error)
+        except Exception:  # not even Django could make a page of it
+            log.exception("page_failed", method=method, path=path)
             proto.response_str(500, [("content-type", "text/plain")], "Something failed. The log says what.\n")
 
     async def _stream(self, now: serving.Serving, scope: Any, proto: Any, answer: Stream) -> None:

@@ -15,6 +15,7 @@ from apps.gateway import app as gateway_app
 from apps.gateway.app import Gateway
 from apps.metrics import flush
 from apps.runtime import Runtime, build
+from apps.streams.subscriptions import Subscriptions
 from console.health import Health
 from workers.app import app as celery
 
@@ -54,6 +55,7 @@ class Serving:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.gateway.credentials.save_uses()
+        self.runtime.part(Subscriptions).close()
         gateway_app.use(None)
         await self.runtime.close()
 

@@ -19,7 +19,7 @@ from apps.gateway.failures import as_service_error
 from apps.gateway.invoke import run
 from apps.gateway.request import PROTECTION, Headers, Ids, Request, Response, Stream
 from apps.gateway.services import TARGETS, Route
-from apps.gateway.stream import frames
+from apps.gateway.stream import Frames
 from apps.runtime import Call, Runtime
 from apps.wire import cbor, json11, sigv4
 from apps.wire.codec import Codec
@@ -110,7 +110,7 @@ class Gateway:
         answer = await (route.function(call, params) if route.on_loop else run(route, call, params))
         if route.operation.is_event_stream:
             ids.headers.append(("content-type", EVENT_STREAM))
-            return Stream(200, ids.headers, frames(answer, codec, route.operation, ids.request_id))
+            return Stream(200, ids.headers, Frames(answer, codec, route.operation, ids.request_id))
         ids.headers.append(("content-type", codec.CONTENT_TYPE))
         return Response(200, ids.headers, codec.encode(route.operation, answer))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from random import getrandbits
 from secrets import token_bytes
+
+from apps.gateway.stream import Frames
 
 Headers = list[tuple[str, str]]
 
@@ -55,11 +57,11 @@ class Response:
 
 @dataclass(slots=True)
 class Stream:
-    """An answer that goes on: frames are sent as they come; closing the iterator ends what makes them."""
+    """An answer that goes on: frames are sent as they come. frames.aclose() must follow, whatever happens."""
 
     status: int
     headers: Headers
-    frames: AsyncIterator[bytes]
+    frames: Frames
 
 
 PROTECTION: tuple[tuple[str, str], ...] = (

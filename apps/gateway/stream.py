@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from apps.base.errors import ServiceError
@@ -12,18 +12,33 @@ from apps.wire.codec import Codec
 from apps.wire.model import Operation
 
 
-async def frames(
-    events: AsyncIterator[tuple[str, Any]], codec: Codec, operation: Operation, request_id: str
-) -> AsyncIterator[bytes]:
-    """Frames to send. The first is the initial response, without which botocore refuses the rest; an error that is
-    raised inside becomes the last frame. Closing this closes events."""
-    try:
+class Frames:
+    """Frames to send, as an async iterator. The first is the initial response, without which botocore refuses the rest;
+    an error that is raised inside becomes the last frame. Close it with aclose(), whether it was begun or not."""
+
+    def __init__(self, events: Any, codec: Codec, operation: Operation, request_id: str) -> None:
+        self._events = events
+        self._codec = codec
+        self._operation = operation
+        self._request_id = request_id
+        self._frames = self._encoded()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._frames
+
+    async def aclose(self) -> None:
+        """End the events, too."""
+        await self._frames.aclose()
+        await self._events.aclose()
+
+    async def _encoded(self) -> AsyncGenerator[bytes, None]:
+        codec, operation = self._codec, self._operation
         yield eventstream.initial_response(codec)
-        async for name, event in events:
-            yield eventstream.encode_event(operation, name, event, codec)
-    except ServiceError as error:
-        yield eventstream.encode_exception(error, codec)
-    except Exception as error:  # noqa: BLE001 - the one place where bugs of subscriptions end
-        yield eventstream.encode_exception(as_service_error(error, request_id=request_id, operation=operation.name), codec)
-    finally:
-        await events.aclose()
+        try:
+            async for name, event in self._events:
+                yield eventstream.encode_event(operation, name, event, codec)
+        except ServiceError as error:
+            yield eventstream.encode_exception(error, codec)
+        except Exception as error:  # noqa: BLE001 - the one place where bugs of subscriptions end
+            found = as_service_error(error, request_id=self._request_id, operation=operation.name)
+            yield eventstream.encode_exception(found, codec)

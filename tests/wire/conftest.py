@@ -82,6 +82,7 @@ def start(port: int, folder: str, output: Path) -> subprocess.Popen[bytes]:
         "DJANGO_SETTINGS_MODULE": "console.settings",
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "RECORD_LOG_URL": f"lmdb:{folder}/log",
+        "TIDEGATE_THROTTLE": "off",
         "DATABASE_URL": "",
     }
     with output.open("wb") as sink:

@@ -21,6 +21,10 @@ JSON, CBOR = "application/x-amz-json-1.1", "application/x-amz-cbor-1.1"
 TARGET = "Kinesis_20131202."
 
 
+class Milliseconds(int):
+    """A time in CBOR as AWS writes it: tag 1 over an integer."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """header names are lower-case."""
@@ -35,7 +39,7 @@ class Answer:
 
     @cached_property
     def cbor(self) -> Any:
-        return cbor2.loads(self.body)
+        return cbor2.loads(self.body, semantic_decoders={1: lambda value, _immutable: Milliseconds(value)})
 
 
 def headers_for(operation: str | None, content_type: str | None = JSON) -> dict[str, str]:
