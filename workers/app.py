@@ -15,7 +15,7 @@ import structlog
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 from django.apps import apps
-from django.db import connections
+from django.db import close_old_connections, connections
 from kombu import Queue
 
 from apps.base.config import Config, name_django_settings
@@ -143,6 +143,12 @@ def _open_pool_process(**_: Any) -> None:
     connections.close_all()
     heartbeat.send(runtime().config.redis, owner())
     _flushers.append(flush.start(runtime()))
+
+
+@signals.task_prerun.connect
+def _drop_old_connections(**_: Any) -> None:
+    """Database connections that broke or are too old for another task."""
+    close_old_connections()
 
 
 @signals.worker_process_shutdown.connect

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from django.db import close_old_connections
 
 from apps.leases import hold
 from apps.leases.hold import Held, LeaseLost
@@ -49,7 +48,6 @@ def slice(kind: str, *, ttl_ms: int = 30_000, deadline_ms: int = 10_000) -> Call
         SLICES[kind] = Slice(kind, ttl_ms, deadline_ms, advance)
 
         def task(key: str) -> None:
-            close_old_connections()
             run(runtime(), kind, key)
 
         app.task(name=task_name(kind))(task)
@@ -91,7 +89,6 @@ def _advance(given: Runtime, work: Slice, held: Held) -> Progress | int | None:
 @app.task(name="tidegate.tick")
 def tick(kind: str) -> None:
     """Wake every due key of the kind."""
-    close_old_connections()
     for key in hold.due(kind, DUE_PER_TICK_MAX):
         wake(kind, key)
 

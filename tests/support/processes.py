@@ -51,7 +51,8 @@ class Seen:
 def processes() -> list[Seen]:
     """All that live (zombies do not)."""
     found = []
-    for entry in os.listdir("/proc"):
+    for folder in Path("/proc").iterdir():
+        entry = folder.name
         if not entry.isdigit():
             continue
         try:
@@ -88,17 +89,18 @@ class Up:
     data_dir: Path
     log: Path
     scheme: str = "http"
+    log_begins_at: int = 0
 
     @property
     def endpoint(self) -> str:
         return f"{self.scheme}://localhost:{self.port}"
 
     def output(self) -> str:
-        return self.log.read_text(errors="replace")
+        return self.log.read_bytes()[self.log_begins_at :].decode(errors="replace")
 
     def health(self) -> int:
         """The status of /healthz; 0 if nobody answers."""
-        import ssl  # noqa: PLC0415
+        import ssl
 
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -156,6 +158,7 @@ def start_up(data_dir: Path, port: int | None = None, command: tuple[str, ...] =
     log = data_dir.parent / f"{data_dir.name}.log"
     scheme = "https" if "TIDEGATE_TLS" in settings or "TIDEGATE_TLS_CERTIFICATE" in settings else "http"
     with log.open("ab") as file:
+        begins_at = file.tell()
         process = subprocess.Popen(
             [*(command or (sys.executable, "manage.py", "up"))],
             cwd=ROOT,
@@ -165,7 +168,7 @@ def start_up(data_dir: Path, port: int | None = None, command: tuple[str, ...] =
             stderr=file,
             start_new_session=True,
         )
-    return Up(process, port, data_dir, log, scheme)
+    return Up(process, port, data_dir, log, scheme, begins_at)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Running:
         return len(re.findall(text, self.output()))
 
     def until(self, text: str, times: int = 1) -> None:
-        eventually(lambda: self.count(text) >= times, what=f"{times} × {text} in {self.output()}")
+        eventually(lambda: self.count(text) >= times, what=f"{times} times {text} in {self.output()}")
 
     def children(self) -> list:
         return [seen for seen in in_session(self.process.pid) if seen.pid != self.process.pid]

@@ -1,5 +1,6 @@
 """`manage.py up` for real: start, stop, start again, and what it says when it cannot."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -18,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.processes import (
     ROOT,
+    Up,
     environment,
     eventually,
     free_port,
@@ -30,17 +32,18 @@ from tests.support.processes import (
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 
-def kinesis(endpoint: str, key_id: str, secret: str, **more):
+def kinesis(endpoint: str, key_id: str, secret: str, region: str = "us-east-1"):
     return boto3.client(
-        "kinesis", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key_id, aws_secret_access_key=secret, **more
-    )
+        "kinesis", endpoint_url=endpoint, region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret
+    )  # fmt: skip
 
 
-def command_of(output: str) -> list[str]:
-    """The command to paste that was printed last, as a shell reads it."""
+def pasted(output: str) -> dict[str, str]:
+    """The environment that the command printed last gives to `aws`, as a shell reads it."""
     line = re.findall(r"^    (AWS_ACCESS_KEY_ID=.*)$", output, re.MULTILINE)[-1]
-    shown = subprocess.run(["sh", "-c", line.replace(" aws ", " env | grep ^AWS_; echo ")], capture_output=True, text=True)
-    return shown.stdout.splitlines()
+    assert " aws kinesis list-streams --endpoint-url http" in line
+    shown = subprocess.run(["sh", "-c", line.replace(" aws ", " env | grep ^AWS_; : ")], capture_output=True, text=True)
+    return dict(entry.split("=", 1) for entry in shown.stdout.splitlines())
 
 
 def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
@@ -59,16 +62,16 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
     assert f"http://localhost:{first.port}" in shown
     assert kept["admin_password"] in shown
     assert f"http://localhost:{first.port}/setup?token=" in shown
-    assert command_of(shown)[:3] == [
-        f"AWS_ACCESS_KEY_ID={kept['access_key_id']}",
-        f"AWS_SECRET_ACCESS_KEY={kept['secret_access_key']}",
-        "AWS_DEFAULT_REGION=us-east-1",
-    ]
+    assert pasted(shown).items() >= {
+        "AWS_ACCESS_KEY_ID": kept["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": kept["secret_access_key"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items()
     assert stat.S_IMODE((data / "credentials.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
     with up(data) as second:
-        again = second.output()[len(shown) :]
+        again = second.output()
         assert json.loads((data / "credentials.json").read_text()) == kept
         client = kinesis(second.endpoint, kept["access_key_id"], kept["secret_access_key"])
         iterator = client.get_shard_iterator(StreamName="kept", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON")
@@ -78,48 +81,44 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
         assert second.tree() == []
     assert kept["admin_password"] not in again
     assert kept["secret_access_key"] not in again
-    assert f"AWS_SECRET_ACCESS_KEY={kept['secret_access_key']}" in command_of(again)
+    assert pasted(again)["AWS_SECRET_ACCESS_KEY"] == kept["secret_access_key"]
 
 
-@pytest.mark.parametrize(
-    ("key_id", "secret"), [("test", "test"), ("my key & $HOME", "it's \"quoted\" `x` \\ #!")], ids=["test", "any printable text"]
-)
-def test_given_credentials_seed_the_first_team(tmp_path, key_id, secret):
+def test_given_credentials_of_any_printable_text(tmp_path):
+    key_id, secret = "my key & $HOME", "it's \"quoted\" `x` \\ #!"
     given = {
         "TIDEGATE_ACCOUNT_ID": "210987654321", "TIDEGATE_ADMIN_EMAIL": "Ops@Example.test",
         "TIDEGATE_ADMIN_PASSWORD": "a long enough one", "TIDEGATE_ACCESS_KEY_ID": key_id, "TIDEGATE_SECRET_ACCESS_KEY": secret,
         "TIDEGATE_REGION": "eu-central-1",
     }  # fmt: skip
     with up(tmp_path / "data", **given) as started:
-        client = boto3.client(
-            "kinesis", endpoint_url=started.endpoint, region_name="eu-central-1", aws_access_key_id=key_id, aws_secret_access_key=secret
-        )  # fmt: skip
+        client = kinesis(started.endpoint, key_id, secret, "eu-central-1")
         client.create_stream(StreamName="s", ShardCount=1)
         described = client.describe_stream_summary(StreamName="s")["StreamDescriptionSummary"]
         assert described["StreamARN"] == "arn:aws:kinesis:eu-central-1:210987654321:stream/s"
-        assert command_of(started.output())[:2] == [f"AWS_ACCESS_KEY_ID={key_id}", f"AWS_SECRET_ACCESS_KEY={secret}"]
-        wrong = kinesis(started.endpoint, key_id, secret + "x")
-        with pytest.raises(ClientError, match="InvalidSignatureException|SignatureDoesNotMatch|signature"):
+        shown = pasted(started.output())
+        assert (shown["AWS_ACCESS_KEY_ID"], shown["AWS_SECRET_ACCESS_KEY"]) == (key_id, secret)
+        wrong = kinesis(started.endpoint, key_id, secret + "x", "eu-central-1")
+        with pytest.raises(ClientError, match="signature"):
             wrong.list_streams()
+        only_this_machine(started)
+        said = refusal(tmp_path / "data")
+        assert f"already runs on {tmp_path / 'data'} (process {started.process.pid})" in said
+        assert started.health() == 200
 
 
-def test_what_is_started_is_not_open_to_others(tmp_path):
-    with up(tmp_path / "data") as started:
-        tree = {seen.pid for seen in started.tree()}
-        addresses = set()
-        for pid in tree:
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                try:
-                    target = os.readlink(link)
-                except OSError:
-                    continue
-                if target.startswith("socket:"):
-                    addresses.add(target[8:-1])
-        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        assert {row[1] for row in rows if row[9] in addresses and row[3] == "0A"} == {f"0100007F:{started.port:04X}"}
-        sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
-        named = {row[7] for row in sockets if len(row) > 7 and row[6] in addresses}
-        assert all(Path(path).parent == started.data_dir for path in named if not path.startswith("@"))
+def only_this_machine(started: Up) -> None:
+    """It listens on one TCP port of the loopback, and on unix sockets in the data directory."""
+    inodes = set()
+    for seen in started.tree():
+        for link in Path(f"/proc/{seen.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert {row[1] for row in rows if row[9] in inodes and row[3] == "0A"} == {f"0100007F:{started.port:04X}"}
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    named = {Path(row[7]).parent for row in sockets if len(row) > 7 and row[6] in inodes and not row[7].startswith("@")}
+    assert named == {started.data_dir}
 
 
 def refusal(data_dir: Path, command=(), user=None, **settings) -> str:
@@ -134,13 +133,6 @@ def refusal(data_dir: Path, command=(), user=None, **settings) -> str:
     assert len(lines) == 1, done.stderr
     assert "Traceback" not in done.stdout
     return lines[0]
-
-
-def test_a_second_one_on_the_same_data_is_refused(tmp_path):
-    with up(tmp_path / "data") as first:
-        said = refusal(tmp_path / "data")
-        assert f"already runs on {tmp_path / 'data'} (process {first.process.pid})" in said
-        assert first.health() == 200
 
 
 def test_a_taken_port(tmp_path):
@@ -188,7 +180,7 @@ def test_a_full_disk(tmp_path):
 
 
 def test_an_old_python(tmp_path):
-    pretend = "import runpy, sys; sys.version_info = (3, 9, 1); sys.argv = ['manage.py', 'up']; runpy.run_path('manage.py', run_name='__main__')"
+    pretend = "import runpy, sys; sys.version_info = (3, 9, 1); runpy.run_path('manage.py', run_name='__main__')"
     assert "needs Python 3.11 or newer" in refusal(tmp_path / "data", (sys.executable, "-c", pretend))
 
 
@@ -207,8 +199,10 @@ def test_a_database_and_a_redis_that_do_not_answer(tmp_path):
 
 def test_a_lost_master_key(tmp_path):
     data = tmp_path / "data"
-    with up(data) as started:
-        started.stop()
+    made = subprocess.run(
+        [sys.executable, "manage.py", "bootstrap"], cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(data)), capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
     kept = (data / "master.key").read_bytes()
     (data / "master.key").unlink()
     assert f"The master key {data / 'master.key'} is missing" in refusal(data)
@@ -225,6 +219,7 @@ def test_a_lost_master_key(tmp_path):
 def test_a_very_long_data_directory(tmp_path):
     """Sockets' paths are limited to about 100 bytes."""
     data = tmp_path / ("long" * 20) / ("name " * 12).strip()
+    data.parent.mkdir()
     with up(data) as started:
         assert started.health() == 200
         assert started.stop() == 0

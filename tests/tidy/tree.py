@@ -14,7 +14,7 @@ def files(*suffixes: str, folders: tuple[str, ...] = FOLDERS) -> tuple[Path, ...
     """Our files with one of the suffixes, generated and foreign ones left out."""
     found = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     if folders == FOLDERS:
-        found += [path for path in ROOT.iterdir() if path.is_file() and path.name not in {".git"}]
+        found += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     return tuple(
         sorted(path for path in found if path.suffix in suffixes and not NOT_OURS.intersection(path.relative_to(ROOT).parts))
     )

@@ -1,0 +1,132 @@
+"""HTTPS on the one port: a local authority, a given certificate, protocol versions, ALPN, cookies."""
+
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from tests.support.processes import ROOT, Up, environment, free_port, up
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """`up` with a certificate of its own local authority."""
+    folder = tmp_path_factory.mktemp("https")
+    with up(folder / "data", TIDEGATE_TLS="self-signed", TIDEGATE_ACCESS_KEY_ID="test", TIDEGATE_SECRET_ACCESS_KEY="test") as started:
+        yield started
+
+
+def authority(served: Up) -> Path:
+    return served.data_dir / "tls" / "ca.pem"
+
+
+def handshake(served: Up, least, most, protocols=("h2", "http/1.1")) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(authority(served)))
+    context.minimum_version, context.maximum_version = least, most
+    context.set_alpn_protocols(list(protocols))
+    with socket.create_connection(("127.0.0.1", served.port), 5) as connection:
+        with context.wrap_socket(connection, server_hostname="localhost") as secured:
+            return secured.version(), secured.selected_alpn_protocol()
+
+
+def test_boto3_trusts_the_printed_authority(served):
+    assert f"export AWS_CA_BUNDLE={authority(served)} NODE_EXTRA_CA_CERTS={authority(served)}" in served.output()
+    kinesis = boto3.client(
+        "kinesis", endpoint_url=served.endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",
+        verify=str(authority(served)),
+    )  # fmt: skip
+    kinesis.create_stream(StreamName="secured", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="secured", WaiterConfig={"Delay": 1})
+    put = kinesis.put_record(StreamName="secured", PartitionKey="a", Data=b"in flight")
+    iterator = kinesis.get_shard_iterator(StreamName="secured", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON")
+    assert kinesis.get_records(ShardIterator=iterator["ShardIterator"])["Records"][0]["Data"] == b"in flight"
+
+
+def test_a_stranger_does_not_trust_it(served):
+    with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
+        urllib.request.urlopen(f"{served.endpoint}/healthz", timeout=5, context=ssl.create_default_context())
+
+
+@pytest.mark.parametrize(
+    ("version", "name"), [(ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")], ids=["1.2", "1.3"]
+)
+def test_tls_versions_and_http2_by_alpn(served, version, name):
+    assert handshake(served, version, version) == (name, "h2")
+    assert handshake(served, version, version, ["http/1.1"]) == (name, "http/1.1")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_older_tls_is_refused(served):
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        handshake(served, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_1)
+
+
+def test_plain_http_on_the_port_is_not_answered(served):
+    with pytest.raises((OSError, HTTPException)):
+        urllib.request.urlopen(f"http://127.0.0.1:{served.port}/healthz", timeout=5)
+
+
+def test_http2_serves(served):
+    context = ssl.create_default_context(cafile=str(authority(served)))
+    with httpx.Client(http2=True, verify=context) as client:
+        answer = client.get(f"{served.endpoint}/healthz")
+        assert (answer.http_version, answer.status_code) == ("HTTP/2", 200)
+
+
+def test_cookies_are_for_https_alone(served):
+    context = ssl.create_default_context(cafile=str(authority(served)))
+    with httpx.Client(verify=context, follow_redirects=True) as client:
+        answer = client.get(f"{served.endpoint}/")
+        assert answer.status_code == 200
+        cookies = [value for response in (*answer.history, answer) for value in response.headers.get_list("set-cookie")]
+        assert cookies
+        assert all("Secure" in cookie for cookie in cookies)
+
+
+def test_keys_are_for_this_user_alone(served):
+    folder = served.data_dir / "tls"
+    assert {path.name: path.stat().st_mode & 0o077 for path in folder.glob("*key*.pem")} == {"key.pem": 0, "ca-key.pem": 0}
+
+
+def test_a_given_certificate_with_an_old_style_key(served, tmp_path):
+    """The server itself reads PKCS#8 only; operators have what openssl made."""
+    key = load_pem_private_key((served.data_dir / "tls" / "key.pem").read_bytes(), None)
+    old = tmp_path / "old.pem"
+    old.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    assert b"EC PRIVATE KEY" in old.read_bytes()
+    certificate = served.data_dir / "tls" / "certificate.pem"
+    with up(tmp_path / "data", TIDEGATE_TLS_CERTIFICATE=str(certificate), TIDEGATE_TLS_KEY=str(old)) as started:
+        context = ssl.create_default_context(cafile=str(authority(served)))
+        with urllib.request.urlopen(f"{started.endpoint}/healthz", timeout=5, context=context) as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("missing.pem", "tls/key.pem", "TIDEGATE_TLS_CERTIFICATE names"),
+        ("tls/certificate.pem", "control.sqlite3", "TIDEGATE_TLS_KEY names"),
+        ("tls/certificate.pem", "tls/ca-key.pem", "does not belong to the certificate"),
+    ],
+)
+def test_unusable_files_are_refused_in_a_sentence(served, tmp_path, certificate, key, said):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "up"], cwd=ROOT, capture_output=True, text=True, timeout=30,
+        env=environment(
+            TIDEGATE_DATA_DIR=str(tmp_path / "data"), TIDEGATE_PORT=str(free_port()),
+            TIDEGATE_TLS_CERTIFICATE=str(served.data_dir / certificate), TIDEGATE_TLS_KEY=str(served.data_dir / key),
+        ),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
