@@ -18,7 +18,8 @@ _md5_of = _md5.md5
 
 def digest_of_key(partition_key: str) -> bytes:
     """The place of a partition key: MD5 of its UTF-8."""
-    return _md5_of(partition_key.encode()).digest()
+    digest: bytes = _md5_of(partition_key.encode()).digest()
+    return digest
 
 
 def digest_of_number(hash_key: int) -> bytes:

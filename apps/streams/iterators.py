@@ -33,12 +33,12 @@ _MALFORMED = "Invalid ShardIterator."
 
 class Position(NamedTuple):
     """Where a reader is. stream_key and shard_key are row ids, never reused, so a new stream of the same name is
-    another one; name and index are for texts. ordinal is the next record to read."""
+    another one; name and shard_index are for texts. ordinal is the next record to read."""
 
     team_id: int
     stream_key: int
     shard_key: int
-    index: int
+    shard_index: int
     ordinal: int
     issued_ms: int
     name: str
@@ -83,8 +83,9 @@ class ShardIterators:
             plain = self._cipher.decrypt(raw[8:20], raw[20:], HEADER)
         except (ValueError, InvalidTag):
             raise InvalidArgumentException(_MALFORMED) from None
-        *numbers, length = _FIELDS.unpack_from(plain)
-        return Position(*numbers, plain[_FIELDS.size : _FIELDS.size + length].decode())
+        team_id, stream_key, shard_key, shard_index, ordinal, issued_ms, length = _FIELDS.unpack_from(plain)
+        name = plain[_FIELDS.size : _FIELDS.size + length].decode()
+        return Position(team_id, stream_key, shard_key, shard_index, ordinal, issued_ms, name)
 
 
 def _java_date(at_ms: int) -> str:

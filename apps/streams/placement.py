@@ -6,21 +6,16 @@ import _md5  # hashlib's own fallback; without the wrapper a key costs half
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Protocol
 
 from apps.base.units import PAYLOAD_UNIT_BYTES
 from apps.recordlog.interface import Successor
 from apps.streams.catalog import ShardView, StreamView
 from apps.streams.errors import InvalidArgumentException, ValidationException
 from apps.streams.hashkeys import digest_of_explicit, digest_of_key, digest_of_number
+from apps.streams.shapes import PutRecordRequest, PutRecordsEntry
 
-
-class Placeable(Protocol):
-    """A record as a caller sends it."""
-
-    data: bytes
-    partition_key: str | None
-    explicit_hash_key: str | None
+Placeable = PutRecordRequest | PutRecordsEntry
+"""A record as a caller sends it."""
 
 
 class Group:

@@ -83,9 +83,9 @@ def _number_of_shard(text: str, stream: StreamView, shard: ShardView, now_ms: in
     number = sequence.decode(text)
     if number is None:
         raise _invalid(text, stream, shard, operation)
-    if number.index != shard.index:
+    if number.shard_index != shard.index:
         raise InvalidArgumentException(
-            f"Invalid StartingSequenceNumber. It encodes {shard_id_text(number.index)}, while it was used in a call "
+            f"Invalid StartingSequenceNumber. It encodes {shard_id_text(number.shard_index)}, while it was used in a call "
             f"to a shard with {shard.shard_id}"
         )
     # The numbers of a shard's two ends may carry a second that is still to come (a child opens "after" its parent).

@@ -31,10 +31,10 @@ _SPLITS = tuple((10**digits, 10 ** (digits - 1)) for digits in (27, 28, 29, 30, 
 
 
 class SequenceNumber(NamedTuple):
-    """The parts of a number. index is negative where the upper bit of its field is set, as AWS reads it."""
+    """The parts of a number. shard_index is negative where the upper bit of its field is set, as AWS reads it."""
 
     created_s: int
-    index: int
+    shard_index: int
     ordinal: int
     second: int
     version: int = VERSION

@@ -18,7 +18,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -102,7 +102,7 @@ class LeasedThrottle:
         self._processes = max(1, processes)
         self._views: dict[str, _View] = {}
         self._due: set[str] = set()
-        self._client: redis.asyncio.Redis | None = None
+        self._client: Any = None
         self._settling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._away_until = float("-inf")
@@ -286,4 +286,5 @@ class LeasedThrottle:
                 max_connections=2,
             )
             self._registered = self._client.register_script(SETTLE)
-        return self._registered
+        script: redis.commands.core.AsyncScript = self._registered
+        return script

@@ -6,6 +6,8 @@ observation per call and metric.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apps.base.errors import InternalFailure
 from apps.recordlog.interface import (
     Appended,
@@ -192,7 +194,7 @@ def _fail(results: list[PutRecordsResult | PutRecordsFailure], groups: list[Grou
 
 
 async def _append(
-    call: Call, stream: StreamView, groups: list[Group], largest: int, records: list[Placeable]
+    call: Call, stream: StreamView, groups: list[Group], largest: int, records: Sequence[Placeable]
 ) -> tuple[list[tuple[Group, Appended]], list[Group]]:
     """Append the groups, and what closed shards refuse to their successors at once: (stored, failed).
 
@@ -276,7 +278,7 @@ async def _check_ordering(call: Call, stream: StreamView, shard: ShardView, numb
     """Raises InvalidArgumentException for a number that was never given out by this stream."""
     parsed = sequence.decode(number)
     good = parsed is not None and parsed.second <= call.now_ms // 1000
-    if good and parsed is not None and (parsed.created_s, parsed.index) == (shard.created_s, shard.index):
+    if good and parsed is not None and (parsed.created_s, parsed.shard_index) == (shard.created_s, shard.index):
         bounds = await call.runtime.record_log.bounds(shard.key)
         good = parsed.ordinal < bounds.next_offset
     if not good:
@@ -330,7 +332,7 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
         raise InvalidArgumentException("Invalid ShardIterator.")
     if request.stream_arn is not None:
         stream_name(account_id, runtime.config.region, position.name, request.stream_arn)
-    stream, shard = await find_shard(call, position.name, position.index)
+    stream, shard = await find_shard(call, position.name, position.shard_index)
     if shard.key != position.shard_key:
         raise ResourceNotFoundException.shard(shard.shard_id, position.name, account_id)
     if request.dry_run:

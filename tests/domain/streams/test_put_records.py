@@ -114,7 +114,7 @@ async def test_numbers_of_a_shard_rise_by_one_in_request_order(team, four, make_
     for shard_id, numbers in by_shard.items():
         first = 2 if shard_id.endswith("0") else 1
         assert [n.ordinal for n in numbers] == list(range(first, first + len(numbers)))
-        assert {n.index for n in numbers} == {int(shard_id[-3:])}
+        assert {n.shard_index for n in numbers} == {int(shard_id[-3:])}
         assert {n.second for n in numbers} == {plane.clock.now_ms() // 1000}
     for index in range(4):
         read = (await plane.get(await plane.iterator("s", index))).records

@@ -76,6 +76,6 @@ def test_what_is_no_number(text):
 
 
 def test_a_negative_index_and_the_older_version():
-    assert sequence.decode(str(2 << 184 | 2**31 << 4 | 2)).index == -(2**31)
+    assert sequence.decode(str(2 << 184 | 2**31 << 4 | 2)).shard_index == -(2**31)
     older = sequence.decode(str(2 << 184 | 5 << 148 | 7 << 100 | 3 << 4 | 1))
-    assert (older.created_s, older.second, older.index, older.version) == (5, 7, 3, 1)
+    assert (older.created_s, older.second, older.shard_index, older.version) == (5, 7, 3, 1)
