@@ -241,7 +241,7 @@ def at_ordinal(shard: Shard, ordinal: int, now_ms: int) -> dict[str, Any]:
 def one(request: TeamRequest, stream: Any, shard: Shard, number: str) -> Found | None:
     """The record with this sequence number; None if there is none (any more). Raises ServiceError."""
     parts = sequence.decode(number)
-    if parts is None or parts.index != shard.index or parts.created_s != shard.created_s:
+    if parts is None or parts.shard_index != shard.index or parts.created_s != shard.created_s:
         return None
     now_ms = calls.now_ms()
     kept = recent.get(shard.id, parts.ordinal)
