@@ -177,6 +177,7 @@ class Catalog:
         self._clock = runtime.clock
         self._snapshots: dict[StreamKey, _Snapshot] = {}
         self._next = _Round()
+        self._reading: set[StreamKey] = set()
         self._loader: asyncio.Task[None] | None = None
         self._complained_at_ms = 0
 
@@ -191,7 +192,8 @@ class Catalog:
         if -STALE_MS <= age_ms <= FRESH_MS:
             return snapshot.view
         if FRESH_MS < age_ms <= STALE_MS:
-            self._ask((account_id, name))
+            if (account_id, name) not in self._reading:
+                self._ask((account_id, name))
             return snapshot.view
         return None
 
@@ -246,6 +248,7 @@ class Catalog:
             this, self._next = self._next, _Round()
             assert this.done is not None
             read_at_ms = self._clock.now_ms()
+            self._reading = this.names
             try:
                 known = {key: s.view for key in this.names - this.anew if (s := self._snapshots.get(key))}
                 views = await in_thread(_read, this.names, known)
@@ -255,6 +258,8 @@ class Catalog:
                     this.done.set_exception(error)
                     this.done.exception()  # nobody may be waiting: a background read
                 continue
+            finally:
+                self._reading = set()
             self._keep(this.names, views, read_at_ms)
             if not this.done.cancelled():
                 this.done.set_result(None)
