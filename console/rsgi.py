@@ -82,8 +82,9 @@ class Application:
         http2 = scope.http_version == "2"
         if len(headers) != len(items):
             headers = _joined(items)
-        if http2 and "host" not in headers:
-            headers["host"] = scope.authority or ""
+        if http2:
+            headers[":authority"] = scope.authority or ""
+            headers.setdefault("host", headers[":authority"])
         try:
             answer = await now.gateway.answer(Request(method, path, query, headers, proto, to_end=http2))
         except ClientGone:

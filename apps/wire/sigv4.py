@@ -316,7 +316,16 @@ def _make_claim(algorithm: str, credential: str, signed_headers: str) -> Claim:
     key_id, date, region, service, terminator = parts if five else ("", "", "", "", "")
     names = tuple(signed_headers.lower().split(";"))
     return Claim(
-        algorithm, credential, key_id, date, region, service, terminator, names, "host" in names, has_five_parts=five
+        algorithm,
+        credential,
+        key_id,
+        date,
+        region,
+        service,
+        terminator,
+        names,
+        "host" in names or ":authority" in names,  # JavaScript v3 signs HTTP/2's own name for it
+        has_five_parts=five,
     )
 
 
