@@ -5,6 +5,7 @@ Messages are hints. They carry no truth, no result and no time: a row's due time
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import warnings
@@ -18,6 +19,7 @@ from django.apps import apps
 from django.db import close_old_connections, connections
 from kombu import Queue
 
+from apps.base import logs
 from apps.base.config import Config, name_django_settings
 from apps.base.processes import die_with
 from apps.metrics import flush
@@ -121,6 +123,14 @@ def use(given: Runtime | None) -> None:
 def owner() -> str:
     """Who this process is in lease rows and heartbeats."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}"
+
+
+@signals.setup_logging.connect
+def _log_as_everywhere(**_: Any) -> None:
+    """Celery then leaves logging alone. It says a line per task, which is a line per tick."""
+    logs.configure()
+    for chatty in ("celery", "kombu", "amqp"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 @signals.import_modules.connect
