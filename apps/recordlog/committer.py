@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -108,8 +109,8 @@ class Committer:
         jobs = [item for item in items if isinstance(item, Job)]
         try:
             changed = self._work(appends, jobs)
-        except Exception as error:
-            log.exception("commit_failed")
+        except Exception as error:  # noqa: BLE001 - a bug must fail its callers, not the thread that serves all
+            _log_bug("commit_failed")
             changed = {}
             for item in items:
                 if item.outcome is None:
@@ -125,5 +126,10 @@ class Committer:
     def _guarded_chores(self) -> None:
         try:
             self._chores()
-        except Exception:
-            log.exception("chores_failed")
+        except Exception:  # noqa: BLE001 - chores are repeated; the thread must go on
+            _log_bug("chores_failed")
+
+
+def _log_bug(event: str) -> None:
+    """As text, since a renderer might print the frames' variables, and those are record data."""
+    log.error(event, trace=traceback.format_exc())

@@ -6,7 +6,8 @@ One LMDB environment (`data.mdb`, `lock.mdb`; LMDB 0.9's own format) with five n
 are big-endian, so that LMDB's order is ours. Every value begins with one byte, the format's version (now 1).
 
 database   key                                     value, after the version byte where it has one
-about      name                                    "format": version byte alone; "incarnation": text, no version byte
+about      name                                    "format": version byte alone; "incarnation", "turned over at":
+                                                   text, no version byte
 shards     shard (4)                               msgpack array: shard_state.ShardState, field by field
 batches    shard (4), ordinal of first record (8)  arrival in ms (8), count (4), bytes (4), payload units (4), the
                                                    shard's bytes (8) and units (8) before this batch; then msgpack
@@ -81,7 +82,7 @@ ENTRY_OVERHEAD_BYTES = 1_024
 """What an entry costs in pages and memory beside its records, about."""
 
 READ_INLINE_S = 0.005
-"""A read on the loop stops after this, with what it has; reads then go to a thread for a while."""
+"""A read on the loop stops after this and goes on in a thread; for a while others then go there at once."""
 
 READ_IN_THREAD_S = 0.5
 SLOW_FOR_S = 1.0
@@ -264,11 +265,19 @@ class LmdbLog:
                     except RecordLogError as error:
                         # Raised before the job wrote anything, so the others' work stands.
                         job.outcome = error
+            if writing.removed:
+                self._turn_over()
         except lmdb.Error as error:
             for job in jobs:
                 job.outcome = translated(error, self._folder)
             return {}
         return writing.changed
+
+    def _turn_over(self) -> None:
+        """Commit a trifle. LMDB lets what a commit has freed be used from the next but one on: on a full disk there
+        would be no next one, and so never room again."""
+        with self._env.begin(write=True) as txn:
+            txn.put(b"turned over at", str(self._clock.now_ms()).encode(), db=self._databases.about)
 
     def _report(self, items: list[Append | Job], changed: Changed) -> None:
         self._loop.call_soon_threadsafe(self._settle, items, changed)
@@ -310,22 +319,22 @@ class LmdbLog:
 
     async def read(self, shard: ShardKey, start: Offset, max_records: int, max_bytes: int) -> Batch:
         """See RecordLog.read. On the loop while that is quick; in a thread while the disk makes it slow."""
-        got = Gathering(start, min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
-        began_s = time.perf_counter()
-        if began_s < self._slow_until_s and not self._near_tip(shard, start):
-            return await self._loop.run_in_executor(self._readers, self._read, shard, start, got, READ_IN_THREAD_S)
-        batch = self._read(shard, start, got, READ_INLINE_S)
-        if time.perf_counter() - began_s > READ_INLINE_S:
+        got = Gathering(max(1, start), min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
+        if time.perf_counter() >= self._slow_until_s or self._near_tip(shard, start):
+            batch = self._read(shard, got, READ_INLINE_S)
+            if not got.late:
+                return batch
             self._slow_until_s = time.perf_counter() + SLOW_FOR_S
-        return batch
+        return await self._loop.run_in_executor(self._readers, self._read, shard, got, READ_IN_THREAD_S)
 
     def _near_tip(self, shard: ShardKey, start: Offset) -> bool:
         """What was written last needs no disk to be read."""
         return start + NEAR_TIP_RECORDS >= self._reading(lambda reading: reading.state(shard)).next_offset
 
-    def _read(self, shard: ShardKey, start: Offset, got: Gathering, for_s: float) -> Batch:
+    def _read(self, shard: ShardKey, got: Gathering, for_s: float) -> Batch:
+        got.late = False
         until_s = time.perf_counter() + for_s
-        return self._reading(lambda reading: reading.read(shard, start, got, self._cache, until_s))
+        return self._reading(lambda reading: reading.read(shard, got, self._cache, until_s))
 
     async def find(self, shard: ShardKey, at_ms: int) -> Offset:
         """See RecordLog.find."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import secrets
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import lmdb
 from apps.base.units import MIB
 from apps.recordlog.interface import LogFull, LogUnavailable, RecordLogError
 from apps.recordlog.lmdb_format import FORMAT, Databases, check_version, open_databases
+from apps.recordlog.room import free_disk_bytes
 
 MAP_BYTES = 1 << 40
 """Address space, not disk: the file only grows as it is written. Lowered where a process may not map as much."""
@@ -19,6 +21,7 @@ MAP_BYTES = 1 << 40
 MAP_BYTES_MIN = 64 * MIB
 MAX_READERS = 1_024
 SPARE_READS = 16
+ALMOST_FULL_BYTES = MIB
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -52,16 +55,28 @@ def open_environment(folder: Path, map_bytes: int) -> tuple[lmdb.Environment, Da
 
 
 def _open_as_large_as_may_be(folder: Path, map_bytes: int) -> lmdb.Environment:
+    wanted = map_bytes
     while True:
         try:
-            return lmdb.open(
-                os.fspath(folder), map_size=map_bytes, mode=0o600, max_dbs=8, max_readers=MAX_READERS,
-                max_spare_txns=SPARE_READS, lib_version=0, sync=True, metasync=True,
-            )
+            env = _open(folder, map_bytes)
         except (lmdb.MemoryError, MemoryError):
             if map_bytes // 2 < MAP_BYTES_MIN:
                 raise
             map_bytes //= 2
+        else:
+            break
+    if map_bytes < wanted and map_bytes // 2 >= MAP_BYTES_MIN:
+        # The rest of the process needs address space too.
+        env.close()
+        env = _open(folder, map_bytes // 2)
+    return env
+
+
+def _open(folder: Path, map_bytes: int) -> lmdb.Environment:
+    return lmdb.open(
+        os.fspath(folder), map_size=map_bytes, mode=0o600, max_dbs=8, max_readers=MAX_READERS,
+        max_spare_txns=SPARE_READS, lib_version=0, sync=True, metasync=True,
+    )
 
 
 def _incarnation(env: lmdb.Environment, databases: Databases) -> str:
@@ -92,12 +107,20 @@ def _keep_names(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _may_write_no_more(folder: Path) -> bool:
+    """LMDB calls a write that was cut short, as by a full disk, an I/O error; nothing of that commit counts."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    file_bytes = (folder / "data.mdb").stat().st_size
+    limit_left = ALMOST_FULL_BYTES if limit == resource.RLIM_INFINITY else limit - file_bytes
+    return min(free_disk_bytes(folder)[0], limit_left) < ALMOST_FULL_BYTES
+
+
 def translated(error: lmdb.Error, folder: Path) -> RecordLogError:
     """LMDB's error as one of ours."""
     match error:
         case lmdb.MapFullError() | lmdb.TxnFullError():
             return LogFull(f"The record log {folder} is full; shorten the retention of streams, and appends work again.")
-        case lmdb.Error(code=code) if code in NO_ROOM:
+        case lmdb.Error(code=code) if code in NO_ROOM or (code == errno.EIO and _may_write_no_more(folder)):
             return LogFull(f"The disk under {folder} is full; free some space there, and appends work again.")
         case lmdb.ReadonlyError() | lmdb.LockError():
             return LogUnavailable(

@@ -60,22 +60,21 @@ class Reading:
             raise UnknownShard(shard)
         return state
 
-    def read(
-        self, shard: ShardKey, start: Offset, got: Gathering, cache: BatchCache, until_s: float
-    ) -> Batch:
-        """RecordLog.read; stops early, with a batch at least, when time.perf_counter() passes until_s."""
+    def read(self, shard: ShardKey, got: Gathering, cache: BatchCache, until_s: float) -> Batch:
+        """RecordLog.read, from where got has come to.
+
+        Stops when time.perf_counter() passes until_s: then got is late, but has a batch more than before.
+        """
         state = self.state(shard)
         end = state.next_offset
-        if start < end:
-            self._gather(shard, start, end, got, cache, until_s)
-        next_offset = got.next_offset if got.slices else max(start, end)
+        if got.next_offset < end:
+            self._gather(shard, end, got, cache, until_s)
+        next_offset = got.next_offset if got.slices else max(got.next_offset, end)
         return Batch(got.slices, next_offset, end, state.sealed and next_offset >= end, state.floor_ms)
 
-    def _gather(
-        self, shard: ShardKey, start: Offset, end: Offset, got: Gathering, cache: BatchCache, until_s: float
-    ) -> None:
+    def _gather(self, shard: ShardKey, end: Offset, got: Gathering, cache: BatchCache, until_s: float) -> None:
         cursor = self._txn.cursor(self._db.batches)
-        if seek(cursor, shard, start) is None:
+        if seek(cursor, shard, got.next_offset) is None:
             return
         near_tip = end - NEAR_TIP_RECORDS
         for key, value in cursor.iternext():
@@ -89,7 +88,10 @@ class Reading:
             more = got.take(first, arrival_ms, count, size_bytes, records)
             if cached is None and count >= WORTH_KEEPING and (first >= near_tip or got.next_offset < first + count):
                 cache.keep(shard, first, records, size_bytes)
-            if not more or first + count >= end or time.perf_counter() >= until_s:
+            if not more or first + count >= end:
+                return
+            if time.perf_counter() >= until_s:
+                got.late = True
                 return
 
     def find(self, shard: ShardKey, at_ms: int) -> Offset:

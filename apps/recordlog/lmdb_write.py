@@ -52,14 +52,16 @@ Changed = dict[ShardKey, tuple[Offset, bool] | None]
 
 
 class Damaged(LogUnavailable):
-    """A shard's batches and its state disagree; raised before anything is written."""
+    """A shard's batches and its state disagree."""
 
-    def __init__(self, shard: ShardKey, offset: Offset) -> None:
-        super().__init__(f"Shard {shard} is damaged at offset {offset}; run `manage.py fsck` and restore a backup.")
+    @classmethod
+    def at(cls, shard: ShardKey, offset: Offset) -> Damaged:
+        """The error with its sentence."""
+        return cls(f"Shard {shard} is damaged at offset {offset}; run `manage.py fsck` and restore a backup.")
 
 
 class Writing(Reading):
-    """One write transaction, begun with buffers=True. changed: whom to wake after the commit."""
+    """One write transaction, begun with buffers=True. changed: whom to wake after the commit. removed: batches gone."""
 
     def __init__(self, txn: lmdb.Transaction[memoryview], databases: Databases, now_ms: int) -> None:
         super().__init__(txn, databases)
@@ -67,6 +69,7 @@ class Writing(Reading):
         self._growing: dict[ShardKey, GrowingShard] = {}
         self._producers: dict[bytes, tuple[int, Appended]] = {}
         self.changed: Changed = {}
+        self.removed = 0
 
     def _put_state(self, shard: ShardKey, state: ShardState) -> None:
         self._txn.put(SHARD_KEY.pack(shard), encode_state(state), db=self._db.shards)
@@ -128,7 +131,7 @@ class Writing(Reading):
             for batch in growing.batches:
                 key = batch_key(shard, batch.first)
                 if not self._txn.put(key, encode_batch(batch), overwrite=False, db=self._db.batches):
-                    raise Damaged(shard, batch.first)
+                    raise Damaged.at(shard, batch.first)
             self._keep_finished_hour(growing, shard)
             growing.book()
             self._put_state(shard, growing.state)
@@ -186,11 +189,12 @@ class Writing(Reading):
         cursor = self._txn.cursor(self._db.batches)
         cursor.set_range(batch_key(shard, oldest))
         if first < stop and key_of(cursor, shard) != oldest:
-            raise Damaged(shard, oldest)
+            raise Damaged.at(shard, oldest)
         for _ in range(MAX_BATCHES_PER_TRIM):
             if first >= stop:
                 break
             cursor.delete()
+            self.removed += 1
             next_first = key_of(cursor, shard)
             first = state.next_offset if next_first is None else next_first
         if first == state.next_offset:

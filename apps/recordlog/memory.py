@@ -128,7 +128,7 @@ class MemoryLog:
         """See RecordLog.read."""
         found = self._shard(shard)
         state, batches = found.state, found.batches
-        got = Gathering(start, min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
+        got = Gathering(max(1, start), min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
         at = max(0, bisect_right(batches, start, key=lambda b: b.first) - 1)
         for i in range(at, len(batches)):
             batch = batches[i]
@@ -137,7 +137,7 @@ class MemoryLog:
             if not got.take(batch.first, batch.arrival_ms, batch.count, batch.size_bytes, batch.records):
                 break
         end = state.next_offset
-        next_offset = got.next_offset if got.slices else max(start, end)
+        next_offset = got.next_offset if got.slices else max(got.next_offset, end)
         return Batch(got.slices, next_offset, end, state.sealed and next_offset >= end, state.floor_ms)
 
     async def find(self, shard: ShardKey, at_ms: int) -> Offset:
@@ -174,8 +174,8 @@ class MemoryLog:
     async def trim(self, shard: ShardKey, before_ms: int, max_records: int) -> Trimmed:
         """See RecordLog.trim."""
         found = self._shard(shard)
-        oldest_hour_ms = self._clock.now_ms() - METER_HOURS_KEPT * HOUR_MS
-        found.hours = {hour: rows for hour, rows in found.hours.items() if hour >= oldest_hour_ms}
+        oldest_ms = self._clock.now_ms() - METER_HOURS_KEPT * HOUR_MS
+        found.hours = {hour: rows for hour, rows in found.hours.items() if hour + HOUR_MS > oldest_ms}
         found.producers = {n: last for n, last in found.producers.items() if last[1].arrival_ms >= before_ms}
         return found.remove_oldest(before_ms, max_records)
 

@@ -40,7 +40,7 @@ def free_disk_bytes(folder: Path) -> tuple[int, int]:
 
 
 class Room:
-    """Used inside write transactions, by the committer's thread only."""
+    """Used by the committer's thread only."""
 
     def __init__(
         self, folder: Path, env: lmdb.Environment, databases: Databases, free_bytes: FreeBytes = free_disk_bytes
@@ -61,21 +61,30 @@ class Room:
         self._surely_free -= need
 
     def _look(self, txn: lmdb.Transaction[memoryview], need: int) -> None:
-        info = self._env.info()
-        map_bytes, file_bytes = info["map_size"], (info["last_pgno"] + 1) * self._page_bytes
-        disk_free, disk_bytes = self._free_bytes(self._folder)
-        disk_left = disk_free - min(DISK_RESERVE_BYTES, disk_bytes // DISK_RESERVE_SHARE)
-        map_left = map_bytes - file_bytes - min(MAP_RESERVE_BYTES, map_bytes // MAP_RESERVE_SHARE)
         self._look_again_s = time.monotonic() + LOOK_AGAIN_S
-        self._surely_free = max(0, min(disk_left, map_left))
+        disk_left, map_left = self._left()
+        self._surely_free = min(disk_left, map_left)
         if self._surely_free >= need:
             return
         # What trims gave back stays in the file, and appends may use it when the file itself cannot grow any more.
-        inside = file_bytes - self._used_bytes(txn) - min(INSIDE_RESERVE_BYTES, map_bytes // INSIDE_RESERVE_SHARE)
-        self._surely_free = max(0, inside)
-        if inside >= need:
-            return
-        raise LogFull(self._full_disk(disk_free) if disk_left < map_left else self._full_map(map_bytes))
+        map_bytes, file_bytes = self._sizes()
+        reserve = min(INSIDE_RESERVE_BYTES, map_bytes // INSIDE_RESERVE_SHARE)
+        self._surely_free = file_bytes - self._used_bytes(txn) - reserve
+        if self._surely_free < need:
+            raise LogFull(self._full_disk() if disk_left < map_left else self._full_map(map_bytes))
+
+    def _left(self) -> tuple[int, int]:
+        """Bytes by which the file may grow: on the disk, in the map; below 0 inside a reserve."""
+        map_bytes, file_bytes = self._sizes()
+        disk_free, disk_bytes = self._free_bytes(self._folder)
+        return (
+            disk_free - min(DISK_RESERVE_BYTES, disk_bytes // DISK_RESERVE_SHARE),
+            map_bytes - file_bytes - min(MAP_RESERVE_BYTES, map_bytes // MAP_RESERVE_SHARE),
+        )
+
+    def _sizes(self) -> tuple[int, int]:
+        info = self._env.info()
+        return info["map_size"], (info["last_pgno"] + 1) * self._page_bytes
 
     def _used_bytes(self, txn: lmdb.Transaction[memoryview]) -> int:
         pages = 0
@@ -84,7 +93,8 @@ class Room:
             pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
         return pages * self._page_bytes
 
-    def _full_disk(self, free: int) -> str:
+    def _full_disk(self) -> str:
+        free, _ = self._free_bytes(self._folder)
         return (
             f"The disk under {self._folder} has {free // MIB} MiB left, which the record log keeps in reserve; "
             "free some space there or shorten the retention of streams, and appends work again."

@@ -146,15 +146,16 @@ def flat_bytes(records: Records) -> int:
 
 
 class Gathering:
-    """What a read has gathered so far, and how much more it may take."""
+    """What a read has gathered so far, and how much more it may take. late: its time was over before it was done."""
 
-    __slots__ = ("bytes_left", "next_offset", "records_left", "slices")
+    __slots__ = ("bytes_left", "late", "next_offset", "records_left", "slices")
 
     def __init__(self, start: Offset, max_records: int, max_bytes: int) -> None:
         self.next_offset = start
         self.records_left = max_records
         self.bytes_left = max_bytes
         self.slices: list[Slice] = []
+        self.late = False
 
     def take(self, first: Offset, arrival_ms: int, count: int, size_bytes: int, records: Records) -> bool:
         """Take from the next stored batch what may be taken. True: there may be room for more."""
