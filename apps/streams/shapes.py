@@ -13,8 +13,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from apps.wire.timestamps import EpochSeconds
+
 StreamName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+\Z")]
-StreamArn = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^arn:aws.*:kinesis:.*:\d{12}:stream/\S+\Z")]
+StreamArn = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=2048,
+        pattern=r"^arn:aws[^\r\n]*:kinesis:[^\r\n]*:[0-9]{12}:stream/[^ \t\n\x0b\f\r]+\Z",  # Java's \d and \S are ASCII
+    ),
+]
 StreamId = Annotated[str, Meta(min_length=1, max_length=24, pattern=r"^[a-z0-9]{20}-[a-z0-9]{3}\Z")]
 ShardId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+\Z")]
 PartitionKey = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -91,7 +100,7 @@ class GetShardIteratorRequest(msgspec.Struct, gc=False, frozen=True):
     stream_name: StreamName | None = field(name="StreamName", default=None)
     stream_arn: StreamArn | None = field(name="StreamARN", default=None)
     starting_sequence_number: SequenceNumber | None = field(name="StartingSequenceNumber", default=None)
-    timestamp: float | None = field(name="Timestamp", default=None)
+    timestamp: EpochSeconds | None = field(name="Timestamp", default=None)
     """Epoch seconds."""
     stream_id: StreamId | None = field(name="StreamId", default=None)
     dry_run: bool | None = field(name="DryRun", default=None)

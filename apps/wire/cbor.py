@@ -59,9 +59,7 @@ def decode(body: bytes, operation: Operation, request_type: type[S] | None = Non
             return msgspec.convert(parsed, request_type, builtin_types=(bytes,))
         except msgspec.ValidationError:
             pass
-    params = check(parsed, operation.input, in_cbor=True, times_in_seconds=True)
-    validate.check(operation, params)
-    return convert(params, request_type)
+    return convert(operation, check(parsed, operation.input, in_cbor=True, times_in_seconds=True), request_type)
 
 
 def check_body(body: bytes) -> None:

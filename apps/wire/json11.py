@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Final, TypeVar, overload
 
 import msgspec
+import msgspec.structs
 
 from apps.base.errors import InternalFailure, SerializationException, ServiceError
 from apps.base.units import MIB
@@ -97,6 +98,12 @@ def encode_error(error: ServiceError) -> bytes:
 
 
 @cache
+def _required_by(request_type: type[msgspec.Struct]) -> frozenset[str]:
+    """The AWS names of the fields without a default."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(request_type) if field.required)
+
+
+@cache
 def _decoder(request_type: type[S]) -> msgspec.json.Decoder[S]:
     return msgspec.json.Decoder(request_type)
 
@@ -115,12 +122,18 @@ def _quickly(body: bytes, shape: Shape, request_type: type[S]) -> S | None:
 def _exactly(body: bytes, operation: Operation, request_type: type[S] | None) -> dict[str, Any] | S:
     parsed = parse(body)
     params = check(parsed, operation.input, in_cbor=False, times_in_seconds=request_type is not None)
+    if request_type is not None:
+        return convert(operation, params, request_type)
     validate.check(operation, params)
-    return params if request_type is None else convert(params, request_type)
+    return params
 
 
-def convert(params: dict[str, Any], request_type: type[S]) -> S:
-    """A checked request as a struct. A refusal here is a bug of the struct: InternalFailure."""
+def convert(operation: Operation, params: dict[str, Any], request_type: type[S]) -> S:
+    """Members of the right types (times in seconds) as a struct. What the struct requires, the request must have.
+
+    Raises ValidationException. A refusal after that is a bug of the struct: InternalFailure.
+    """
+    validate.check(operation, params, _required_by(request_type))
     try:
         return msgspec.convert(params, request_type)
     except msgspec.ValidationError as refusal:

@@ -52,10 +52,13 @@ _NUMBERS = frozenset({"integer", "long", "float", "double"})
 _NOT_NULL = "Member must not be null"
 
 
-def check(operation: Operation, params: Mapping[str, Any]) -> None:
-    """Raise ValidationException unless params keep every limit of the operation's model. The types are right already."""
+def check(operation: Operation, params: Mapping[str, Any], also_required: frozenset[str] = frozenset()) -> None:
+    """Raise ValidationException unless params keep every limit of the operation's model. The types are right already.
+
+    also_required: members that the model lets be absent and the operation does not.
+    """
     messages: list[str] = []
-    _structure(params, operation.input, "", messages)
+    _structure(params, operation.input, "", messages, also_required)
     if messages:
         listed = messages[:MESSAGES_MAX]
         plural = "" if len(listed) == 1 else "s"
@@ -71,12 +74,18 @@ def ordered_members(shape: Shape) -> tuple[tuple[str, str, Shape, bool], ...]:
     return tuple((name, name[0].lower() + name[1:], shape.members[name], name in shape.required) for name in names)
 
 
-def _structure(params: Mapping[str, Any], shape: Shape, path: str, messages: list[str]) -> None:
+def _structure(
+    params: Mapping[str, Any],
+    shape: Shape,
+    path: str,
+    messages: list[str],
+    also_required: frozenset[str] = frozenset(),
+) -> None:
     for name, path_name, member_shape, required in ordered_members(shape):
         value = params.get(name)
         if value is not None:
             _member(value, member_shape, path + path_name, messages)
-        elif required:
+        elif required or name in also_required:
             messages.append(_message("null", path + path_name, _NOT_NULL))
         if len(messages) >= MESSAGES_MAX:
             return
@@ -180,9 +189,51 @@ def _pattern_text(shape: Shape) -> str:
 
 def _matches(value: str, shape: Shape) -> bool:
     assert shape.pattern is not None
-    if shape.maximum is not None and len(value) > shape.maximum and ".*" in shape.pattern:
+    pattern = Pattern.of(shape.pattern)
+    if pattern.has_gaps and shape.maximum is not None and len(value) > shape.maximum:
         return True
-    return compiled(shape.pattern).fullmatch(value) is not None
+    return pattern.matches(value)
+
+
+class Pattern:
+    """A pattern of the model, to be matched whole, in time that a caller cannot blow up.
+
+    The ARN patterns have several `.*`, and a text made for it takes `re` seconds in only 2 KiB. So a pattern is cut at
+    its `.*`: where one part is found first, no later place can do better, and nothing is tried twice.
+    Java's classes are ASCII, and its `.` knows two line ends.
+    """
+
+    __slots__ = ("_before", "_last")
+
+    def __init__(self, text: str) -> None:
+        parts = text.split(".*")
+        if not all(_is_balanced(part) for part in parts):
+            parts = [text]
+        *before, last = parts
+        self._before = [re.compile(part, re.ASCII) for part in before]
+        self._last = re.compile(f"(?:{last})\\Z", re.ASCII)
+
+    @staticmethod
+    @cache
+    def of(pattern: str) -> Pattern:
+        """By the model's text."""
+        return Pattern(unanchored(pattern))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Does it have `.*`, and so a place to be looked for?"""
+        return bool(self._before)
+
+    def matches(self, text: str) -> bool:
+        """Does the whole text match?"""
+        if not self._before:
+            return self._last.match(text) is not None
+        found = self._before[0].match(text)
+        for part in self._before[1:]:
+            found = found and part.search(text, found.end())
+        if found is None or "\n" in text or "\r" in text:
+            return False
+        return self._last.search(text, found.end()) is not None
 
 
 @cache
@@ -195,17 +246,11 @@ def unanchored(pattern: str) -> str:
     return text
 
 
-@cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    """To be matched whole. Java's classes are ASCII."""
-    return re.compile(unanchored(pattern), re.ASCII)
-
-
 def _is_balanced(text: str) -> bool:
     """Do the brackets in text pair up by themselves?"""
     depth = 0
     for character in text:
-        depth += (character == "(") - (character == ")")
+        depth += (character in "([") - (character in ")]")
         if depth < 0:
             return False
     return depth == 0
