@@ -3,13 +3,14 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,7 +73,7 @@ def endpoint() -> Iterator[Endpoint]:
         assert "Traceback" not in text, text
 
 
-def start(port: int, folder: str, output: Path) -> subprocess.Popen[bytes]:
+def start(port: int, folder: str, output: Path, tls: str = "") -> subprocess.Popen[bytes]:
     """The server, serving."""
     names = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
     settings = {
@@ -84,6 +85,7 @@ def start(port: int, folder: str, output: Path) -> subprocess.Popen[bytes]:
         "RECORD_LOG_URL": f"lmdb:{folder}/log",
         "TIDEGATE_THROTTLE": "off",
         "DATABASE_URL": "",
+        "TIDEGATE_TLS": tls,
     }
     with output.open("wb") as sink:
         process = subprocess.Popen(
@@ -98,17 +100,29 @@ def start(port: int, folder: str, output: Path) -> subprocess.Popen[bytes]:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2).close()
-        except urllib.error.HTTPError as answer:
-            answer.close()  # 503: there is no worker, and none is needed
+        if answers(port, tls=bool(tls)):
             return process
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return process
+        time.sleep(0.02)
     stop(process)
     raise AssertionError(output.read_text())
+
+
+def answers(port: int, *, tls: bool) -> bool:
+    """Is there an answer to GET /healthz, whatever it says? (There is no worker here, and none is needed.)"""
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    connection = (
+        HTTPSConnection("127.0.0.1", port, timeout=5, context=anybody)
+        if tls
+        else HTTPConnection("127.0.0.1", port, timeout=5)
+    )
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status in {200, 503}
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
