@@ -14,7 +14,7 @@ class Point(NamedTuple):
     """A metric in a bucket. peak: the highest total of any one second in it, so that a wide bucket hides no spike."""
 
     total: float
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     least: float
     most: float
     peak: float
@@ -74,7 +74,7 @@ def merge_then(into: Points, points: Mapping[int, Point]) -> None:
 
 def encode(points: Mapping[int, Point]) -> bytes:
     """msgpack {number: value}; one observation is the bare value, more are [total, count, least, most, peak]."""
-    return msgpack.packb({number: _shape(point) for number, point in points.items()}, use_single_float=True)
+    return _packed({number: _shape(point) for number, point in points.items()})
 
 
 def decode(stored: bytes) -> Points:
@@ -88,12 +88,17 @@ def decode(stored: bytes) -> Points:
 
 def encode_shards(shards: Mapping[int, ShardSample]) -> bytes:
     """msgpack {shard index: [in_bytes, in_records, throttled_bytes, throttled_records, out_bytes, out_records]}."""
-    return msgpack.packb(
+    return _packed(
         {
             index: (s.in_bytes, s.in_records, s.throttled_bytes, s.throttled_records, s.out_bytes, s.out_records)
             for index, s in shards.items()
         }
     )
+
+
+def _packed(value: object) -> bytes:
+    packed: bytes = msgpack.packb(value, use_single_float=True)
+    return packed
 
 
 def decode_shards(stored: bytes) -> dict[int, ShardSample]:

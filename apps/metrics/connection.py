@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -19,12 +20,12 @@ AWAY = (RedisError, OSError, TimeoutError)
 
 
 @lru_cache(maxsize=4)
-def shared(url: str) -> redis.Redis:
+def shared(url: str) -> Any:
     """The process's client for synchronous readers; safe for threads."""
     return synchronous(url)
 
 
-def synchronous(url: str) -> redis.Redis:
+def synchronous(url: str) -> Any:
     """A client of one's own."""
     return redis.Redis.from_url(
         url,
@@ -35,7 +36,7 @@ def synchronous(url: str) -> redis.Redis:
     )
 
 
-def asynchronous(url: str) -> redis.asyncio.Redis:
+def asynchronous(url: str) -> Any:
     """A client for the running event loop. Callers bound their own exchanges by asyncio.timeout(TIMEOUT_S).
 
     With a socket_timeout the client would send by asyncio.wait_for, and on Python 3.11 that swallows a cancellation

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.metrics import connection, layout
 from apps.metrics.buckets import encode_shards, share
 from apps.metrics.counters import Counters, Sample, Series, Stream
+from apps.metrics.layout import Store
 from apps.metrics.pending import Bucket, Pending
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class Step:
     """Commands of one pipeline, and what to note when Redis has them all."""
 
     commands: list[tuple[Any, ...]]
-    confirm: Callable[[], None]
+    confirm: Callable[[], object]
 
 
 class Flusher:
@@ -86,19 +87,26 @@ class Flusher:
             self.pending.add(second, part, shards if second == ended else {})
 
     def steps(self, *, final: bool = False) -> Iterator[Step]:
-        """What Redis has to be told, live channel first. Confirm each step before the next is taken."""
+        """What Redis has to be told. Confirm each step before the next is taken.
+
+        Seconds are stored before they are published: who begins to listen and then reads misses none.
+        """
+        if self.pending.served:
+            yield self._uptime()
+        yield from self._write_all(layout.SECONDS, final=final)
         while self.pending.unpublished:
             second = self.pending.unpublished[0]
             messages = [("PUBLISH", layout.CHANNEL, message) for message in second.messages(STEP_STREAMS)]
             yield Step(messages, self.pending.unpublished.popleft)
-        if self.pending.served:
-            yield self._uptime()
-        for buckets in self.pending.buckets.values():
-            for bucket in list(buckets.values()):
-                due = list(bucket.unwritten) if final else bucket.due(self.pending.newest)
-                for first in range(0, len(due), STEP_STREAMS):
-                    yield self._write(bucket, due[first : first + STEP_STREAMS])
+        yield from self._write_all(layout.TENS, final=final)
+        yield from self._write_all(layout.MINUTES, final=final)
         self.pending.forget_closed()
+
+    def _write_all(self, store: Store, *, final: bool) -> Iterator[Step]:
+        for bucket in list(self.pending.buckets[store.width_s].values()):
+            due = list(bucket.unwritten) if final else bucket.due(self.pending.newest)
+            for first in range(0, len(due), STEP_STREAMS):
+                yield self._write(bucket, due[first : first + STEP_STREAMS])
 
     def _uptime(self) -> Step:
         served = tuple(self.pending.served)
@@ -154,7 +162,7 @@ class Flusher:
         """True if Redis should be asked again how full it is."""
         return abs(self.pending.newest - self._looked) >= LOOK_EVERY_S
 
-    def look(self, memory: dict[str, Any]) -> None:
+    def look(self, memory: Mapping[str, Any]) -> None:
         """Keep less while Redis is filling up (its INFO memory; without a limit it never is full)."""
         self._looked = self.pending.newest
         limit = memory.get("maxmemory", 0)

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import redis
 from django.conf import settings
 from django.db.models import Max
 
@@ -33,7 +32,7 @@ class Reading(NamedTuple):
 
     t: int
     sum: float
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     min: float
     max: float
 
@@ -125,14 +124,15 @@ def epoch() -> str:
     return replies[1].decode() if replies and replies[1] else ""
 
 
-def ask(commands: Sequence[tuple[Any, ...]], client: redis.Redis | None = None) -> list[Any] | None:
+def ask(commands: Sequence[tuple[Any, ...]], client: Any = None) -> list[Any] | None:
     """Replies to all commands in one exchange, or None when Redis is away."""
     client = client or connection.shared(settings.CONFIG.redis)
     try:
         with client.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
-            return pipe.execute()
+            replies: list[Any] = pipe.execute()
+            return replies
     except connection.AWAY:
         return None
 

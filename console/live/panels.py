@@ -1,0 +1,127 @@
+"""What a chart shows: named columns made of metrics, and how a column is worked out of a bucket.
+
+Base units only: bytes and counts per second, seconds, shares of 1. A column is None where nothing can be said: nobody
+counted, or (for a mean, an age, a share) there was no observation. A rate without traffic is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apps.metrics.buckets import NOTHING, Points
+from apps.metrics.history import History
+from apps.metrics.names import BY_NAME, Draw, Unit
+
+Value = float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One line of a chart: the sum (for ages the highest) of these metrics."""
+
+    name: str
+    metrics: tuple[str, ...]
+    label: str
+    unit: str
+
+    @property
+    def draw(self) -> Draw:
+        """How its metrics are drawn."""
+        return BY_NAME[self.metrics[0]].draw
+
+    @property
+    def factor(self) -> float:
+        """From the metric's unit to the base unit."""
+        return 0.001 if BY_NAME[self.metrics[0]].unit is Unit.MILLISECONDS else 1.0
+
+    def value(self, points: Points, seconds: int) -> Value:
+        """Of a bucket that counted for so many seconds."""
+        found = [points.get(BY_NAME[metric].number, NOTHING) for metric in self.metrics]
+        if self.draw is Draw.RATE:
+            return sum(point.total for point in found) / seconds
+        count = sum(point.count for point in found)
+        if not count:
+            return None
+        if self.draw is Draw.MOST:
+            return max(point.most for point in found if point.count) * self.factor
+        return sum(point.total for point in found) / count * self.factor
+
+    def highest(self, points: Points) -> Value:
+        """What the mean of a wide bucket hides: its busiest second, or the slowest call."""
+        found = [points.get(BY_NAME[metric].number, NOTHING) for metric in self.metrics]
+        if self.draw is Draw.RATE:
+            return sum(point.peak for point in found)
+        most = [point.most for point in found if point.count]
+        return max(most) * self.factor if most else None
+
+
+_IN_BYTES = Column("in_bytes", ("IncomingBytes",), "Incoming", "B/s")
+_OUT_BYTES = Column("out_bytes", ("GetRecords.Bytes", "SubscribeToShardEvent.Bytes"), "Outgoing", "B/s")
+_THROTTLED = Column("throttled", ("WriteProvisionedThroughputExceeded",), "Throttled", "records/s")
+_AGES = ("GetRecords.IteratorAgeMilliseconds", "SubscribeToShardEvent.MillisBehindLatest")
+
+PANELS: dict[str, tuple[Column, ...]] = {
+    "throughput": (_IN_BYTES, _OUT_BYTES, _THROTTLED, Column("age", _AGES, "Iterator age", "s")),
+    "bytes": (_IN_BYTES, _OUT_BYTES),
+    "records": (
+        Column("in_records", ("IncomingRecords",), "Incoming", "records/s"),
+        Column("out_records", ("GetRecords.Records", "SubscribeToShardEvent.Records"), "Outgoing", "records/s"),
+    ),
+    "write-latency": (
+        Column("put_record", ("PutRecord.Latency",), "PutRecord", "s"),
+        Column("put_records", ("PutRecords.Latency",), "PutRecords", "s"),
+    ),
+    "read-latency": (Column("get_records", ("GetRecords.Latency",), "GetRecords", "s"),),
+    "throttles": (
+        Column("write", ("WriteProvisionedThroughputExceeded",), "Records refused", "1/s"),
+        Column("read", ("ReadProvisionedThroughputExceeded",), "GetRecords calls refused", "1/s"),
+    ),
+    "age": (
+        Column("shared", ("GetRecords.IteratorAgeMilliseconds",), "GetRecords", "s"),
+        Column("fan_out", ("SubscribeToShardEvent.MillisBehindLatest",), "Fan-out", "s"),
+    ),
+    "success": (
+        Column("put_record", ("PutRecord.Success",), "PutRecord", "1"),
+        Column("put_records", ("PutRecords.Success",), "PutRecords", "1"),
+        Column("get_records", ("GetRecords.Success",), "GetRecords", "1"),
+    ),
+}
+"""By the last part of the topic `stream/<name>/<panel>`."""
+
+HAS_HIGHEST = frozenset({Draw.RATE, Draw.MEAN})
+
+
+def column_names(panel: Sequence[Column], width_s: int) -> list[str]:
+    """The columns in order; wide buckets have `<name>_max` behind them, for the band that shows spikes."""
+    names = [column.name for column in panel]
+    return names + [f"{column.name}_max" for column in panel if _banded(column, width_s)]
+
+
+def _banded(column: Column, width_s: int) -> bool:
+    return width_s > 1 and column.draw in HAS_HIGHEST
+
+
+def row(panel: Sequence[Column], points: Points | None, width_s: int, seconds: int) -> list[Value]:
+    """The values of one bucket, in the order of column_names. seconds: how much of it has passed."""
+    if points is None:
+        return [None] * len(column_names(panel, width_s))
+    values = [column.value(points, seconds) for column in panel]
+    return values + [column.highest(points) for column in panel if _banded(column, width_s)]
+
+
+def columns(panel: Sequence[Column], history: History, now_s: int) -> list[list[Value]]:
+    """A history as uPlot wants it: a list per column. The running bucket is divided by what has passed of it."""
+    rows = [
+        row(panel, points, history.width_s, max(1, min(history.width_s, now_s - start_s)))
+        for start_s, points in zip(history.times, history.buckets, strict=True)
+    ]
+    return [[short(value) for value in column] for column in zip(*rows, strict=True)] if rows else []
+
+
+def short(value: Value) -> Value:
+    """Four significant digits: what a chart can show, in fewer bytes."""
+    if value is None or value == 0:
+        return value
+    rounded = float(f"{value:.4g}")
+    return int(rounded) if rounded.is_integer() else rounded

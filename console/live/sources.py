@@ -1,0 +1,118 @@
+"""Where feeds get their values from: synchronous questions to metrics and the database, as small dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apps.base.clock import Clock
+from apps.base.units import MIB
+from apps.metrics import store
+from apps.metrics.layout import POINTS_MAX
+from apps.metrics.overview import overview
+from apps.metrics.shard_load import shard_load
+from apps.streams.models import Shard, Stream
+from console.live.panels import PANELS, column_names, columns, short
+
+TAIL_BUCKETS = 3
+SNAPSHOT_POINTS = 300
+MARKS_MAX = 50
+
+Answer = dict[Any, Any]
+
+
+def begin(now_s: int, since: float | None, res_s: int) -> tuple[int, int]:
+    """From when a chart is wanted (UTC seconds; SNAPSHOT_POINTS back if not said), and from when it can be given."""
+    wanted_s = now_s - SNAPSHOT_POINTS * res_s if since is None else int(max(0, min(since, now_s)))
+    return wanted_s, max(wanted_s, now_s - (POINTS_MAX - 2) * res_s)
+
+
+def snapshot(clock: Clock, team_id: int, stream_id: int, panel: str, since_s: int, res_s: int) -> Answer:
+    """A chart from since_s until now: `cols`, `t` and `d` in uPlot's layout. away: Redis did not answer."""
+    now_s = clock.now_ms() // 1_000
+    to_s = now_s if res_s == 1 else now_s + 1
+    history = store.history(team_id, stream_id, since_s, to_s, res_s, clock=clock)
+    # The newest seconds may not be flushed yet: they are no gap, they follow.
+    while res_s == 1 and history.buckets and history.buckets[-1] is None and history.times[-1] >= now_s - 2:
+        history.buckets.pop()
+    data = columns(PANELS[panel], history, now_s)
+    names = column_names(PANELS[panel], res_s)
+    return {"res": res_s, "cols": names, "t": history.times, "d": data or [[] for _ in names], "away": history.away}
+
+
+def tail(clock: Clock, team_id: int, stream_id: int, panel: str, res_s: int) -> Answer | None:
+    """The last buckets of a chart: {start: values in the order of column_names}. None: Redis is away."""
+    now_s = clock.now_ms() // 1_000
+    from_s = now_s - (TAIL_BUCKETS - 1) * res_s
+    history = store.history(team_id, stream_id, from_s, now_s + 1, res_s, clock=clock)
+    if history.away:
+        return None
+    data = columns(PANELS[panel], history, now_s)
+    return {t: [column[n] for column in data] for n, t in enumerate(history.times) if history.buckets[n] is not None}
+
+
+def rows(clock: Clock, team_id: int, names: Sequence[str]) -> Answer | None:
+    """Headline figures of streams by name: status, bytes and records per second over the last minute, records refused
+    in it, and the iterator age in seconds. A stream that is gone is not in it. None: Redis is away."""
+    found = {
+        name: (stream_id, status)
+        for stream_id, name, status in Stream.objects.filter(team_id=team_id, name__in=names).values_list(
+            "id", "name", "status"
+        )
+    }
+    live = overview(team_id, [stream_id for stream_id, _ in found.values()], sparks=False, clock=clock)
+    if any(one.in_bytes_per_s is None for one in live.values()):
+        return None
+    return {
+        name: {
+            "st": status,
+            "in": short(live[stream_id].in_bytes_per_s),
+            "rec": short(live[stream_id].in_records_per_s),
+            "out": short(live[stream_id].out_bytes_per_s),
+            "thr": short(live[stream_id].throttled_last_minute),
+            "age": None if (age_ms := live[stream_id].age_ms) is None else short(age_ms / 1_000),
+        }
+        for name, (stream_id, status) in found.items()
+    }
+
+
+def shards(clock: Clock, team_id: int, stream_id: int) -> Answer | None:
+    """Load of each shard that had traffic in the last minute, by its number as text: rates and the share of the write
+    limit over 10 s, and the share over 60 s. None: Redis is away."""
+    loads = shard_load(team_id, stream_id, clock=clock)
+    if loads is None:
+        return None
+    return {
+        str(index): {
+            "in": short(load.last_10_s.in_bytes_per_s),
+            "rec": short(load.last_10_s.in_records_per_s),
+            "thr": short(load.last_10_s.throttled_records_per_s),
+            "out": short(load.last_10_s.out_bytes_per_s),
+            "share": short(load.last_10_s.share),
+            "share60": short(load.last_60_s.share),
+        }
+        for index, load in loads.items()
+    }
+
+
+def facts(stream_id: int) -> Answer:
+    """What a chart of the stream marks beside its lines: `limit`, the write limit in bytes per second, and a mark
+    (time, kind, text) for each split and merge."""
+    made: dict[tuple[int, int, int | None], list[int]] = {}
+    born = Shard.objects.filter(stream_id=stream_id, parent_index__isnull=False).order_by("-created_s", "index")
+    values = born.values_list("index", "created_s", "parent_index", "adjacent_parent_index")
+    for index, created_s, parent, adjacent in values[: 2 * MARKS_MAX]:
+        assert parent is not None
+        made.setdefault((created_s, parent, adjacent), []).append(index)
+    answer: Answer = {
+        f"{t}:{parent}": {"t": t, "kind": "split" if adjacent is None else "merge", "text": _mark(parent, adjacent, to)}
+        for (t, parent, adjacent), to in made.items()
+    }
+    answer["limit"] = Shard.objects.filter(stream_id=stream_id, closed_at_ms__isnull=True).count() * MIB
+    return answer
+
+
+def _mark(parent: int, adjacent: int | None, children: Sequence[int]) -> str:
+    if adjacent is not None:
+        return f"{parent:04d} and {adjacent:04d} merged into {children[0]:04d}"
+    return f"{parent:04d} split into {' and '.join(f'{index:04d}' for index in children)}"
