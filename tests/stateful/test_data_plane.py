@@ -16,6 +16,7 @@ from apps.base.clock import FakeClock
 from apps.recordlog.interface import Successor
 from apps.runtime import Call
 from apps.streams.catalog import Catalog, view_of
+from apps.streams.hashkeys import digest_of_key
 from apps.streams.operations import records
 from apps.streams.shapes import (
     GetRecordsRequest,
@@ -235,7 +236,9 @@ class DataPlaneMachine(RuleBasedStateMachine):
             answer = self.run(records.get_records(self.call(), GetRecordsRequest(reader.token, limit=limit)))
         except ProvisionedThroughputExceededException:
             return 0
+        shard = self.rows.shards[index]
         for record in answer.records:
+            assert shard.start_hash <= int.from_bytes(digest_of_key(record.partition_key)) <= shard.end_hash
             self.seen[record.partition_key].append(int(record.data.partition(b"|")[0]))
         reader.token = answer.next_shard_iterator
         reader.ended = not reader.token
