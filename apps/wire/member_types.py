@@ -24,7 +24,7 @@ ECHO_CHARACTERS_MAX: Final = 65_536
 """How much of a refused text its error repeats. AWS's limit is unknown; a body may be 11 MiB."""
 
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_LAST_BEFORE_PAD = {0: "", 1: "AEIMQUYcgkosw048", 2: "AQgw"}
+_LAST_BEFORE_PAD = {1: "AEIMQUYcgkosw048", 2: "AQgw"}
 """By the number of pad characters: which last characters leave no stray bits."""
 _BOOLEANS = {"TRUE": True, "YES": True, "1": True, "FALSE": False, "NO": False, "0": False}
 _JAVA_NAMES = {bool: "java.lang.Boolean", str: "java.lang.String", bytes: "java.nio.HeapByteBuffer"}
@@ -157,13 +157,15 @@ def _from_base64(text: str) -> bytes:
     if len(text) % 4:
         raise _not_base64(text, f"Base64 encoded length is expected a multiple of 4 bytes but found: {len(text)}")
     core = text.removesuffix("=").removesuffix("=")
-    wrong = _NOT_BASE64.search(core)
-    if wrong is not None:
-        raise _not_base64(text, f"Invalid Base64 character: '{wrong.group()}'")
     pads = len(text) - len(core)
+    try:
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        wrong = _NOT_BASE64.search(core)
+        raise _not_base64(text, f"Invalid Base64 character: '{wrong.group() if wrong else '='}'") from None
     if pads and core[-1:] not in _LAST_BEFORE_PAD[pads]:
         raise _not_base64(text, "Invalid last non-pad Base64 character dectected")
-    return binascii.a2b_base64(text)
+    return data
 
 
 def _not_base64(text: str, why: str) -> SerializationException:

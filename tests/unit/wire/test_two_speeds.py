@@ -49,7 +49,6 @@ def requests_of(name):
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_requests_of_the_model(name, data):
     params, request = data.draw(requests_of(name))
     quick, exact = both_ways(name, json.dumps(request).encode())
@@ -87,7 +86,6 @@ def mutated(value, draw):
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_odd_requests(name, data):
     _, request = data.draw(requests_of(name))
     both_ways(name, json.dumps(mutated(request, data.draw), ensure_ascii=data.draw(st.booleans())).encode())
@@ -138,7 +136,6 @@ def test_stray_bits_are_seen(body):
     assert exact[1].endswith("Invalid last non-pad Base64 character dectected")
 
 
-@settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 400), count=st.integers(1, 30), wrong=st.integers(0, 40), seed=st.randoms(use_true_random=False))
 def test_stray_bits_among_many_records(size, count, wrong, seed):
     texts = [base64.b64encode(seed.randbytes(size)).decode() for _ in range(count)]
@@ -188,7 +185,7 @@ def as_cbor(value: Any, shape: Shape) -> Any:
 
 @pytest.mark.parametrize("name", sorted(KINESIS.operations))
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings.default.max_examples // 5)
 def test_json_and_cbor_are_equal(name, data):
     operation = KINESIS.operations[name]
     params = data.draw(structures(operation.input))
@@ -205,7 +202,6 @@ def test_json_and_cbor_are_equal(name, data):
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_the_quick_way_of_cbor(name, data):
     """What convert() takes, the exact way takes too, odd members and all."""
     operation, request_type = KINESIS.operations[name], REQUESTS[name]

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.base.errors import ValidationException
@@ -298,7 +298,6 @@ PIECES = ["arn:aws", "arn:", "aws", ":kinesis:", "kinesis", ":", "123456789012",
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@settings(max_examples=60, deadline=None)
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=9))
 def test_patterns_mean_what_re_means(pattern, pieces):
     text = "".join(pieces)
@@ -331,22 +330,22 @@ def test_no_pattern_takes_long(name):
     for services, accounts, piece in itertools.product((0, 10, 80), (0, 10, 30), HOSTILE):
         start = "arn:aws" + ":kinesis:" * services + ":123456789012:" * accounts
         text = (start + piece * longest)[: longest - 1] + " "
-        begin = time.perf_counter()
+        begin = time.thread_time()
         validate._matches(text, shape)
-        assert time.perf_counter() - begin < 0.2, text[:100]
+        assert time.thread_time() - begin < 0.2, text[:100]
 
 
 def test_a_text_longer_than_allowed_is_not_matched_against_a_slow_pattern():
     text = "arn:aws" + ":kinesis::123456789012:" * 100_000
-    begin = time.perf_counter()
+    begin = time.thread_time()
     found = message("ListTagsForResource", {"ResourceARN": text})
-    assert time.perf_counter() - begin < 0.5
+    assert time.thread_time() - begin < 0.5
     assert found == detected(f"Value at 'resourceARN' failed to satisfy constraint: {most(2048)}")
 
 
 def test_at_most_ten_messages_and_no_more_work():
-    begin = time.perf_counter()
+    begin = time.thread_time()
     found = message("PutRecords", {"Records": [{}] * 1_000_000})
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1
     assert found.startswith("10 validation errors detected: Value at 'records' failed")
     assert found.count("failed to satisfy") == 10
