@@ -2,6 +2,7 @@
 
 `python -m tests.bench.data_plane [memory|lmdb]`. Best of several rounds, because a shared machine only ever adds.
 """
+# ruff: noqa: E402 - Django is set up before its models are imported
 
 import asyncio
 import os
@@ -22,7 +23,7 @@ from apps.accounts.principal import Principal
 from apps.base.clock import SystemClock
 from apps.base.config import Config
 from apps.runtime import Call, Runtime, build
-from apps.streams.catalog import Catalog, StreamView, _Snapshot, view_of
+from apps.streams.catalog import Catalog, ConsumerView, StreamView, _Snapshot, view_of
 from apps.streams.operations import records
 from apps.streams.shapes import (
     GetRecordsRequest,
@@ -31,7 +32,9 @@ from apps.streams.shapes import (
     PutRecordsEntry,
     PutRecordsRequest,
 )
+from apps.streams.subscriptions import Place, Subscription, Subscriptions
 from apps.streams.topology import even_ranges
+from apps.throttle.local import NoThrottle
 
 PRINCIPAL = Principal(1, "123456789012", "AKIDEXAMPLE")
 ENCODER = msgspec.json.Encoder()
@@ -114,12 +117,31 @@ async def measure(runtime: Runtime) -> None:
     async def get_few() -> int:
         return len((await records.get_records(call(), GetRecordsRequest(token, limit=100))).records)
 
+    consumer = ConsumerView(1, "c", now_ms // 1000, active=True, deleting=False)
+    subscriptions = runtime.part(Subscriptions)
+    subscriptions.pace = NoThrottle()
+    live = []
+    for number in range(20):
+        bounds = await runtime.record_log.bounds(pinned.open_shards[0].key)
+        place = Place(pinned, pinned.open_shards[0], consumer, bounds.next_offset, now_ms)
+        live.append(Subscription(subscriptions, call(), place, number))
+        await anext(live[-1])
+    pushed = PutRecordRequest(b"x" * 100, "key-1", explicit_hash_key="0", stream_name="bench")
+
+    async def push() -> int:
+        waiting = [asyncio.ensure_future(anext(one)) for one in live]
+        await asyncio.sleep(0.0025)
+        await records.put_record(call(), pushed)
+        await asyncio.gather(*waiting)
+        return len(live)
+
     print(type(runtime.record_log).__name__)
-    await timed("PutRecords 500 × 100 B, 4 shards", put_records)
-    await timed("PutRecords 500 × 100 B, with JSON in and out", put_records_coded)
-    await timed("GetRecords 10,000 × 100 B", get_records, calls=3)
-    await timed("GetRecords 10,000 × 100 B, with JSON out", get_records_coded, calls=3)
-    await timed("GetRecords 100 × 100 B", get_few)
+    await timed("Event of one record, 20 subscribers", push, calls=20)
+    await timed("PutRecords 500 x 100 B, 4 shards", put_records)
+    await timed("PutRecords 500 x 100 B, with JSON in and out", put_records_coded)
+    await timed("GetRecords 10,000 x 100 B", get_records, calls=3)
+    await timed("GetRecords 10,000 x 100 B, with JSON out", get_records_coded, calls=3)
+    await timed("GetRecords 100 x 100 B", get_few)
     await timed("PutRecord 100 B, one after the other", put_record, calls=500)
     await timed("PutRecord 100 B, 64 at once", put_record_64, calls=20)
     await runtime.close()

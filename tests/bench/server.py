@@ -58,11 +58,17 @@ def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 6
     raise SystemExit(f"the server did not answer at {ready} within {deadline_s:.0f} s")
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment without any setting of Tidegate or Django (a test run has its own)."""
+    ours = ("TIDEGATE_", "DATABASE_URL", "REDIS_URL", "RECORD_LOG_URL", "DJANGO_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 @contextmanager
 def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
     """`manage.py up` with throttling off and one web process, in data_dir."""
     port = free_port()
-    environment = os.environ | {
+    environment = clean_environment() | {
         "TIDEGATE_PORT": str(port),
         "TIDEGATE_DATA_DIR": str(data_dir),
         "TIDEGATE_THROTTLE": "off",

@@ -16,13 +16,17 @@ from tests.bench.server import anonymous_mib, tidegate, web_processes
 from tests.torture.bad_requests import Generator, Target
 from tests.torture.traffic import client, read_back
 
-REQUESTS = int(os.environ.get("TIDEGATE_TORTURE_REQUESTS", "100000"))
-SEED = int(os.environ.get("TIDEGATE_TORTURE_SEED", "1"))
+REQUESTS = int(os.environ.get("TORTURE_REQUESTS", "100000"))
+SEED = int(os.environ.get("TORTURE_SEED", "1"))
 CONNECTIONS = 8
 SLOWEST_S = 10.0
 GROWTH_MIB = 64
 
-pytestmark = pytest.mark.torture
+pytestmark = [
+    pytest.mark.torture,
+    # boto3 and the load generator leave sockets to the collector when a server is killed under them.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def test_bad_requests_are_refused_and_store_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,13 +41,13 @@ def test_bad_requests_are_refused_and_store_nothing(tmp_path: Path, capsys: pyte
         run(signer, requests, min(5_000, REQUESTS // 10))  # warm-up: caches and pools reach their size
         warm_mib = anonymous_mib(web_processes(server.pid))
         outcome = run(signer, requests, REQUESTS)
+        assert not outcome.wrong, outcome.wrong[:10]
         grown_mib = anonymous_mib(web_processes(server.pid)) - warm_mib
         after = state(kinesis)
         stored = sum(map(len, read_back(kinesis, "fuzz")))
     with capsys.disabled():
         print(f"\n{REQUESTS:,} bad requests: {dict(outcome.statuses)}; slowest {outcome.slowest_s * 1000:.0f} ms; "
               f"{grown_mib:+.1f} MiB; records stored {stored}; types {dict(outcome.types.most_common(12))}")
-    assert not outcome.wrong, outcome.wrong[:10]
     assert outcome.slowest_s < SLOWEST_S
     assert stored == 0
     assert before == after
