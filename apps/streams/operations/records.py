@@ -119,6 +119,8 @@ async def put_records(call: Call, request: PutRecordsRequest) -> PutRecordsAnswe
     entries, a bad or too large record fails the whole call; 200 even if all were throttled; neighbouring numbers for
     the records of one shard. Ours: once a record of a shard is throttled, all later ones of that shard in the call
     are too, so that resending the failed entries in their order keeps the order per key.
+    Not kept: records without a partition key (AWS takes them where it distributes them itself). StreamId is reserved
+    in the model and means nothing.
     """
     stream = await _stream_to_write(call, request.stream_name, request.stream_arn)
     counters = call.runtime.counters
@@ -325,6 +327,7 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
     Kept from AWS: 5 calls/s and 2 MiB/s per shard, shared by all who poll it, a 10 MiB answer closes the shard for
     5 s; a new iterator with every answer, also an empty one; at the end of a closed shard none, but ChildShards;
     MillisBehindLatest; records past the retention are not shown, trimmed or not; no EncryptionType.
+    Not kept: AWS may answer empty pages although there is more; here an empty page means the tip.
     """
     runtime, account_id = call.runtime, call.principal.account_id
     position = runtime.part(ShardIterators).open(request.shard_iterator, call.now_ms)
