@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
+from granian.http import HTTP2Settings
 from granian.log import LogLevels
 
 from apps.base import tls
@@ -20,6 +22,14 @@ from apps.base.processes import die_with
 
 MODULE, ATTRIBUTE = "console.rsgi", "application"
 BACKLOG = 2_048
+CONNECTIONS_MAX = 16_384
+"""Of one worker, idle ones included; granian takes no new connection beyond (its default is the backlog's length)."""
+OTHER_FILES = 256
+"""Open files of a worker that are no connections."""
+HTTP2_HEADERS_BYTES_MAX = 65_536
+"""Of one request. Granian's default is 16 MiB, and a client may have 200 requests open."""
+HTTP2_PING_MS = 30_000
+"""A subscriber whose machine vanished is noticed by this."""
 STOP_WITHIN_S = 5
 """Seconds for open requests after SIGTERM; event streams are cut then."""
 STATIC_KEPT_S = 31_536_000
@@ -50,6 +60,16 @@ def load_in_worker(master: int) -> Any:
     return load()
 
 
+def connections_max() -> int:
+    """How many connections a worker takes: CONNECTIONS_MAX, if the system lets it have so many open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + OTHER_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(64, most - OTHER_FILES)
+
+
 def server(config: Config) -> Any:
     """Granian, set up: its own interface, one thread, HTTP/1.1 and cleartext HTTP/2, TLS 1.2 and up."""
     served = tls.served(config, SystemClock())
@@ -64,6 +84,8 @@ def server(config: Config) -> Any:
         http=HTTPModes.auto,
         websockets=True,
         backlog=BACKLOG,
+        backpressure=connections_max(),
+        http2_settings=HTTP2Settings(max_headers_size=HTTP2_HEADERS_BYTES_MAX, keep_alive_interval=HTTP2_PING_MS),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_WITHIN_S,
