@@ -14,7 +14,7 @@ from typing import Any
 import django
 import structlog
 from celery import Celery, signals
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 from django.apps import apps
 from django.db import close_old_connections, connections
 from kombu import Queue

@@ -30,13 +30,15 @@ def authority(served: Up) -> Path:
     return served.data_dir / "tls" / "ca.pem"
 
 
-def handshake(served: Up, least, most, protocols=("h2", "http/1.1")) -> ssl.SSLSocket:
+def handshake(served: Up, least, most, protocols=("h2", "http/1.1")) -> tuple[str, str]:
     context = ssl.create_default_context(cafile=str(authority(served)))
     context.minimum_version, context.maximum_version = least, most
     context.set_alpn_protocols(list(protocols))
-    with socket.create_connection(("127.0.0.1", served.port), 5) as connection:
-        with context.wrap_socket(connection, server_hostname="localhost") as secured:
-            return secured.version(), secured.selected_alpn_protocol()
+    with (
+        socket.create_connection(("127.0.0.1", served.port), 5) as connection,
+        context.wrap_socket(connection, server_hostname="localhost") as secured,
+    ):
+        return secured.version(), secured.selected_alpn_protocol()
 
 
 def test_boto3_trusts_the_printed_authority(served):
