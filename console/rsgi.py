@@ -60,10 +60,10 @@ class Application:
         if self._serving is not None:
             loop.run_until_complete(self._serving.close())
 
-    def stop_streams(self) -> None:
+    def stop_waiting(self) -> None:
         """The process was told to stop."""
         if self._serving is not None:
-            self._serving.end_streams()
+            self._serving.stop_waiting()
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         """One request."""
@@ -91,7 +91,7 @@ class Application:
             return
         if isinstance(answer, Response):
             proto.response_bytes(answer.status, answer.headers, answer.body)
-            if answer.unread and "expect" not in headers:
+            if answer.unread and "expect" not in headers and not now.stopping:
                 await _discard(proto)
         else:
             await self._stream(now, scope, proto, answer)
@@ -154,16 +154,16 @@ def _joined(items: list[tuple[str, str]]) -> dict[str, str]:
 application = Application()
 
 
-def _end_streams_first() -> None:
-    """Granian waits for open connections when it is told to stop, and a subscription lasts minutes. It offers no hook
-    for that moment, so its own handler is wrapped: our streams end, then it goes on as ever."""
+def _stop_waiting_first() -> None:
+    """Granian waits for open requests when it is told to stop, and a subscription lasts minutes. It offers no hook for
+    that moment, so its own handler is wrapped: what would keep it waiting ends, then it goes on as ever."""
     register = _signals.set_loop_signals
 
     def set_loop_signals(loop: asyncio.AbstractEventLoop) -> Any:
         event = register(loop)
 
         def stop() -> None:
-            application.stop_streams()
+            application.stop_waiting()
             event.set()
 
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -173,4 +173,4 @@ def _end_streams_first() -> None:
     _signals.set_loop_signals = set_loop_signals
 
 
-_end_streams_first()
+_stop_waiting_first()

@@ -19,6 +19,7 @@ BODY_BYTES_MAX = 64 * MIB
 """What a person may send to the console at once (a file to import). Django spools it to disk."""
 
 STALLED_S = 30.0
+PLAIN = [("content-type", "text/plain")]
 FORBIDDEN = 403
 GOING_AWAY = 1001
 CLOSED_BY_CLIENT = 0
@@ -29,10 +30,12 @@ async def http(app: Application, scope: Any, proto: Any) -> None:
     """Serve one HTTP request."""
     length = scope.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > BODY_BYTES_MAX:
-        proto.response_str(413, [("content-type", "text/plain"), ("connection", "close")][: _h1(scope) + 1], "Too large.\n")
+        proto.response_str(413, PLAIN, "Too large.\n")
         return
     exchange = _Exchange(scope, proto)
     await app(_scope(scope, "http"), exchange.receive, exchange.send)
+    if exchange.cut and not exchange.answered:
+        proto.response_str(exchange.cut, PLAIN, "The rest of the request did not come.\n")
 
 
 def _h1(scope: Any) -> bool:
@@ -80,6 +83,9 @@ class _Exchange:
         self._headers: list[tuple[str, str]] = []
         self._transport: Any = None
         self._ended = False
+        self.cut = 0
+        """The status to answer with if the body was given up and the application says nothing."""
+        self.answered = False
         self._drop = () if _h1(scope) else ("connection", "transfer-encoding")
 
     async def receive(self) -> Message:
@@ -93,16 +99,20 @@ class _Exchange:
             self._body_ended = True
             return {"type": "http.request", "body": b"", "more_body": False}
         except TimeoutError:
-            self._body_ended = True
-            return {"type": "http.disconnect"}
+            return self._cut(408)
         self._left -= len(piece)
         if self._left < 0:
-            self._body_ended = True
-            return {"type": "http.disconnect"}
+            return self._cut(413)
         return {"type": "http.request", "body": piece, "more_body": True}
+
+    def _cut(self, status: int) -> Message:
+        self._body_ended = True
+        self.cut = status
+        return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.answered = True
             self._status = message["status"]
             named = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ()))
             self._headers = [(name, value) for name, value in named if name.lower() not in self._drop]

@@ -16,6 +16,7 @@ from apps.gateway.app import Gateway
 from apps.metrics import flush
 from apps.runtime import Runtime, build
 from apps.streams.subscriptions import Subscriptions
+from console import silence
 from console.health import Health
 from workers.app import app as celery
 
@@ -32,6 +33,7 @@ class Serving:
         self.runtime = runtime
         self.gateway = Gateway(runtime)
         self.health = Health(runtime)
+        self.stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._open_ended: set[asyncio.Task[Any]] = set()
         """Requests without an end of their own: streams and websockets."""
@@ -43,13 +45,14 @@ class Serving:
         jobs: dict[str, Callable[[], Awaitable[None]]] = {
             "bodies": self.gateway.bodies.sweep,
             "credentials": self.gateway.credentials.run,
+            "silence": lambda: silence.run(self.runtime.config.port),
             "metrics": lambda: flush.run(self.runtime),
         }
         self._tasks = [asyncio.create_task(_keep_running(name, job), name=name) for name, job in jobs.items()]
 
     async def close(self) -> None:
         """End streams and tasks, save what they hold, close the record log. Idempotent."""
-        self.end_streams()
+        self.stop_waiting()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -70,8 +73,11 @@ class Serving:
         finally:
             self._open_ended.discard(task)
 
-    def end_streams(self) -> None:
-        """Cancel every stream and websocket: their clients come back to another process."""
+    def stop_waiting(self) -> None:
+        """The process is told to stop: end what has no end of its own, and do not wait for slow senders. Clients come
+        back to another process."""
+        self.stopping = True
+        self.gateway.bodies.give_up_all()
         for task in list(self._open_ended):
             task.cancel()
 

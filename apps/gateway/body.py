@@ -151,6 +151,11 @@ class Bodies:
         reading.task.uncancel()
         return stalled() if reading.verdict is Verdict.STALLED else busy()
 
+    def give_up_all(self) -> None:
+        """The process is told to stop: nobody waits for the rest of a body."""
+        for reading in list(self._open):
+            self._give_up(reading, Verdict.GIVES_WAY)
+
     async def sweep(self) -> None:
         """Give up senders that stopped, until cancelled."""
         loop = asyncio.get_running_loop()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import transaction
+import structlog
+from django.db import IntegrityError, transaction
 
 from apps.accounts.bridge import in_thread
 from apps.accounts.principal import Principal
@@ -46,7 +47,8 @@ def invoke_sync(
     found, request = _prepare(service, operation, params)
     call = _call(runtime, principal, request_id)
     if found.on_loop:
-        return plain_answer(found, runtime.wait_for(_awaited(found, call, request)))
+        assert found.function is not None
+        return plain_answer(found, runtime.wait_for(found.function(call, request)))
     return plain_answer(found, _in_transaction(found, call, request))
 
 
@@ -59,14 +61,20 @@ async def run(found: Route, call: Call, request: Any) -> Any:
 
 
 def _in_transaction(found: Route, call: Call, request: Any) -> Any:
+    try:
+        return _once(found, call, request)
+    except IntegrityError:
+        # Two callers made the same thing at once, which PostgreSQL notices only here. The second look sees the first's row.
+        return _once(found, call, request)
+
+
+def _once(found: Route, call: Call, request: Any) -> Any:
     assert found.function is not None
-    with transaction.atomic():
+    with (
+        structlog.contextvars.bound_contextvars(request_id=call.request_id, operation=found.name),
+        transaction.atomic(),
+    ):
         return found.function(call, request)
-
-
-async def _awaited(found: Route, call: Call, request: Any) -> Any:
-    assert found.function is not None
-    return await found.function(call, request)
 
 
 def _prepare(service: str, operation: str, params: dict[str, Any]) -> tuple[Route, Any]:

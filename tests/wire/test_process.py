@@ -15,7 +15,7 @@ from botocore.config import Config as BotoConfig
 
 from tests.wire.conftest import REGION, Endpoint, free_port, start, stop, until_active
 from tests.wire.http2 import Http2
-from tests.wire.raw import JSON, connect, head, headers_for, sign
+from tests.wire.raw import JSON, connect, head, headers_for, receive, sign
 from tests.wire.server import ACCESS_KEY_ID, ACCOUNT_ID, SECRET
 from tests.wire.test_subscriptions import frames, register, subscribe
 
@@ -63,7 +63,7 @@ def test_it_stops_at_once_with_everything_open(tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             for _ in coming:
                 pass
-            unfinished.close()
+            assert receive(unfinished).status == 503
             assert process.wait(10) == 0
             assert time.monotonic() - began < 3
         kinesis.close()

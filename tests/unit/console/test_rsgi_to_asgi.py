@@ -148,6 +148,23 @@ async def test_a_sender_that_stops_is_cut(monkeypatch: pytest.MonkeyPatch) -> No
     await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(), Proto(b"x", then_wait=True)), 5)
 
 
+async def test_a_cut_body_is_answered_where_the_application_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    monkeypatch.setattr(rsgi_to_asgi, "STALLED_S", 0.01)
+    slow = Proto(b"x", then_wait=True)
+    await rsgi_to_asgi.http(silent, scope(), slow)
+    assert slow.answer is not None
+    assert slow.answer[0] == 408
+    monkeypatch.setattr(rsgi_to_asgi, "BODY_BYTES_MAX", 1)
+    large = Proto(b"xx", then_wait=True)
+    await rsgi_to_asgi.http(silent, scope(), large)
+    assert large.answer is not None
+    assert large.answer[0] == 413
+
+
 async def test_a_client_that_goes_is_told_to_the_application() -> None:
     proto = Proto(b"x")
     proto.gone.set()
