@@ -68,7 +68,7 @@ async def ordinal_of(
             return (await log.bounds(shard.key)).next_offset
         case "AT_TIMESTAMP":
             assert start.at_ms is not None
-            return await log.find(shard.key, start.at_ms)
+            return await log.find(shard.key, max(0, start.at_ms))
     assert start.number is not None
     number = _number_of_shard(start.number, stream, shard, now_ms, operation)
     next_offset = (await log.bounds(shard.key)).next_offset

@@ -241,10 +241,12 @@ class Subscription:
         return round(min(left, EVENT_BYTES_MAX))
 
     async def _interruptible(self, waiting: object) -> None:
-        """Wait, unless end() is called meanwhile."""
+        """Wait, unless end() is called meanwhile, or was while something else was done."""
         future = asyncio.ensure_future(waiting)  # type: ignore[call-overload]
         self._waiting = future
         try:
+            if self._error is not None:
+                raise self._error
             await future
         except asyncio.CancelledError:
             if self._error is None:

@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from apps.throttle.interface import Budget
-from apps.throttle.local import BUCKETS_MAX, IDLE_MS
+from apps.throttle.local import BUCKETS_MAX, IDLE_MS, LATE_MS
 
 logger = logging.getLogger(__name__)
 
@@ -179,10 +179,11 @@ class LeasedThrottle:
         if view is None:
             return self._made(name, budget, now_ms)
         elapsed_ms = now_ms - view.at_ms
-        if elapsed_ms:
+        if elapsed_ms > 0:
+            self._refill(view, budget, elapsed_ms / 1000)
             view.at_ms = now_ms
-            if elapsed_ms > 0:
-                self._refill(view, budget, elapsed_ms / 1000)
+        elif elapsed_ms < -LATE_MS:
+            view.at_ms = now_ms
         view.budget = budget
         return view
 

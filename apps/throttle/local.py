@@ -12,6 +12,10 @@ BUCKETS_MAX = 100_000
 IDLE_MS = 60_000
 """A bucket untouched for so long is full again, unless it was deep in debt: the longest is 5 s."""
 
+LATE_MS = 1_000
+"""A taker that began so much before the last one is merely late; what flowed in since was given already. An earlier
+time than that means a clock set back."""
+
 
 class _Bucket:
     """What is left of each dimension, as of at_ms."""
@@ -73,16 +77,17 @@ class LocalThrottle:
         if bucket is None:
             return self._made(name, budget, now_ms)
         elapsed_ms = now_ms - bucket.at_ms
-        if elapsed_ms:
+        if elapsed_ms > 0:
+            seconds = elapsed_ms / 1000
+            records = bucket.records + budget.records_per_s * seconds
+            size_bytes = bucket.size_bytes + budget.bytes_per_s * seconds
+            bucket.records = min(records, budget.burst_records)
+            bucket.size_bytes = min(size_bytes, budget.burst_bytes)
+            bucket.at_ms = now_ms
+        elif elapsed_ms < -LATE_MS:
             # A clock that was set back restarts the count from where it stands now: nothing is given, and nobody
             # waits until the old time comes again.
             bucket.at_ms = now_ms
-            if elapsed_ms > 0:
-                seconds = elapsed_ms / 1000
-                records = bucket.records + budget.records_per_s * seconds
-                size_bytes = bucket.size_bytes + budget.bytes_per_s * seconds
-                bucket.records = min(records, budget.burst_records)
-                bucket.size_bytes = min(size_bytes, budget.burst_bytes)
         return bucket
 
     def _made(self, name: str, budget: Budget, now_ms: int) -> _Bucket:

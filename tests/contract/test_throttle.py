@@ -120,6 +120,14 @@ async def test_a_clock_set_back_does_no_harm(throttle):
     assert not await throttle.take("a", WRITE, 100, 0, back + 501)
 
 
+async def test_late_takers_do_not_draw_the_same_time_twice(throttle):
+    assert await throttle.take("a", WRITE, 1_000, 0, START_MS)
+    assert await throttle.take("a", WRITE, 100, 0, START_MS + 100)
+    for _ in range(20):  # one who began earlier comes later, again and again
+        assert not await throttle.take("a", WRITE, 1, 0, START_MS + 50)
+        assert not await throttle.take("a", WRITE, 1, 0, START_MS + 100)
+
+
 async def test_a_clock_set_ahead_gives_a_burst_at_most(throttle):
     assert await throttle.take("a", WRITE, 1_000, 0, START_MS)
     assert await throttle.take("a", WRITE, 1_000, 0, START_MS + 3_600_000)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apps.base.errors import InternalFailure
+from apps.base.errors import InternalFailure, ServiceError
 from apps.recordlog.interface import (
     Appended,
     Batch,
@@ -229,11 +229,11 @@ async def _append(
             raise service_error(error) from error
         if not refused:
             return stored, []
-        now = await call.runtime.part(Catalog).refresh(stream)
-        if now is None or not now.takes_records:
+        now = await _read_anew(call, stream)
+        if isinstance(now, ServiceError):
             if stored:
                 return stored, [group for group, _ in refused]
-            raise ResourceNotFoundException.stream(stream.name, stream.account_id)
+            raise now
         groups = [
             part
             for group, successors in refused
@@ -247,6 +247,19 @@ async def _append(
     if stored:
         return stored, groups
     raise InternalFailure
+
+
+async def _read_anew(call: Call, stream: StreamView) -> StreamView | ServiceError:
+    """The stream as its rows have it now, or why the call cannot go on."""
+    try:
+        now = await call.runtime.part(Catalog).refresh(stream)
+    except Exception as error:  # noqa: BLE001 - whatever ails the database: a part of the call may be stored already
+        failure = InternalFailure()
+        failure.__cause__ = error
+        return failure
+    if now is None or not now.takes_records:
+        return ResourceNotFoundException.stream(stream.name, stream.account_id)
+    return now
 
 
 def _open(stream: StreamView) -> list[Successor]:

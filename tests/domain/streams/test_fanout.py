@@ -239,6 +239,29 @@ async def test_take_over_works_across_processes(team, one, make_plane):
     assert await records_of(second, 1) == [b"0"]
 
 
+async def test_who_is_told_while_it_is_reading_hears_it_before_it_waits_again(team, one, make_plane, monkeypatch):
+    plane = await opened(make_plane, team, one)
+    first = await subscribe(plane)
+    await event_of(first)
+    plane.clock.advance(5_000)
+    reading, gate = asyncio.Event(), asyncio.Event()
+    read = plane.runtime.record_log.read
+
+    async def slow_read(*arguments):
+        reading.set()
+        await gate.wait()
+        return await read(*arguments)
+
+    monkeypatch.setattr(plane.runtime.record_log, "read", slow_read)
+    waiting = asyncio.create_task(event_of(first))
+    await reading.wait()
+    await subscribe(plane)
+    gate.set()
+    async with asyncio.timeout(1):
+        with pytest.raises(ResourceInUseException):
+            await waiting
+
+
 async def test_one_statement_renews_all_and_a_dead_process_lapses(team, make_plane):
     stream = await in_database(lambda: make_stream(team.team, "s", shards=3))
     await in_database(make_consumer, stream)

@@ -471,6 +471,30 @@ async def test_what_fails_after_a_part_was_stored_fails_alone(team, four, make_p
     assert not hasattr(answer.records[0], "error_code")
 
 
+async def test_a_database_that_fails_in_the_middle_of_a_reshard_fails_only_what_is_not_stored(
+    team, four, make_plane, monkeypatch
+):
+    plane = await opened(make_plane, team, four)
+    await plane.put("s", "a", b"")
+    shards = await shards_of(four)
+    children = await in_database(
+        prepare_children, four, [shards[2]], [(int(shards[2].start_hash), int(shards[2].end_hash))]
+    )
+    await create_log(plane.runtime, [children[0].id])
+    await seal(plane.runtime, [shards[2]], children)
+
+    async def away(*_arguments):
+        raise OSError("away")
+
+    monkeypatch.setattr("apps.streams.catalog.in_thread", away)
+    answer = await plane.put_many("s", [("a", b"0"), ("b", b"1")])
+    assert [hasattr(r, "error_code") for r in answer.records] == [False, True]
+    with pytest.raises(InternalFailure):
+        await plane.put("s", "b", b"1")
+    monkeypatch.undo()
+    assert (await plane.put("s", "b", b"1")).shard_id == "shardId-000000000004"
+
+
 # --- counters and meters ---------------------------------------------------------------------------------------------
 
 
