@@ -110,6 +110,7 @@ class Application:
         """Send frames until they end, the client goes, or the process stops. The server queues without a bound: so
         ask the kernel how far the client is, and wait for it."""
         task = asyncio.current_task()
+        assert task is not None
         watch = asyncio.create_task(_cancel_when_gone(proto, task))
         with now.open_ended(), self._backlogs.of(scope.client) as backlog:
             try:

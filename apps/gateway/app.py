@@ -71,8 +71,8 @@ class Gateway:
         except (ClientGone, CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - the one place where bugs end
-            found = as_service_error(error, request_id=ids.request_id, operation=identified.target.name)
-            return _failed(found, ids.headers, identified.codec, reading)
+            said = as_service_error(error, request_id=ids.request_id, operation=identified.target.name)
+            return _failed(said, ids.headers, identified.codec, reading)
         finally:
             self.bodies.release(reading)
 
@@ -156,7 +156,7 @@ class Gateway:
         return Response(answer.status, ids.headers, answer.body, unread=not reading.whole)
 
 
-USUAL: dict[tuple[str, str, str], Identified[Route]] = {
+USUAL: dict[tuple[str, str | None, str | None], Identified[Route]] = {
     ("POST", codec.CONTENT_TYPE, target): Identified(codec, route)
     for target, route in TARGETS.items()
     for codec in (json11, cbor)
