@@ -230,7 +230,7 @@ def canonical_path(path: str, *, double: bool = True) -> str:
             del segments[-1:]
         elif segment not in {"", "."}:
             segments.append(segment)
-    end = "/" if segments and path.endswith(("/", "/.", "/..")) else ""
+    end = "/" if segments and path.endswith("/") else ""
     return quote(f"/{'/'.join(segments)}{end}", safe="/~")
 
 
@@ -259,10 +259,11 @@ def _claim(prefix: str) -> Claim | None:
     Everything up to `, SignedHeaders=` is the credential: key ids may contain spaces here.
     """
     algorithm, found, rest = prefix.partition(" Credential=")
-    credential, separated, signed_headers = rest.rstrip(" ,").partition("SignedHeaders=")
-    if not (found and separated and credential.endswith((",", ", ")) and signed_headers) or "=" in signed_headers:
+    before, separated, signed_headers = rest.rstrip(" ,").partition("SignedHeaders=")
+    credential = before.rstrip(" ,")
+    if not (found and separated and credential and signed_headers) or before == credential or "=" in signed_headers:
         return None
-    return _make_claim(algorithm.strip(), credential.rstrip(" ,"), signed_headers)
+    return _make_claim(algorithm, credential, signed_headers)
 
 
 def _claim_in_any_order(authorization: str, *, has_date: bool) -> tuple[Claim, str]:
@@ -424,8 +425,8 @@ def _canonical_request(
     lines = []
     for name in signed:
         value = headers.get(name) or ""
-        if "  " in value or value != value.strip():
-            value = " ".join(value.split())
+        if "  " in value or "\t" in value or value[:1] == " " or value[-1:] == " ":
+            value = " ".join(word for word in value.replace("\t", " ").split(" ") if word)
         lines.append(f"{name}:{value}")
     where = "/" if path == "/" else canonical_path(path)
     text = "\n".join((method, where, query, *lines, "", ";".join(signed), payload_hash))

@@ -2,21 +2,32 @@
 
 import base64
 import string
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
+from apps.base.errors import ServiceError
 from apps.wire.model import Shape
 
 ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
 
 SAMPLES = {
     "StreamName": ["a", "a-b_c.9", "", "a b", "x" * 128, "x" * 129, "ünï", "a\n"],
-    "StreamARN": ["arn:aws:kinesis:us-east-1:123456789012:stream/s", "arn:aws:kinesis", "", "arn:aws:kinesis:r:1:stream/s"],
+    "StreamARN": [
+        "arn:aws:kinesis:us-east-1:123456789012:stream/s",
+        "arn:aws:kinesis",
+        "",
+        "arn:aws:kinesis:r:1:stream/s",
+    ],
     "StreamId": ["a" * 20 + "-abc", "a", "", "A" * 20 + "-abc"],
     "HashKey": ["0", "1", "01", "-1", "9" * 39, "9" * 40, "", "٣", "5\n"],
     "SequenceNumber": ["0", "1", "4" * 56, "9" * 129, "9" * 130, "", "x"],
@@ -68,3 +79,13 @@ def as_json(value: Any, shape: Shape) -> Any:
     if shape.type == "blob":
         return base64.b64encode(value).decode()
     return value / 1000 if shape.type == "timestamp" else value
+
+
+def answered(function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """What comes out of function: a value, or a ServiceError that is the caller's fault. Nothing else may."""
+    try:
+        return function(*arguments, **more)
+    except ServiceError as error:
+        refusal = error
+    assert refusal.status == 400, refusal.message
+    return refusal

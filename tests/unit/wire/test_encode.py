@@ -72,7 +72,9 @@ def test_an_answer_in_cbor():
 
 
 RECORDS = {
-    "Records": [{"SequenceNumber": "5", "ApproximateArrivalTimestamp": NOW_MS, "Data": b"\0\xff", "PartitionKey": "kü"}],
+    "Records": [
+        {"SequenceNumber": "5", "ApproximateArrivalTimestamp": NOW_MS, "Data": b"\0\xff", "PartitionKey": "kü"}
+    ],
     "MillisBehindLatest": 0,
     "NextShardIterator": None,
 }
@@ -83,11 +85,20 @@ STRUCT = GetRecordsAnswer([Record("5", NOW_MS / 1000, b"\0\xff", "kü")], 0)
 def test_records_as_dicts_and_as_structs(answer):
     operation = KINESIS.operations["GetRecords"]
     assert json.loads(json11.encode(operation, answer)) == {
-        "Records": [{"SequenceNumber": "5", "ApproximateArrivalTimestamp": 1795163467.123, "Data": "AP8=", "PartitionKey": "kü"}],
+        "Records": [
+            {"SequenceNumber": "5", "ApproximateArrivalTimestamp": 1795163467.123, "Data": "AP8=", "PartitionKey": "kü"}
+        ],
         "MillisBehindLatest": 0,
     }
     assert tagged(cbor.encode(operation, answer)) == {
-        "Records": [{"SequenceNumber": "5", "ApproximateArrivalTimestamp": ("tag 1", NOW_MS), "Data": b"\0\xff", "PartitionKey": "kü"}],
+        "Records": [
+            {
+                "SequenceNumber": "5",
+                "ApproximateArrivalTimestamp": ("tag 1", NOW_MS),
+                "Data": b"\0\xff",
+                "PartitionKey": "kü",
+            }
+        ],
         "MillisBehindLatest": 0,
     }
 
@@ -95,9 +106,16 @@ def test_records_as_dicts_and_as_structs(answer):
 def test_structs_within_structs():
     answer = GetRecordsAnswer([], 0, child_shards=[ChildShard("shardId-1", ["shardId-0"], HashKeyRange("0", "5"))])
     expected = {
-        "Records": [], "MillisBehindLatest": 0,
-        "ChildShards": [{"ShardId": "shardId-1", "ParentShards": ["shardId-0"], "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "5"}}],
-    }  # fmt: skip
+        "Records": [],
+        "MillisBehindLatest": 0,
+        "ChildShards": [
+            {
+                "ShardId": "shardId-1",
+                "ParentShards": ["shardId-0"],
+                "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "5"},
+            }
+        ],
+    }
     operation = KINESIS.operations["GetRecords"]
     assert json.loads(json11.encode(operation, answer)) == expected == cbor2.loads(cbor.encode(operation, answer))
 
@@ -143,7 +161,7 @@ ERRORS = [
     (UnknownOperationException("text"), {"__type": "UnknownOperationException"}),
     (InternalFailure("a secret"), {"__type": "InternalFailure"}),
     (ServiceUnavailable("busy"), {"__type": "ServiceUnavailable", "message": "busy"}),
-    (InUse("ü < \"\n"), {"__type": "ResourceInUseException", "message": "ü < \"\n"}),
+    (InUse('ü < "\n'), {"__type": "ResourceInUseException", "message": 'ü < "\n'}),
 ]
 
 
@@ -160,7 +178,9 @@ def test_botocore_reads_errors():
 
 def test_an_answer_that_goes_there_and_back():
     answer = PutRecordAnswer("shardId-000000000000", "4" * 56)
-    assert parsed("PutRecord", json11.encode(KINESIS.operations["PutRecord"], answer))["ShardId"] == "shardId-000000000000"
+    assert (
+        parsed("PutRecord", json11.encode(KINESIS.operations["PutRecord"], answer))["ShardId"] == "shardId-000000000000"
+    )
     assert cbor2.loads(cbor.encode(KINESIS.operations["PutRecord"], answer))["SequenceNumber"] == "4" * 56
 
 

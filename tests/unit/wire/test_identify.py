@@ -38,7 +38,17 @@ def test_json(content_type):
 
 
 @pytest.mark.parametrize(
-    "content_type", [CBOR, f" {CBOR} ; x", "", "application/x-amz-json-1.0", f"{JSON}asdf", "text/plain", ";", "APPLICATION/X-AMZ-JSON-1.1"]
+    "content_type",
+    [
+        CBOR,
+        f" {CBOR} ; x",
+        "",
+        "application/x-amz-json-1.0",
+        f"{JSON}asdf",
+        "text/plain",
+        ";",
+        "APPLICATION/X-AMZ-JSON-1.1",
+    ],
 )
 def test_cbor_is_what_everything_unknown_is(content_type):
     assert ask(content_type, GOOD) == Identified(cbor, "the route")
@@ -48,8 +58,18 @@ def test_cbor_is_what_everything_unknown_is(content_type):
 @pytest.mark.parametrize("body", [b"", b"{}", b"hello"])
 @pytest.mark.parametrize(
     "target",
-    ["", ".", "Kinesis_20131202", "Kinesis_20131202.", ".ListStreams", "Kinesis_20131202.ListStream", "Kinesis_20131201.ListStreams",
-     "kinesis_20131202.ListStreams", f"{GOOD}.x", f" {GOOD}"],
+    [
+        "",
+        ".",
+        "Kinesis_20131202",
+        "Kinesis_20131202.",
+        ".ListStreams",
+        "Kinesis_20131202.ListStream",
+        "Kinesis_20131201.ListStreams",
+        "kinesis_20131202.ListStreams",
+        f"{GOOD}.x",
+        f" {GOOD}",
+    ],
 )
 @pytest.mark.parametrize("content_type", [JSON, CBOR])
 def test_an_unknown_operation_is_told_in_the_format_and_by_name_alone(content_type, target, body, signed):

@@ -12,7 +12,7 @@ from apps.base.errors import SerializationException, ServiceError, ValidationExc
 from apps.streams.operations import REQUESTS
 from apps.wire import json11
 from apps.wire.model import load
-from tests.unit.wire.requests import ANY_JSON
+from tests.unit.wire.requests import ANY_JSON, answered
 
 KINESIS = load("kinesis")
 PUTS = KINESIS.operations["PutRecords"]
@@ -20,10 +20,7 @@ PUTS = KINESIS.operations["PutRecords"]
 
 def timed(function, *arguments):
     begin = time.thread_time()
-    try:
-        found = function(*arguments)
-    except ServiceError as error:
-        found = error
+    found = answered(function, *arguments)
     assert time.thread_time() - begin < 1.5
     return found
 
@@ -64,12 +61,11 @@ def test_too_many_records_are_told_so():
         ("GetRecords", b'{"ShardIterator":"a","Limit":0.' + b"1" * 4_000_000 + b"}"),
         ("DeleteStream", b'{"EnforceConsumerDeletion":"' + b"x" * 11_000_000 + b'"}'),
     ],
-)  # fmt: skip
+)
 def test_large_bodies_are_refused_quickly_and_shortly(name, body):
     for request_type in {None, REQUESTS.get(name)}:
         found = timed(json11.decode, body, KINESIS.operations[name], request_type)
         assert isinstance(found, ServiceError)
-        assert found.status == 400
         assert len(found.message or "") < 200_000
 
 
@@ -88,10 +84,7 @@ def test_strangers_may_be_deep(depth):
 @given(st.binary(max_size=100))
 def test_any_bytes(body):
     for operation, request_type in ((PUTS, REQUESTS["PutRecords"]), (KINESIS.operations["CreateStream"], None)):
-        try:
-            json11.decode(body, operation, request_type)
-        except ServiceError as error:
-            assert error.status == 400
+        answered(json11.decode, body, operation, request_type)
 
 
 @pytest.mark.parametrize("name", sorted(KINESIS.operations))
@@ -99,7 +92,28 @@ def test_any_json(name):
     """Every operation's members with values of any kind; only ServiceError comes out, and never a 500."""
     operation = KINESIS.operations[name]
     draw = random.Random(name)
-    values = [None, True, 5, -1, 2**70, 1e308, 0.5, "", "a", "AAAA", "x" * 3000, [], {}, [None], [[]], [{}], {"a": None}, {"Key": 5}, "\u2028", "😀"]
+    values = [
+        None,
+        True,
+        5,
+        -1,
+        2**70,
+        1e308,
+        0.5,
+        "",
+        "a",
+        "AAAA",
+        "x" * 3000,
+        [],
+        {},
+        [None],
+        [[]],
+        [{}],
+        {"a": None},
+        {"Key": 5},
+        "\u2028",
+        "😀",
+    ]
     for _ in range(60):
         params = {member: draw.choice(values) for member in operation.input.members if draw.random() < 0.8}
         for member, shape in operation.input.members.items():
@@ -109,10 +123,7 @@ def test_any_json(name):
                     "map": {draw.choice(["", "k", "k" * 200]): draw.choice(values)},
                     "structure": {inner: draw.choice(values) for inner in shape.members},
                 }.get(shape.type, draw.choice(values))
-        try:
-            json11.decode(json.dumps(params).encode(), operation, REQUESTS.get(name))
-        except ServiceError as error:
-            assert error.status == 400, error.message
+        answered(json11.decode, json.dumps(params).encode(), operation, REQUESTS.get(name))
 
 
 @given(ANY_JSON)

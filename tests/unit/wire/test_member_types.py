@@ -136,10 +136,18 @@ def test_refused(operation, path, value, text):
 @pytest.mark.parametrize(
     ("sent", "understood"),
     [
-        (5, 5), (5.9, 5), (-5.9, -5), (1e3, 1000), (2147483647, 2147483647), (2147483648, 2147483647), (10**30, 2147483647),
-        (1e300, 2147483647), (-(10**30), -2147483648), (0.0, 0),
+        (5, 5),
+        (5.9, 5),
+        (-5.9, -5),
+        (1e3, 1000),
+        (2147483647, 2147483647),
+        (2147483648, 2147483647),
+        (10**30, 2147483647),
+        (1e300, 2147483647),
+        (-(10**30), -2147483648),
+        (0.0, 0),
     ],
-)  # fmt: skip
+)
 def test_whole_numbers_are_clamped_and_cut(sent, understood):
     assert decode("IncreaseStreamRetentionPeriod", {"RetentionPeriodHours": sent})["RetentionPeriodHours"] == understood
 
@@ -147,10 +155,15 @@ def test_whole_numbers_are_clamped_and_cut(sent, understood):
 @pytest.mark.parametrize(
     ("sent", "understood"),
     [
-        (b"1e400", 2147483647), (b"-1e400", -2147483648), (b"1" + b"0" * 5000, 2147483647), (b"-1" + b"0" * 5000, -2147483648),
-        (b"1" + b"0" * 400 + b".5", 2147483647), (b"1e-400", 0), (b"123456789012345678901234567890", 2147483647),
+        (b"1e400", 2147483647),
+        (b"-1e400", -2147483648),
+        (b"1" + b"0" * 5000, 2147483647),
+        (b"-1" + b"0" * 5000, -2147483648),
+        (b"1" + b"0" * 400 + b".5", 2147483647),
+        (b"1e-400", 0),
+        (b"123456789012345678901234567890", 2147483647),
     ],
-)  # fmt: skip
+)
 def test_numbers_beyond_any_type(sent, understood):
     body = b'{"RetentionPeriodHours":' + sent + b',"Unknown":1e999}'
     request = json11.decode(body, KINESIS.operations["IncreaseStreamRetentionPeriod"])
@@ -158,7 +171,8 @@ def test_numbers_beyond_any_type(sent, understood):
 
 
 @pytest.mark.parametrize(
-    ("sent", "understood"), [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("false", False), ("0", False), ("No", False)]
+    ("sent", "understood"),
+    [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("false", False), ("0", False), ("No", False)],
 )
 def test_words_that_are_booleans(sent, understood):
     assert decode("DeleteStream", {"EnforceConsumerDeletion": sent}) == {"EnforceConsumerDeletion": understood}
@@ -166,13 +180,22 @@ def test_words_that_are_booleans(sent, understood):
 
 @pytest.mark.parametrize(
     ("sent", "understood"),
-    [(1795163467, 1795163467000), (1795163467.123, 1795163467123), (0, 0), (-1.5, -1500), (1e300, 253402300799000), (-1e300, -253402300799000)],
+    [
+        (1795163467, 1795163467000),
+        (1795163467.123, 1795163467123),
+        (0, 0),
+        (-1.5, -1500),
+        (1e300, 253402300799000),
+        (-1e300, -253402300799000),
+    ],
 )
 def test_timestamps_are_seconds(sent, understood):
     assert decode("ListShards", {"StreamCreationTimestamp": sent}) == {"StreamCreationTimestamp": understood}
 
 
-@pytest.mark.parametrize(("text", "data"), [("", b""), ("AA==", b"\0"), ("AAA=", b"\0\0"), ("AAAA", b"\0\0\0"), ("+/8=", b"\xfb\xff")])
+@pytest.mark.parametrize(
+    ("text", "data"), [("", b""), ("AA==", b"\0"), ("AAA=", b"\0\0"), ("AAAA", b"\0\0\0"), ("+/8=", b"\xfb\xff")]
+)
 def test_blobs(text, data):
     assert decode("PutRecord", {"Data": text}) == {"Data": data}
 
@@ -181,7 +204,9 @@ def test_nulls_and_strangers_are_dropped():
     assert decode("ListStreams", {"Limit": None, "Nope": {"a": [1]}, "ExclusiveStartStreamName": "a"}) == {
         "ExclusiveStartStreamName": "a"
     }
-    assert decode("PutRecords", {"Records": [{"Data": "", "PartitionKey": None, "x": 1}]}) == {"Records": [{"Data": b""}]}
+    assert decode("PutRecords", {"Records": [{"Data": "", "PartitionKey": None, "x": 1}]}) == {
+        "Records": [{"Data": b""}]
+    }
 
 
 def test_a_null_among_records_is_no_record():
@@ -208,9 +233,34 @@ def test_a_long_text_is_not_echoed_whole():
     assert refusal.value.message.endswith("but found: 1000001")
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"{", b'{"a"}', b"nul", b"5", b'"x"', b"null", b"true", b"\xff", b'{"a":"\xff"}', b'{"a":"\\ud800"}',
-                                  b'{"a":NaN}', b'{"a":Infinity}', b"{} {}", b"\xef\xbb\xbf{}", b"{'a':1}", b'{"a":01}', b'{"a":1,}', b'{"a":"\x00"}',
-                                  b"[" * 100_000, b'{"a":' * 100_000, b'{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"hello",
+        b"{",
+        b'{"a"}',
+        b"nul",
+        b"5",
+        b'"x"',
+        b"null",
+        b"true",
+        b"\xff",
+        b'{"a":"\xff"}',
+        b'{"a":"\\ud800"}',
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b"{} {}",
+        b"\xef\xbb\xbf{}",
+        b"{'a':1}",
+        b'{"a":01}',
+        b'{"a":1,}',
+        b'{"a":"\x00"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    ],
+)
 @pytest.mark.parametrize("operation", ["ListStreams", "PutRecords"])
 def test_what_is_no_json_has_no_message(operation, body):
     with pytest.raises(SerializationException) as refusal:

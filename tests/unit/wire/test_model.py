@@ -65,7 +65,14 @@ def test_the_newest_members():
 
 def test_operations_without_an_answer():
     silent = {name for name, operation in KINESIS.operations.items() if operation.output is None}
-    assert {"CreateStream", "DeleteStream", "AddTagsToStream", "RemoveTagsFromStream", "SplitShard", "MergeShards"} <= silent
+    assert {
+        "CreateStream",
+        "DeleteStream",
+        "AddTagsToStream",
+        "RemoveTagsFromStream",
+        "SplitShard",
+        "MergeShards",
+    } <= silent
     assert "PutRecord" not in silent
 
 
@@ -80,7 +87,11 @@ def test_the_event_stream():
 def test_names_on_the_wire():
     shapes = _Shapes(
         {
-            "In": {"type": "structure", "required": ["Name"], "members": {"Name": {"shape": "Text", "locationName": "name"}}},
+            "In": {
+                "type": "structure",
+                "required": ["Name"],
+                "members": {"Name": {"shape": "Text", "locationName": "name"}},
+            },
             "Text": {"type": "string"},
         }
     )
@@ -101,4 +112,6 @@ def test_a_type_that_nobody_knows_is_refused():
 
 def test_the_client_library_is_not_imported():
     code = "import sys, apps.wire.model; print([m for m in ('botocore.session', 'botocore.client', 'boto3') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

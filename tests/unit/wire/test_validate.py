@@ -61,7 +61,11 @@ CASES = [
     ("CreateStream", {"StreamName": "", "ShardCount": 0}, [value(0, "shardCount", least(1, "value")), *empty_name()]),
     ("CreateStream", {"StreamName": LONG}, [value(LONG, "streamName", most(128))]),
     ("CreateStream", {"StreamName": "a;b"}, [value("a;b", "streamName", NAME)]),
-    ("CreateStream", {"StreamName": "a;b" * 50}, [value("a;b" * 50, "streamName", NAME), value("a;b" * 50, "streamName", most(128))]),
+    (
+        "CreateStream",
+        {"StreamName": "a;b" * 50},
+        [value("a;b" * 50, "streamName", NAME), value("a;b" * 50, "streamName", most(128))],
+    ),
     ("CreateStream", {"StreamName": "a\n"}, [value("a\n", "streamName", NAME)]),
     ("CreateStream", {"StreamName": "a", "StreamModeDetails": {}}, [null("streamModeDetails.streamMode")]),
     (
@@ -69,8 +73,16 @@ CASES = [
         {"StreamName": "a", "StreamModeDetails": {"StreamMode": "X"}},
         [value("X", "streamModeDetails.streamMode", "Member must satisfy enum value set: [PROVISIONED, ON_DEMAND]")],
     ),
-    ("CreateStream", {"StreamName": "a", "MaxRecordSizeInKiB": 5}, [value(5, "maxRecordSizeInKiB", least(1024, "value"))]),
-    ("CreateStream", {"StreamName": "a", "MaxRecordSizeInKiB": 99999}, [value(99999, "maxRecordSizeInKiB", most(10240, "value"))]),
+    (
+        "CreateStream",
+        {"StreamName": "a", "MaxRecordSizeInKiB": 5},
+        [value(5, "maxRecordSizeInKiB", least(1024, "value"))],
+    ),
+    (
+        "CreateStream",
+        {"StreamName": "a", "MaxRecordSizeInKiB": 99999},
+        [value(99999, "maxRecordSizeInKiB", most(10240, "value"))],
+    ),
     (
         "DescribeStream",
         {"StreamName": "", "Limit": 0, "ExclusiveStartShardId": ""},
@@ -92,15 +104,32 @@ CASES = [
         {"StreamName": "a", "ShardFilter": {}},
         [null("shardFilter.type")],
     ),
-    ("ListStreams", {"ExclusiveStartStreamName": "", "Limit": 0}, [value(0, "limit", least(1, "value")), *empty_name("exclusiveStartStreamName")]),
+    (
+        "ListStreams",
+        {"ExclusiveStartStreamName": "", "Limit": 0},
+        [value(0, "limit", least(1, "value")), *empty_name("exclusiveStartStreamName")],
+    ),
     ("GetRecords", {}, [null("shardIterator")]),
-    ("GetRecords", {"ShardIterator": "", "Limit": 0}, [value(0, "limit", least(1, "value")), value("", "shardIterator", least(1))]),
-    ("GetRecords", {"ShardIterator": "a" * 513, "Limit": 100000}, [value(100000, "limit", most(10000, "value")), value("a" * 513, "shardIterator", most(512))]),
+    (
+        "GetRecords",
+        {"ShardIterator": "", "Limit": 0},
+        [value(0, "limit", least(1, "value")), value("", "shardIterator", least(1))],
+    ),
+    (
+        "GetRecords",
+        {"ShardIterator": "a" * 513, "Limit": 100000},
+        [value(100000, "limit", most(10000, "value")), value("a" * 513, "shardIterator", most(512))],
+    ),
     ("GetShardIterator", {}, [null("shardId"), null("shardIteratorType")]),
     (
         "GetShardIterator",
         {"StreamName": "", "ShardIteratorType": "", "ShardId": "", "StartingSequenceNumber": ""},
-        [*empty_name("shardId"), value("", "shardIteratorType", TYPES), value("", "startingSequenceNumber", SEQUENCE), *empty_name()],
+        [
+            *empty_name("shardId"),
+            value("", "shardIteratorType", TYPES),
+            value("", "startingSequenceNumber", SEQUENCE),
+            *empty_name(),
+        ],
     ),
     (
         "GetShardIterator",
@@ -109,7 +138,11 @@ CASES = [
     ),
     (
         "SubscribeToShard",
-        {"ConsumerARN": "arn:aws:kinesis:r:123456789012:stream/s/consumer/c:1", "ShardId": "a", "StartingPosition": {"Type": "x"}},
+        {
+            "ConsumerARN": "arn:aws:kinesis:r:123456789012:stream/s/consumer/c:1",
+            "ShardId": "a",
+            "StartingPosition": {"Type": "x"},
+        },
         [value("x", "startingPosition.type", TYPES)],
     ),
     ("PutRecord", {}, [null("data")]),
@@ -150,7 +183,11 @@ CASES = [
         "PutRecords",
         {"StreamName": "", "Records": [{"PartitionKey": "", "Data": b""}] * 501},
         [
-            value("[" + ", ".join(["com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry@c965e310"] * 501) + "]", "records", most(500)),
+            value(
+                "[" + ", ".join(["com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry@c965e310"] * 501) + "]",
+                "records",
+                most(500),
+            ),
             *(value("", f"records.{n}.member.partitionKey", least(1)) for n in range(1, 10)),
         ],
     ),
@@ -211,7 +248,13 @@ CASES = [
     (
         "RegisterStreamConsumer",
         {"StreamARN": "arn:aws:s3:::b", "ConsumerName": "c"},
-        [value("arn:aws:s3:::b", "streamARN", r"Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\d{12}:stream/\S+")],
+        [
+            value(
+                "arn:aws:s3:::b",
+                "streamARN",
+                r"Member must satisfy regular expression pattern: arn:aws.*:kinesis:.*:\d{12}:stream/\S+",
+            )
+        ],
     ),
     (
         "DescribeStreamConsumer",
@@ -225,11 +268,17 @@ CASES = [
             )
         ],
     ),
-    ("DescribeStreamSummary", {"StreamId": "x"}, [value("x", "streamId", "Member must satisfy regular expression pattern: [a-z0-9]{20}-[a-z0-9]{3}")]),
-]  # fmt: skip
+    (
+        "DescribeStreamSummary",
+        {"StreamId": "x"},
+        [value("x", "streamId", "Member must satisfy regular expression pattern: [a-z0-9]{20}-[a-z0-9]{3}")],
+    ),
+]
 
 
-@pytest.mark.parametrize(("operation", "params", "messages"), CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("operation", "params", "messages"), CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)]
+)
 def test_messages(operation, params, messages):
     assert message(operation, params) == detected(*messages)
 
@@ -243,11 +292,23 @@ GOOD = [
     ("PutRecords", {"Records": [{"Data": b"", "PartitionKey": "😀" * 256, "ExplicitHashKey": "0"}]}),
     ("AddTagsToStream", {"Tags": {"a" * 128: "b" * 256, "c": ""}}),
     ("GetRecords", {"ShardIterator": "a" * 512, "Limit": 10000}),
-    ("GetShardIterator", {"ShardId": "s", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 5, "StartingSequenceNumber": "9" * 129}),
+    (
+        "GetShardIterator",
+        {"ShardId": "s", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 5, "StartingSequenceNumber": "9" * 129},
+    ),
     ("SplitShard", {"ShardToSplit": "s", "NewStartingHashKey": "9" * 39}),
-    ("RegisterStreamConsumer", {"StreamARN": "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s", "ConsumerName": "c"}),
-    ("DescribeStreamConsumer", {"ConsumerARN": "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1700000000"}),
-    ("TagResource", {"ResourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:17", "Tags": {"a": "b"}}),
+    (
+        "RegisterStreamConsumer",
+        {"StreamARN": "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/s", "ConsumerName": "c"},
+    ),
+    (
+        "DescribeStreamConsumer",
+        {"ConsumerARN": "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1700000000"},
+    ),
+    (
+        "TagResource",
+        {"ResourceARN": "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:17", "Tags": {"a": "b"}},
+    ),
     ("ListShards", {"NextToken": "x" * 1_048_576}),
 ]
 
@@ -293,8 +354,35 @@ def test_patterns_match_whole_and_in_ascii():
 
 
 PATTERNS = sorted({shape.pattern for shape in ALL_SHAPES.values() if shape.pattern})
-PIECES = ["arn:aws", "arn:", "aws", ":kinesis:", "kinesis", ":", "123456789012", "12345678901", ":123456789012:", "stream", "stream/", "queue/", "/",
-          "consumer/", "/consumer/", "a", "-", "1", ":1", " ", "\n", "us-east-1", "us-gov", ":s3:::", "bucket", ".", "*"]  # fmt: skip
+PIECES = [
+    "arn:aws",
+    "arn:",
+    "aws",
+    ":kinesis:",
+    "kinesis",
+    ":",
+    "123456789012",
+    "12345678901",
+    ":123456789012:",
+    "stream",
+    "stream/",
+    "queue/",
+    "/",
+    "consumer/",
+    "/consumer/",
+    "a",
+    "-",
+    "1",
+    ":1",
+    " ",
+    "\n",
+    "us-east-1",
+    "us-gov",
+    ":s3:::",
+    "bucket",
+    ".",
+    "*",
+]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -302,7 +390,9 @@ PIECES = ["arn:aws", "arn:", "aws", ":kinesis:", "kinesis", ":", "123456789012",
 def test_patterns_mean_what_re_means(pattern, pieces):
     text = "".join(pieces)
     for tried in (text, f"arn:aws{text}", f"arn:aws:kinesis:r:123456789012:{text}"):
-        assert validate.Pattern.of(pattern).matches(tried) == bool(re.fullmatch(pattern.removesuffix("$"), tried, re.ASCII))
+        assert validate.Pattern.of(pattern).matches(tried) == bool(
+            re.fullmatch(pattern.removesuffix("$"), tried, re.ASCII)
+        )
 
 
 def test_patterns_with_gaps_are_known():
