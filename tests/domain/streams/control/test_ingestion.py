@@ -363,6 +363,25 @@ def test_a_record_too_large_for_the_target(control):
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("shards", "counts"), [(2, [1]), (1, [2, 1]), (2, [4, 2, 1]), (4, [2, 4]), (1, [2, 4, 2])])
+@pytest.mark.parametrize("stored_at_first", [False, True])
+def test_parts_of_a_pinned_piece_meet_again_in_a_merged_shard(control, shards, counts, stored_at_first):
+    """A piece was pinned, and perhaps put, on shards that are long gone when it is repeated."""
+    control.create("s", shards=shards)
+    control.runtime.record_log = log = FaultyLog(control.runtime.record_log)
+    fail = log.fail_after if stored_at_first else log.fail_before
+    fail("append", LogUnavailable("no answer"))
+    lines = [f"k{n % 40} {n}".encode() for n in range(200)]
+    job = start_import(control, b"\n".join(lines), key_field=1)
+    with capture_logs():
+        run_due(control.runtime, "ingestion")
+    for count in counts:
+        control("UpdateShardCount", StreamName="s", TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+        control.settle()
+    assert work(control, job).status == "COMPLETE"
+    assert by_key(stored(control)) == by_key((line.split()[0].decode(), line) for line in lines)
+
+
 class AnyCrash(TestCase):
     """Slices die before the pin, after it, after the append, after it was only partly learnt of; the target is
     resharded between any two attempts. In the end each line is there once, in order per key."""
