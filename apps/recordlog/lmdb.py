@@ -33,6 +33,7 @@ appends, a worker seals and trims); lmdb_read.py reads snapshots; doorbell.py wa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 import weakref
@@ -346,7 +347,10 @@ class LmdbLog:
 
     async def meters(self, shard: ShardKey, from_hour_ms: int) -> list[MeterRow]:
         """See RecordLog.meters."""
-        return self._reading(lambda reading: reading.meters(shard, from_hour_ms))
+        self._open_committer()
+        return await self._loop.run_in_executor(
+            self._readers, self._reading, lambda reading: reading.meters(shard, from_hour_ms)
+        )
 
     async def verify(self) -> Verified:
         """See RecordLog.verify. Runs in a thread, in short read transactions."""
@@ -387,10 +391,12 @@ class LmdbLog:
             await asyncio.sleep(LOOK_INTERVAL_S)
             if self._waiters:
                 idle_since_s = time.monotonic()
-                now = self._env.info()["last_txnid"]
-                if now != seen:
-                    seen = now
-                    self._look(None)
+                # Waiters find out about a broken log when they read; this goes on looking.
+                with contextlib.suppress(lmdb.Error, RecordLogError):
+                    now = self._env.info()["last_txnid"]
+                    if now != seen:
+                        self._look(None)
+                        seen = now
             elif time.monotonic() - idle_since_s > SILENT_AFTER_S:
                 self._bell.silence(self._loop)
                 self._looking = None

@@ -152,7 +152,7 @@ async def test_a_cancelled_caller_cancels_neither_its_append_nor_anybody_elses(l
     more = [asyncio.create_task(append_texts(log, 1, f"more {i}")) for i in range(5)]
     await asyncio.sleep(0)
     cancelled.cancel()
-    results = await asyncio.gather(*others, *more)
+    results = await asyncio.wait_for(asyncio.gather(*others, *more), 20)
     assert len({result.first for result in results}) == 10
     assert (await asyncio.gather(cancelled, return_exceptions=True))[0] is not None
     assert sorted(await all_texts(log, 1)) == sorted(
