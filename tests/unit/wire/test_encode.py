@@ -193,3 +193,55 @@ def test_times_survive_seconds(time_ms):
 def test_base64_is_padded():
     body = json11.encode(KINESIS.operations["GetRecords"], {"Records": [{"SequenceNumber": "1", "Data": b"a"}]})
     assert base64.b64decode(json.loads(body)["Records"][0]["Data"], validate=True) == b"a"
+
+
+HEADS = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 100_000]
+
+
+@pytest.mark.parametrize("length", HEADS)
+def test_structs_are_written_as_cbor2_writes_dicts(length):
+    operation = KINESIS.operations["GetRecords"]
+    record = Record("ü" * (length // 2), 0.0, b"x" * length, "k" * length)
+    answer = GetRecordsAnswer([record] * min(length, 300), -length, next_shard_iterator="i" * length)
+    expected = {
+        "Records": [
+            {
+                "SequenceNumber": record.sequence_number,
+                "ApproximateArrivalTimestamp": cbor2.CBORTag(1, 0),
+                "Data": record.data,
+                "PartitionKey": record.partition_key,
+            }
+        ]
+        * min(length, 300),
+        "MillisBehindLatest": -length,
+        "NextShardIterator": answer.next_shard_iterator,
+    }
+    assert cbor.encode(operation, answer) == cbor2.dumps(expected)
+
+
+@pytest.mark.parametrize("time_ms", [0, 1, -1, -5_000, 2**32 - 1, 2**32, NOW_MS, 253_402_300_799_999])
+def test_times_of_structs_in_cbor(time_ms):
+    body = cbor.encode(KINESIS.operations["GetRecords"], GetRecordsAnswer([Record("5", seconds(time_ms), b"")], 0))
+    assert tagged(body)["Records"] == [
+        {"SequenceNumber": "5", "ApproximateArrivalTimestamp": ("tag 1", time_ms), "Data": b""}
+    ]
+
+
+class One(msgspec.Struct):
+    shard_id: str | None = msgspec.field(name="ShardId", default=None)
+
+
+class Flags(msgspec.Struct, omit_defaults=True):
+    has_more_tags: bool = msgspec.field(name="HasMoreTags")
+    tags: list[str] | msgspec.UnsetType = msgspec.field(name="Tags", default=msgspec.UNSET)
+
+
+def test_nulls_booleans_and_what_is_left_out():
+    assert cbor2.loads(cbor.encode(KINESIS.operations["PutRecord"], One())) == {"ShardId": None}
+    for flag in (True, False):
+        assert cbor2.loads(cbor.encode(KINESIS.operations["ListTagsForStream"], Flags(flag))) == {"HasMoreTags": flag}
+
+
+def test_a_struct_that_the_model_does_not_know_is_a_bug():
+    with pytest.raises(KeyError):
+        cbor.encode(KINESIS.operations["ListStreams"], One("s"))
