@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest_asyncio
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from apps.accounts.principal import Principal
 from apps.base.clock import FakeClock
@@ -63,3 +65,5 @@ async def make_plane(clock: FakeClock) -> AsyncIterator[Callable[..., Awaitable[
     yield make
     for runtime in opened:
         await runtime.close()
+    # The ORM's own async calls of a test keep a connection in asgiref's thread; PostgreSQL would not drop the database.
+    await sync_to_async(connections.close_all)()
