@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from apps.recordlog.interface import Appended, Entry, LogUnavailable, ShardClosed
+from apps.recordlog.interface import Entry, LogUnavailable
 from apps.recordlog.lmdb_write import Changed, Writing
 
 GATHER_SHARE = 0.15
@@ -26,11 +26,14 @@ GATHER_SHARE = 0.15
 GATHER_MAX_S = 0.002
 CHORES_INTERVAL_S = 10.0
 
+UNDONE = object()
+"""The outcome of what was not committed (None is what create answers)."""
+
 log = structlog.get_logger(__name__)
 
 
 class Append:
-    """A queued append; outcome is what its future will be given."""
+    """A queued append; outcome is what its future will be given, and is set only after the commit."""
 
     __slots__ = ("entries", "future", "outcome", "size_bytes")
 
@@ -38,7 +41,7 @@ class Append:
         self.entries = entries
         self.size_bytes = size_bytes
         self.future = future
-        self.outcome: list[Appended | ShardClosed] | Exception | None = None
+        self.outcome: Any = UNDONE
 
 
 class Job:
@@ -49,7 +52,7 @@ class Job:
     def __init__(self, run: Callable[[Writing], Any], future: asyncio.Future[Any]) -> None:
         self.run = run
         self.future = future
-        self.outcome: Any = None
+        self.outcome: Any = UNDONE
 
 
 class Committer:
@@ -113,7 +116,7 @@ class Committer:
             _log_bug("commit_failed")
             changed = {}
             for item in items:
-                if item.outcome is None:
+                if item.outcome is UNDONE:
                     item.outcome = LogUnavailable(f"the commit failed: {error!r}")
         self._last_count = len(appends)
         self._last_s = time.perf_counter() - began_s

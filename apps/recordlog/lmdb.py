@@ -40,7 +40,7 @@ import weakref
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lmdb
 
@@ -238,15 +238,19 @@ class LmdbLog:
 
     def _store_in_one(self, appends: list[Append]) -> Changed:
         need_bytes = sum(append.size_bytes for append in appends)
+        outcomes: list[list[Appended | ShardClosed] | UnknownShard] = []
         with self._env.begin(write=True, buffers=True) as txn:
             self._room.check(txn, need_bytes)
             writing = Writing(txn, self._databases, self._clock.now_ms())
             for append in appends:
                 try:
-                    append.outcome = writing.store(append.entries)
+                    outcomes.append(writing.store(append.entries))
                 except UnknownShard as error:
-                    append.outcome = error
+                    outcomes.append(error)
             writing.finish()
+        # Only now is any of it true.
+        for append, outcome in zip(appends, outcomes, strict=True):
+            append.outcome = outcome
         return writing.changed
 
     def _store_apart(self, appends: list[Append]) -> Changed:
@@ -257,27 +261,30 @@ class LmdbLog:
         return changed
 
     def _run(self, jobs: list[Job]) -> Changed:
+        outcomes: list[Any] = []
         try:
             with self._env.begin(write=True, buffers=True) as txn:
                 writing = Writing(txn, self._databases, self._clock.now_ms())
                 for job in jobs:
                     try:
-                        job.outcome = job.run(writing)
+                        outcomes.append(job.run(writing))
                     except RecordLogError as error:
                         # Raised before the job wrote anything, so the others' work stands.
-                        job.outcome = error
-            if writing.removed:
-                self._turn_over()
+                        outcomes.append(error)
         except lmdb.Error as error:
             for job in jobs:
                 job.outcome = translated(error, self._folder)
             return {}
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            job.outcome = outcome
+        if writing.removed:
+            self._turn_over()
         return writing.changed
 
     def _turn_over(self) -> None:
         """Commit a trifle. LMDB lets what a commit has freed be used from the next but one on: on a full disk there
         would be no next one, and so never room again."""
-        with self._env.begin(write=True) as txn:
+        with contextlib.suppress(lmdb.Error), self._env.begin(write=True) as txn:
             txn.put(b"turned over at", str(self._clock.now_ms()).encode(), db=self._databases.about)
 
     def _report(self, items: list[Append | Job], changed: Changed) -> None:
@@ -404,10 +411,9 @@ class LmdbLog:
 
 
 def _fail(appends: list[Append], error: RecordLogError) -> None:
-    """Give everybody an error of his own; who had named an unknown shard keeps that answer."""
+    """Give everybody an error of his own."""
     for append in appends:
-        if not isinstance(append.outcome, UnknownShard):
-            append.outcome = type(error)(*error.args)
+        append.outcome = type(error)(*error.args)
 
 
 _kept_from_closing: list[lmdb.Environment] = []

@@ -288,6 +288,23 @@ async def test_a_record_that_cannot_be_encoded_fails_its_own_caller_alone(log):
     assert await all_texts(log, 2) == []
 
 
+def bug(*_):
+    raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize("broken", ["finish", "create"])
+async def test_a_bug_inside_a_commit_fails_those_in_it_and_acknowledges_nothing(log, monkeypatch, broken):
+    with monkeypatch.context() as patch:
+        patch.setattr(lmdb_module.Writing, broken, bug)
+        results = await asyncio.gather(
+            append_texts(log, 1, "a"), append_texts(log, 1, "b"), log.create(8), return_exceptions=True
+        )
+    stored = broken == "create"
+    assert [isinstance(result, LogUnavailable) for result in results] == [not stored, not stored, True]
+    assert await all_texts(log, 1) == ["a", "b"] * stored
+    assert (await append_texts(log, 1, "goes on")).first == 1 + 2 * stored
+
+
 async def test_an_unknown_shard_fails_its_own_caller_alone(log):
     results = await asyncio.gather(
         append_texts(log, 1, "a"), append_texts(log, 9, "b"), append_texts(log, 1, "c"), return_exceptions=True
