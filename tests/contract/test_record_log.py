@@ -365,6 +365,15 @@ async def test_at_end_is_told_only_past_the_last_record_of_a_sealed_shard(log):
     assert (await log.read(1, 3, 10, MIB)).at_end
 
 
+async def test_a_shard_can_be_sealed_without_successors(log):
+    await append_texts(log, 1, "a")
+    [(end, at_ms)] = await log.seal([1], [])
+    assert end == 2
+    assert await append_texts(log, 1, "b") == ShardClosed(())
+    assert (await log.bounds(1)).sealed == ()
+    assert await log.seal([1], []) == [(end, at_ms)]
+
+
 async def test_a_sealed_empty_shard_is_at_its_end(log):
     assert (await log.seal([1], [Successor(2, *ALL_HASHES)]))[0][0] == 1
     assert (await log.read(1, 1, 10, MIB)).at_end
