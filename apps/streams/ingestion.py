@@ -133,7 +133,7 @@ def cancel(job: Ingestion, now_ms: int) -> bool:
 
 def _start(team: Team, stream_name: str, kind: str, source: Json, total: int, now_ms: int) -> Ingestion:
     with transaction.atomic():
-        Team.objects.select_for_update().get(pk=team.pk)
+        Team.objects.select_for_update(no_key=True).get(pk=team.pk)
         target = _in_service(team, stream_name)
         if Ingestion.objects.filter(team=team, status__in=UNFINISHED).count() >= JOBS_MAX:
             raise LimitExceededException(f"The team has {JOBS_MAX} imports and replays under way already.")

@@ -104,9 +104,11 @@ def _reshard(runtime: Runtime, stream: Stream) -> None:
         _move(stream, plan=[], status=StreamStatus.ACTIVE)
         return
     ranges = topology.parents_of(step, keys)
-    rows = open_now.in_bulk([keys[r] for r in ranges])
-    parents = [rows[keys[r]] for r in ranges]
+    rows = stream.shards.in_bulk([keys[r] for r in ranges])
     children = list(stream.shards.filter(opened_at_ms__isnull=True).order_by("index"))
+    if not Stream.objects.filter(pk=stream.pk, version=stream.version).exists():
+        return  # somebody moved the stream while it was read: what was read may not belong together
+    parents = [rows[keys[r]] for r in ranges]
     if children:
         _carry_out(runtime, stream, plan, parents, children)
     else:

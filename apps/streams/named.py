@@ -50,8 +50,11 @@ def change(stream: Stream) -> None:
 
 
 def hold_team(call: Call) -> None:
-    """Hold the team's row until the transaction ends: quotas are counted and used up by one call at a time."""
-    Team.objects.select_for_update().get(pk=call.principal.team_id)
+    """Hold the team's row until the transaction ends: quotas are counted and used up by one call at a time.
+
+    Without its key: rows that point to the team are written meanwhile by calls that hold their stream's row.
+    """
+    Team.objects.select_for_update(no_key=True).get(pk=call.principal.team_id)
 
 
 def require_active(stream: Stream, *allowed: str) -> None:

@@ -386,7 +386,7 @@ class AnyCrash(TestCase):
     """Slices die before the pin, after it, after the append, after it was only partly learnt of; the target is
     resharded between any two attempts. In the end each line is there once, in order per key."""
 
-    @settings(max_examples=25)
+    @settings(max_examples=12)
     @given(data=st.data())
     def test_import(self, data):
         import workers.ingestion

@@ -356,7 +356,7 @@ def settle_through_crashes(control: Control, rounds: int = 50) -> int:
 class AnyCrash(TestCase):
     """Whatever call of the log fails, before or after it did its work, any number of times: the stream ends right."""
 
-    @settings(max_examples=30)
+    @settings(max_examples=12)
     @given(
         faults=st.lists(
             st.tuples(st.sampled_from(["create", "seal"]), st.integers(0, 3), st.booleans()), max_size=6

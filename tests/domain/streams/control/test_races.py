@@ -1,0 +1,130 @@
+"""Calls and workers at the same moment, each on a database connection of its own."""
+
+import threading
+
+import pytest
+from django.db import close_old_connections, connections
+
+from apps.base.errors import ServiceError
+from apps.billing import ledger
+from apps.billing.ledger import Reading, Series
+from apps.billing.models import UsageHour
+from apps.streams import lifecycle, quotas
+from apps.streams.models import Consumer, Shard, Stream, Tag
+from apps.streams.topology import even_ranges
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THREADS = 6
+
+
+def at_once(*works):
+    """Run all at the same moment; answers each one's result, or the ServiceError it ended with."""
+    gate = threading.Barrier(len(works))
+    results = [None] * len(works)
+    errors = []
+
+    def run(number, work):
+        close_old_connections()
+        gate.wait(10)
+        try:
+            results[number] = work()
+        except ServiceError as error:
+            results[number] = error
+        except BaseException as error:  # noqa: BLE001 - told to the test's own thread
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors, errors
+    return results
+
+
+def refused(results):
+    return [result.code for result in results if isinstance(result, ServiceError)]
+
+
+def test_one_of_many_gets_the_name(control):
+    results = at_once(*[lambda: control("CreateStream", StreamName="s", ShardCount=1)] * THREADS)
+    assert refused(results) == ["ResourceInUseException"] * (THREADS - 1)
+    assert Stream.objects.count() == Shard.objects.count() == 1
+
+
+def test_quotas_hold_against_many(control, monkeypatch):
+    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(shards=5))
+    results = at_once(
+        *[lambda n=n: control("CreateStream", StreamName=f"s{n}", ShardCount=2) for n in range(THREADS)]
+    )
+    assert refused(results) == ["LimitExceededException"] * (THREADS - 2)
+    assert Shard.objects.count() == 4
+
+
+def test_one_of_many_reshardings_begins(control):
+    control.create("s", shards=4)
+    results = at_once(
+        lambda: control("SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey="77"),
+        lambda: control("MergeShards", StreamName="s", ShardToMerge="0", AdjacentShardToMerge="1"),
+        lambda: control("UpdateShardCount", StreamName="s", TargetShardCount=8, ScalingType="UNIFORM_SCALING"),
+        lambda: control("UpdateShardCount", StreamName="s", TargetShardCount=2, ScalingType="UNIFORM_SCALING"),
+    )
+    assert refused(results) == ["ResourceInUseException"] * 3
+    control.settle()
+    assert control.status() == "ACTIVE"
+
+
+def test_many_workers_reshard_as_one(control):
+    """Leases see to it that only one works; if they did not, nothing would go wrong."""
+    control.create("s", shards=3)
+    control("UpdateShardCount", StreamName="s", TargetShardCount=5, ScalingType="UNIFORM_SCALING")
+
+    def work():
+        for _ in range(60):
+            stream = Stream.objects.get()
+            if stream.status == "ACTIVE":
+                return
+            lifecycle._advance(control.runtime, stream, 2**62)
+
+    at_once(*[work] * 3)
+    control.settle()
+    rows = list(Shard.objects.order_by("index"))
+    assert sorted((int(r.start_hash), int(r.end_hash)) for r in rows if r.closed_at_ms is None) == even_ranges(5)
+    assert [row.index for row in rows] == list(range(len(rows)))
+    assert all(row.opened_at_ms for row in rows)
+    for row in rows:
+        sealed = control.bounds(row).sealed
+        assert (sealed is None) == (row.closed_at_ms is None)
+
+
+def test_tags_and_consumers_stay_within_their_numbers(control, monkeypatch):
+    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(tags_per_stream=3, consumers_per_stream=2))
+    arn = str(control.create("s").arn)
+    results = at_once(
+        *[lambda n=n: control("AddTagsToStream", StreamName="s", Tags={f"k{n}": ""}) for n in range(THREADS)]
+    )
+    assert refused(results) == ["InvalidArgumentException"] * (THREADS - 3)
+    assert Tag.objects.count() == 3
+    results = at_once(
+        *[
+            lambda n=n: control("RegisterStreamConsumer", StreamARN=arn, ConsumerName=f"c{n}")
+            for n in range(THREADS)
+        ]
+    )
+    assert refused(results) == ["LimitExceededException"] * (THREADS - 2)
+    assert Consumer.objects.count() == 2
+
+
+def test_the_same_readings_booked_at_once_count_once(team):
+    def reading(source, value):
+        return Reading(team.team.id, "stream/s", Series(f"shard/{source}", "bytes-in", 0, "AK", "log"), value, value)
+
+    def work():
+        for value in (10, 20, 30):
+            ledger.record([reading(source, value) for source in range(5)])
+
+    at_once(*[work] * THREADS)
+    assert UsageHour.objects.get().quantity == 5 * 30
