@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, Never, TypeVar, overload
 
 import cbor2
@@ -15,7 +16,7 @@ import msgspec
 
 from apps.base.errors import SerializationException, ServiceError
 from apps.base.units import KIB
-from apps.wire import cbor_structs, validate
+from apps.wire import validate
 from apps.wire.answers import error_members, plain
 from apps.wire.json11 import convert
 from apps.wire.member_types import Instant, check
@@ -96,9 +97,11 @@ def encode(operation: Operation, answer: Any) -> bytes:
 
 def encode_shape(shape: Shape, value: Any) -> bytes:
     """Any structure of the model: a dict (times in milliseconds), or a struct (times in seconds)."""
-    if isinstance(value, msgspec.Struct):
-        return cbor_structs.encode(value, shape)
-    return cbor2.dumps(plain(value, shape, _tagged))
+    if not isinstance(value, msgspec.Struct):
+        return cbor2.dumps(plain(value, shape, _tagged))
+    members = msgspec.to_builtins(value, builtin_types=(bytes,))
+    _tag_times(members, shape)
+    return cbor2.dumps(members)
 
 
 def encode_members(members: dict[str, Any]) -> bytes:
@@ -138,6 +141,28 @@ def _check_items(body: bytes) -> None:
             argument = 0
         if 0x40 <= head < 0x80:
             position += argument
+
+
+def _tag_times(members: dict[str, Any], shape: Shape) -> None:
+    """Turn the float seconds of a struct's members into tagged milliseconds, in place."""
+    for name, member_shape in _timed_members(shape):
+        value = members.get(name)
+        if value is None:
+            continue
+        if member_shape.type == "timestamp":
+            members[name] = cbor2.CBORTag(EPOCH_TAG, milliseconds(value))
+        elif member_shape.type == "structure":
+            _tag_times(value, member_shape)
+        else:
+            assert member_shape.type == "list"
+            assert member_shape.member is not None
+            for item in value:
+                _tag_times(item, member_shape.member)
+
+
+@cache
+def _timed_members(shape: Shape) -> tuple[tuple[str, Shape], ...]:
+    return tuple((name, member) for name, member in shape.members.items() if member.has_timestamps)
 
 
 def _tagged(time: float) -> cbor2.CBORTag:
