@@ -304,6 +304,8 @@ def _set_running(job: Ingestion, total: int) -> None:
 
 def _target(job: Ingestion) -> StreamView:
     """The target as it is now. Raises TargetGone."""
+    if job.target_id is None:
+        raise TargetGone
     stream = Stream.objects.select_related("team").filter(pk=job.target_id, team=job.team_id).first()
     if stream is None or stream.status == StreamStatus.DELETING:
         raise TargetGone

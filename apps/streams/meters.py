@@ -134,12 +134,11 @@ def record_time(stream: Stream, now_ms: int) -> None:
 
 
 def _of_rows(stream: Stream, first_hour_ms: int, to_ms: int) -> list[Reading]:
+    lifetimes = stream.shards.values_list("opened_at_ms", "closed_at_ms")
     shards = [
-        (opened_ms, closed_ms if closed_ms is not None else to_ms)
-        for opened_ms, closed_ms in stream.shards.filter(opened_at_ms__isnull=False).values_list(
-            "opened_at_ms", "closed_at_ms"
-        )
-        if closed_ms is None or closed_ms > first_hour_ms
+        (opened_ms, to_ms if closed_ms is None else closed_ms)
+        for opened_ms, closed_ms in lifetimes
+        if opened_ms is not None and (closed_ms is None or closed_ms > first_hour_ms)
     ]
     extended = [(since_ms, to_ms if end_ms is None else end_ms) for since_ms, end_ms in stream.extended_spans]
     consumers = list(stream.consumers.all())
@@ -148,7 +147,7 @@ def _of_rows(stream: Stream, first_hour_ms: int, to_ms: int) -> list[Reading]:
         hour = (hour_ms, min(hour_ms + HOUR_MS, to_ms))
         if stream.mode == StreamMode.PROVISIONED:
             readings.append(_of_time(stream, SHARD_TIME.name, hour_ms, _covered(hour, shards), to_ms))
-            extra = sum(_covered(hour, shards, span) for span in extended)
+            extra = sum([_covered(hour, shards, span) for span in extended])
             readings.append(_of_time(stream, EXTENDED_RETENTION_TIME.name, hour_ms, extra, to_ms))
         elif shards:
             lifetime = (stream.created_at_ms, to_ms)

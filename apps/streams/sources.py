@@ -154,15 +154,16 @@ class StreamRange:
             for ordinal, (key, data) in enumerate(zip(flat, flat, strict=True), part.first):
                 if ordinal >= stop:
                     return records, stop
-                record = str(key), data
-                if (size := record_bytes(*record)) > limits.record_bytes:
+                assert isinstance(key, str)
+                assert isinstance(data, bytes)
+                if (size := record_bytes(key, data)) > limits.record_bytes:
                     if records:
                         return records, ordinal  # first put what comes before it
                     raise SourceError(
                         f"A record of {size} bytes is larger than the {limits.record_bytes} bytes that a record of "
                         "the target stream may have. The records before it were put."
                     )
-                records.append(record)  # type: ignore[arg-type]
+                records.append((key, data))
         return records, min(stop, batch.next_offset)
 
 

@@ -48,4 +48,4 @@ class Command(BaseCommand):
             kept.unlink(missing_ok=True)
             raise CommandError(str(error.message)) from error
         if not options["detach"]:
-            watch(job, Console(file=self.stdout))
+            watch(job, Console())

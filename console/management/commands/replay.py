@@ -55,4 +55,4 @@ class Command(BaseCommand):
         except ServiceError as error:
             raise CommandError(str(error.message)) from error
         if not options["detach"]:
-            watch(job, Console(file=self.stdout))
+            watch(job, Console())
