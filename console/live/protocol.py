@@ -10,7 +10,7 @@ Ids are the client's own. Times are UTC seconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -71,7 +71,7 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     topic: str = ""
     res: int = 1
     since: float | None = None
-    names: list[str] = field(default_factory=list)
+    names: list[str] = msgspec.field(default_factory=list)
     seq: int = 0
     hidden: bool = False
 
