@@ -1,0 +1,96 @@
+"""Template tags of live charts: the parts that the server writes. Geometry by attributes only, as the policy wants.
+
+The lines and their labels are those of static/js/panels.js.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+DASHES = {"dashed": "4 3", "dotted": "1.5 2.5"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line's label, colour token and dash."""
+
+    label: str
+    color: str
+    dash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart of the monitoring page. name: the panel of console/live/panels.py."""
+
+    name: str
+    title: str
+    note: str
+    lines: tuple[Line, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Of its lines."""
+        return [line.label for line in self.lines]
+
+
+CHARTS: tuple[Chart, ...] = (
+    Chart("bytes", "Bytes", "Stored and read, per second",
+          (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed"), Line("Write limit", "bad", "dotted"))),
+    Chart("records", "Records", "Stored and read, per second", (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed"))),
+    Chart("write-latency", "Write latency", "Mean time of a call; the band reaches to the slowest",
+          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed"))),
+    Chart("read-latency", "Read latency", "Mean time of a call; the band reaches to the slowest", (Line("GetRecords", "c1"),)),
+    Chart("throttles", "Throttles", "Refused by the limits, per second",
+          (Line("Records refused", "bad"), Line("GetRecords calls refused", "c3", "dashed"))),
+    Chart("age", "Iterator age", "How old the last record was that a reader got",
+          (Line("GetRecords", "c1"), Line("Fan-out", "c2", "dashed"))),
+    Chart("success", "Success", "Share of calls that were answered",
+          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed"), Line("GetRecords", "c3", "dotted"))),
+)  # fmt: skip
+"""The monitoring page, in order."""
+
+
+@register.simple_tag
+def monitoring_charts() -> tuple[Chart, ...]:
+    """`{% monitoring_charts as charts %}`."""
+    return CHARTS
+
+
+@register.simple_tag
+def figure_button(label: str, color: str, dash: str = "") -> SafeString:
+    """A line in a chart's legend: its mark, name and newest value; a click hides and shows the line."""
+    return format_html(
+        '<button type="button" data-column="{}" aria-pressed="true"><svg class="sw" viewBox="0 0 14 4" aria-hidden="true">'
+        '<line class="sw-{}" x1="0" x2="14" y1="2" y2="2" stroke-dasharray="{}"/></svg>'
+        '<span>{}</span><b data-figure="{}">\N{EN DASH} <small></small></b></button>',
+        label, color, DASHES.get(dash, "none"), label, label,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def figure_only(label: str, extra_class: str = "") -> SafeString:
+    """A figure beside the legend that has no line."""
+    return format_html(
+        '<div class="fig {}"><span>{}</span><b data-figure="{}">\N{EN DASH} <small></small></b></div>', extra_class, label, label
+    )
+
+
+@register.simple_tag
+def chart_table(title: str, *labels: str | Sequence[str]) -> SafeString:
+    """The chart as a table, filled by chart.js when it is asked for."""
+    names = list(chain.from_iterable([label] if isinstance(label, str) else label for label in labels))
+    heads = format_html_join("", '<th scope="col" class="r">{}</th>', ((n,) for n in names if n != "Write limit"))
+    return format_html(
+        '<div class="live-table scroll" data-live-table hidden tabindex="0" role="region" aria-label="{} as a table">'
+        '<table class="tbl tbl-s"><thead><tr><th scope="col">Time, UTC</th>{}</tr></thead><tbody></tbody></table></div>',
+        title, heads,
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+// How numbers are written for people; the same rules as console/pages/words.py: units always, three figures at most.
+
+const SIZES = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]];
+
+export function figures(value) {
+  return value >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString("en-US") : value.toFixed(1);
+}
+
+function sizeParts(bytes) {
+  for (const [factor, unit] of SIZES) {
+    if (bytes >= factor * 0.9995) return [figures(bytes / factor), unit];
+  }
+  return [Math.round(bytes).toString(), "B"];
+}
+
+function durationParts(seconds) {
+  if (seconds < 1) return [seconds * 1000 < 10 && seconds > 0 ? (seconds * 1000).toFixed(1) : (seconds * 1000).toFixed(0), "ms"];
+  if (seconds < 60) return [figures(Math.round(seconds * 10) / 10), "s"];
+  if (seconds < 3600) return [(seconds / 60).toFixed(0), "min"];
+  if (seconds < 172800) return [(seconds / 3600).toFixed(0), "h"];
+  return [(seconds / 86400).toFixed(0), "d"];
+}
+
+/** [figure, unit] of a value in one of the units of console/live/panels.py. */
+export function parts(value, unit) {
+  if (unit === "B/s") {
+    const [figure, size] = sizeParts(value);
+    return [figure, `${size}/s`];
+  }
+  if (unit === "s") return durationParts(value);
+  if (unit === "1") return [(value * 100).toFixed(value >= 0.9995 || value === 0 ? 0 : 1), "%"];
+  return [figures(value < 100 ? Math.round(value * 10) / 10 : value), unit === "1/s" ? "/s" : unit];
+}
+
+export function words(value, unit) {
+  const [figure, word] = parts(value, unit);
+  return word === "%" ? `${figure}%` : `${figure} ${word}`;
+}
+
+export function clock(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(11, 19);
+}
+
+export function day(seconds) {
+  return new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+}

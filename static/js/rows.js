@@ -1,0 +1,48 @@
+// Live figures in the list of data streams: cells marked data-live in rows marked data-stream.
+
+import { parts } from "./figures.js";
+import { live } from "./live.js";
+
+const UNITS = { in: "B/s", out: "B/s", age: "s", rec: "records/s" };
+const NAMES_MAX = 200;
+const LATE_S = 30;
+let end = null;
+let shown = "";
+
+function follow() {
+  const names = [...document.querySelectorAll("[data-stream]")].map((row) => row.dataset.stream).slice(0, NAMES_MAX);
+  const key = names.join("\n");
+  if (key === shown) return;
+  shown = key;
+  end?.();
+  end = names.length ? live.subscribe({ topic: "streams", names, handlers: { rows: ({ set }) => write(set) } }) : null;
+}
+
+function write(rows) {
+  for (const [name, values] of Object.entries(rows)) {
+    const row = document.querySelector(`[data-stream="${CSS.escape(name)}"]`);
+    if (!row || !values) continue;
+    for (const cell of row.querySelectorAll("[data-live]")) {
+      const value = values[cell.dataset.live];
+      if (value === undefined || !(cell.dataset.live in UNITS)) continue;
+      const text = value === null ? "no reads yet" : parts(value, UNITS[cell.dataset.live]).join(" ");
+      if (cell.textContent === text) continue;
+      const inner = cell.dataset.live === "age" ? document.createElement("span") : null;
+      if (inner) inner.className = value === null ? "dim" : value >= LATE_S ? "tag tag-warn" : "";
+      if (inner) inner.textContent = text;
+      cell.replaceChildren(inner ?? text);
+    }
+  }
+}
+
+function say() {
+  for (const label of document.querySelectorAll(".live")) {
+    const good = live.state === "live" || live.state === "slow";
+    label.classList.toggle("live-off", !good);
+    label.textContent = { live: "Live", slow: "Live", polling: "Every 10 s", out: "Signed out", waiting: "Reconnecting" }[live.state];
+  }
+}
+
+follow();
+document.addEventListener("htmx:afterSwap", follow);
+live.addEventListener("state", say);
