@@ -48,6 +48,11 @@ def error_members(error: ServiceError) -> dict[str, Any]:
     if error.code in SILENT:
         return found
     if error.message is not None:
-        found["Message" if error.code == SerializationException.code else "message"] = error.message
+        found["Message" if error.code == SerializationException.code else "message"] = _writable(error.message)
     found.update(error.members)
     return found
+
+
+def _writable(text: str) -> str:
+    """Texts repeat what callers sent; bytes that were no text (lone surrogates, to Python) become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from apps.base.errors import ServiceError
 from apps.wire import json11
-from apps.wire.answers import SILENT
+from apps.wire.answers import error_members
 from apps.wire.codec import Codec
 from apps.wire.model import Operation
 
@@ -83,7 +83,7 @@ def encode_exception(error: ServiceError, codec: Codec = json11) -> bytes:
     """The frame that ends a stream with an error."""
     name = "InternalFailureException" if error.code == "InternalFailure" else error.code
     headers = [(":message-type", "exception"), (":exception-type", name), (":content-type", codec.CONTENT_TYPE)]
-    said = {} if error.message is None or error.code in SILENT else {"message": error.message}
+    said = {name: value for name, value in error_members(error).items() if name != "__type"}
     return encode_frame(encode_headers(headers), codec.encode_members(said))
 
 

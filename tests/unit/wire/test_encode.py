@@ -171,6 +171,11 @@ def test_errors(error, members):
     assert cbor2.loads(cbor.encode_error(error)) == members
 
 
+def test_errors_may_repeat_anything():
+    assert json.loads(json11.encode_error(InUse("a\udcff\ud800ü\x00")))["message"] == "a??ü\x00"
+    assert cbor2.loads(cbor.encode_error(InUse("a\udcff\ud800ü")))["message"] == "a??ü"
+
+
 def test_botocore_reads_errors():
     read = parsed("PutRecord", json11.encode_error(InUse("Stream s is in use")), 400)
     assert read["Error"] == {"Code": "ResourceInUseException", "Message": "Stream s is in use"}
