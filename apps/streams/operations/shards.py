@@ -15,6 +15,9 @@ from apps.streams.retention import horizon_ms
 SHARDS_PER_PAGE = 1_000
 """ListShards answers no more, whatever MaxResults says."""
 
+FARTHEST_MS = 2**53
+"""Some 285,000 years from now: as good as any later time."""
+
 Json = dict[str, Any]
 
 
@@ -79,7 +82,7 @@ def _asked(call: Call, params: Json) -> tuple[Stream, Json, int | None]:
         if params.get(name) is not None:
             raise InvalidArgumentException(f"NextToken and {name} cannot be provided together.")
     position = tokens.open_token(call, "ListShards", token)
-    if params.get("ShardFilter") not in (None, position["filter"]):
+    if params.get("ShardFilter") is not None and _bounded(params["ShardFilter"]) != position["filter"]:
         raise InvalidArgumentException("ShardFilter differs from the one that NextToken was given for.")
     stream = named.by_key(call, position["stream"])
     if params.get("StreamARN") not in (None, str(stream.arn)):
@@ -99,7 +102,13 @@ def _first_page(call: Call, params: Json) -> tuple[Stream, Json, int | None]:
     created_ms = params.get("StreamCreationTimestamp")
     if created_ms is not None and created_ms // 1000 != stream.created_at_ms // 1000:
         raise ResourceNotFoundException.stream(name, call.principal.account_id)
-    return stream, shard_filter, after
+    return stream, _bounded(shard_filter), after
+
+
+def _bounded(shard_filter: Json) -> Json:
+    """The filter with a time that fits into a token and a database, however far away it was."""
+    at_ms = shard_filter.get("Timestamp")
+    return shard_filter if at_ms is None else {**shard_filter, "Timestamp": max(0, min(at_ms, FARTHEST_MS))}
 
 
 def _check_filter(shard_filter: Json, name: str, account_id: str) -> None:

@@ -239,3 +239,15 @@ def test_the_number_of_queries_does_not_grow_with_the_streams(control, django_as
     control.create("many", shards=300)
     with django_assert_max_num_queries(6):
         control("ListShards", StreamName="many")
+
+
+@pytest.mark.parametrize("at_ms", [-(2**80), -1, 0, 2**62, 2**63, 2**80])
+def test_times_of_any_size(lived, at_ms):
+    latest = [3] if at_ms > lived.clock.now_ms() else [0]
+    assert filtered(lived, "AT_TIMESTAMP", Timestamp=at_ms) == latest
+    assert filtered(lived, "FROM_TIMESTAMP", Timestamp=at_ms)[-1] == 3
+    shard_filter = {"Type": "FROM_TIMESTAMP", "Timestamp": at_ms}
+    lived.create("t", shards=2)
+    page = lived("ListShards", StreamName="t", MaxResults=1, ShardFilter=shard_filter)
+    assert len(lived("ListShards", NextToken=page["NextToken"], ShardFilter=shard_filter)["Shards"]) == 1
+    assert lived.refused("ListShards", StreamName="s", StreamCreationTimestamp=at_ms)[0] == "ResourceNotFoundException"
