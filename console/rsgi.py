@@ -70,8 +70,7 @@ class Application:
         now = self._serving
         assert now is not None
         if scope.proto != "http":
-            with now.open_ended():
-                await rsgi_to_asgi.websocket(websocket_application(), scope, proto)
+            await self._websocket(now, scope, proto)
             return
         method, path, query = scope.method, scope.path, scope.query_string
         items = scope.headers.items()
@@ -95,6 +94,14 @@ class Application:
                 await _discard(proto)
         else:
             await self._stream(now, scope, proto, answer)
+
+    async def _websocket(self, now: serving.Serving, scope: Any, proto: Any) -> None:
+        try:
+            with now.open_ended():
+                await rsgi_to_asgi.websocket(websocket_application(), scope, proto)
+        except asyncio.CancelledError:
+            if not now.stopping:
+                raise
 
     async def _console(self, now: serving.Serving, scope: Any, proto: Any, method: str, path: str) -> None:
         if path == health.PATH and method in {"GET", "HEAD"}:

@@ -1,7 +1,7 @@
 """Lets an ASGI application (Django, Channels) run on granian's native interface, RSGI.
 
 HTTP: bodies are limited and timed here, because Django reads a whole body before it looks who sends it.
-Websockets: RSGI's accept has no subprotocol, and a transport takes one send at a time.
+Websockets: RSGI's accept has no subprotocol, a transport takes one send at a time, and a close frame has no code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BODY_BYTES_MAX = 64 * MIB
 STALLED_S = 30.0
 PLAIN = [("content-type", "text/plain")]
 FORBIDDEN = 403
-GOING_AWAY = 1001
+NORMAL, GOING_AWAY = 1000, 1001
 CLOSED_BY_CLIENT = 0
 BYTES_MESSAGE = 1
 
@@ -178,7 +178,8 @@ class _Websocket:
                 async with self._sending:
                     await self._send(message)
             case "websocket.close":
-                self._close(message.get("code") or 1000)
+                await self._say_code(message.get("code") or NORMAL)
+                self._close(message.get("code") or NORMAL)
 
     async def _send(self, message: Message) -> None:
         try:
@@ -189,6 +190,12 @@ class _Websocket:
         except RuntimeError:  # the connection broke: receive() says so
             self._closed = True
 
+    async def _say_code(self, code: int) -> None:
+        """Granian's close frame carries no code, so the client is told it by a message before."""
+        if self._transport is not None and not self._closed and code != NORMAL:
+            async with self._sending:
+                await self._send({"text": f'{{"op":"closed","code":{code}}}'})
+
     def _close(self, code: int) -> None:
         """Before accept the HTTP answer is 403, after it a close frame."""
         if not self._closed:
@@ -198,4 +205,4 @@ class _Websocket:
 
     def end(self) -> None:
         """The application returned: nothing may stay open."""
-        self._close(1000)
+        self._close(NORMAL)

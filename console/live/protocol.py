@@ -1,7 +1,7 @@
 """The words of /ws/v1/live: what a client may say, the limits, and the codes a socket is closed with.
 
 Client: hello {v, team} · sub {id, topic, res, since, names} · unsub {id} · ack {seq} · vis {hidden}
-Server: welcome · snap · pts · rows · mark · limit · lag · gap · hb · err
+Server: welcome · snap · pts · rows · mark · limit · lag · gap · hb · err · closed {code} (console/rsgi_to_asgi.py)
 Topics: `stream/<name>/<panel>` (panels.py), `stream/<name>/shards`, `streams` (rows of the streams in names).
 
 Ids are the client's own. Times are UTC seconds.

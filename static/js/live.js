@@ -148,6 +148,12 @@ class Live extends EventTarget {
     this.#heardAt = Date.now();
     if (message.now !== undefined) this.#offset = message.now - Date.now() / 1000;
     if (message.seq !== undefined) this.#acknowledge(message.seq);
+    if (message.op === "closed") {
+      const socket = this.#socket; // the server's close frame has no code of its own, so this comes before it
+      this.#closed(message.code);
+      socket?.close();
+      return;
+    }
     if (message.op === "welcome") this.#welcome(message);
     else if (message.op === "lag") this.#become(message.why === "slow_client" ? "slow" : "live");
     this.#hand(message.id, message);

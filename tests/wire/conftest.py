@@ -89,7 +89,7 @@ def start(port: int, folder: str, output: Path, tls: str = "") -> subprocess.Pop
     }
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.wire.server"],
+            [sys.executable, "-m", "tests.wire.server", "--die-with-parent"],
             cwd=ROOT,
             env=names | settings,
             stdout=sink,

@@ -1,16 +1,20 @@
 """The real application in one granian worker, on a data directory of its own, with a team and a key in it.
 
-    TIDEGATE_DATA_DIR=… TIDEGATE_PORT=… python -m tests.wire.server
+    TIDEGATE_DATA_DIR=… TIDEGATE_PORT=… python -m tests.wire.server [--die-with-parent]
 
 No Redis and no Celery: a thread takes the workers' place and runs lifecycle slices as they come due, so that streams
 become ACTIVE.
 """
 
 import asyncio
+import os
+import sys
 import threading
+from functools import partial
 from typing import Any
 
 from apps.base.config import Config, name_django_settings
+from apps.base.processes import die_with
 
 name_django_settings()
 
@@ -88,9 +92,17 @@ def seed() -> None:
 
 def serve() -> None:
     """Until SIGTERM, with the settings of `manage.py serve`."""
-    server(Config.from_environment()).serve(target_loader=lambda: application, wrap_loader=False)
+    server(Config.from_environment()).serve(target_loader=partial(load, os.getpid()), wrap_loader=False)
+
+
+def load(master: int) -> Any:
+    """The application, in a worker that dies with its master."""
+    die_with(master)
+    return application
 
 
 if __name__ == "__main__":
+    if "--die-with-parent" in sys.argv:
+        die_with(os.getppid())
     seed()
     serve()

@@ -52,18 +52,18 @@ def frames(connection: socket.socket) -> Iterator[Frame]:
     """Frames out of a chunked answer, until it ends."""
     data, decoder = b"", Decoder()
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65_536)
+        data += connection.recv(65_536) or pytest.fail("closed by the server")
     top, _, data = data.partition(b"\r\n\r\n")
     assert top.startswith(b"HTTP/1.1 200 ")
     assert b"content-type: application/vnd.amazon.eventstream" in top
     assert b"transfer-encoding: chunked" in top
     while True:
         while b"\r\n" not in data:
-            data += connection.recv(65_536)
+            data += connection.recv(65_536) or pytest.fail("closed by the server")
         size, _, data = data.partition(b"\r\n")
         length = int(size, 16)
         while len(data) < length + 2:
-            data += connection.recv(65_536)
+            data += connection.recv(65_536) or pytest.fail("closed by the server")
         if not length:
             return
         yield from decoder.feed(data[:length])

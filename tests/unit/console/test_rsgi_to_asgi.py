@@ -268,4 +268,4 @@ async def test_what_is_sent_after_the_close_is_dropped() -> None:
     proto = WebsocketProto()
     await rsgi_to_asgi.websocket(late, scope(method="GET"), proto)
     assert proto.closed == [4000]
-    assert proto.transport.sent == []
+    assert proto.transport.sent == ['{"op":"closed","code":4000}']
