@@ -62,7 +62,7 @@ check: ## Lint, types and import floors
 	@$(SETUP); $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/lint-imports
 
 .PHONY: demo
-demo: ## A real log through Tidegate and back, compared byte for byte
+demo: .interop/cli-installed ## A real log through Tidegate and back, compared byte for byte
 	@$(SETUP); exec $(BIN)/python -m tests.interop.demo
 
 .PHONY: bench
@@ -73,10 +73,13 @@ bench: ## Speed, CPU and memory against kinesalite, in one table
 interop: .interop/installed ## The AWS CLI and the JavaScript SDK, unmodified
 	@$(SETUP); exec $(BIN)/python -m pytest -m interop tests/interop
 
-.interop/installed: tests/interop/requirements-cli.txt tests/interop/js/package-lock.json
-	@$(SETUP); mkdir -p .interop
+.interop/cli-installed: tests/interop/requirements-cli.txt
+	@$(SETUP); mkdir -p .interop; echo "Installing the AWS CLI in an environment of its own"
 	@test -x .interop/cli/bin/python || $(BIN)/python -m venv .interop/cli
 	@.interop/cli/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/interop/requirements-cli.txt
+	@touch $@
+
+.interop/installed: .interop/cli-installed tests/interop/js/package-lock.json tests/interop/js/put_get_subscribe.mjs
 	@command -v npm >/dev/null || { echo "npm is needed for the JavaScript SDK; install Node.js 20 or newer" >&2; exit 1; }
 	@mkdir -p .interop/js && cp tests/interop/js/* .interop/js/ && cd .interop/js && npm ci --silent --no-audit --no-fund
 	@touch $@

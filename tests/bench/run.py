@@ -14,6 +14,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 from rich.table import Table
@@ -72,7 +73,7 @@ class AnonymousMemory:
         while not self._stop.wait(0.5):
             self.most_mib = max(self.most_mib, servers.anonymous_mib(servers.web_processes(self.pid)))
 
-    def __enter__(self) -> AnonymousMemory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -115,7 +116,7 @@ def latency(what: str, p50_ms: float) -> Line:
 
 def subscribe_p50_ms(server: servers.Server) -> float:
     """Median of put to event, measured on the generator's core."""
-    import json  # noqa: PLC0415
+    import json
 
     done = subprocess.run(
         ["taskset", "-c", str(servers.GENERATOR_CORE), sys.executable, "-m", "tests.bench.subscribe",

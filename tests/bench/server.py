@@ -138,7 +138,7 @@ def fdatasync_p50_ms(folder: Path) -> float:
 
 def web_processes(pid: int) -> list[int]:
     """The web worker processes below pid: those that listen, heads included."""
-    from tests.bench.loadgen import tree  # noqa: PLC0415
+    from tests.bench.loadgen import tree
 
     return [child for child in tree(pid) if b"serve" in _command(child) or b"granian" in _command(child)]
 

@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -33,6 +35,7 @@ LINES_MIN = 10_000
 BATCH_RECORDS = 500
 BATCH_BYTES = 4 * 1024 * 1024
 KEY_CHARACTERS = 32
+START_S = 60
 
 out = Console()
 
@@ -150,9 +153,39 @@ def credentials(given: argparse.Namespace) -> tuple[str, str]:
         return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     path = Path(given.data_dir) / "credentials.json"
     if not path.exists():
-        raise SystemExit(f"No credentials in {path}: start Tidegate with `make up` in another terminal, then run this again.")
+        raise SystemExit(f"No credentials in {path}: name its folder by TIDEGATE_DATA_DIR, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     kept = json.loads(path.read_text())
     return kept["access_key_id"], kept["secret_access_key"]
+
+
+def serves(endpoint: str) -> bool:
+    """True if every part of Tidegate serves there."""
+    try:
+        with urllib.request.urlopen(f"{endpoint}/healthz", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def running(endpoint: str) -> Iterator[None]:
+    """Use what runs at the endpoint; where nothing does, run `manage.py up` for the time of the demo."""
+    if serves(endpoint):
+        yield
+        return
+    out.print(f"Nothing serves at {endpoint}: starting Tidegate for the demo")
+    process = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "up"], cwd=ROOT, start_new_session=True)
+    try:
+        until = time.monotonic() + START_S
+        while not serves(endpoint):
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit("Tidegate did not start; its messages stand above")
+            time.sleep(0.1)
+        yield
+        out.print("Stopping what the demo started; `make up` goes on with the same data.")
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def main() -> None:
@@ -162,6 +195,12 @@ def main() -> None:
     parser.add_argument("--data-dir", default=os.environ.get("TIDEGATE_DATA_DIR", str(ROOT / ".tidegate")))
     parser.add_argument("--log", type=Path, help="the file whose lines are put")
     given = parser.parse_args()
+    with running(given.endpoint):
+        sys.exit(1 if demonstrate(given) else 0)
+
+
+def demonstrate(given: argparse.Namespace) -> list[str]:
+    """Put, read, compare, report; the problems found."""
     key, secret = credentials(given)
     os.environ |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1", "AWS_PAGER": ""}
     logs = [given.log] if given.log else find_logs()
@@ -178,7 +217,7 @@ def main() -> None:
     out.print(cli(given.endpoint, "describe-stream-summary", "--stream-name", stream, "--query",
                   "StreamDescriptionSummary.[StreamName,StreamStatus,OpenShardCount]", "--output", "text").strip())
     out.print(f"The stream {stream} stays; look at it in the console: {given.endpoint}")
-    sys.exit(1 if problems else 0)
+    return problems
 
 
 def report(stream, lines, found, calls, again, problems) -> None:

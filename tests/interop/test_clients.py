@@ -81,7 +81,7 @@ def test_tls_versions_and_alpn(tmp_path: Path) -> None:
             context = ssl.create_default_context(cafile=environment["AWS_CA_BUNDLE"])
             context.minimum_version = context.maximum_version = version
             context.set_alpn_protocols(["h2", "http/1.1"])
-            import socket  # noqa: PLC0415
+            import socket
 
             with socket.create_connection(("localhost", port)) as plain, context.wrap_socket(plain, server_hostname="localhost") as secure:
                 assert secure.selected_alpn_protocol() == "h2"

@@ -7,7 +7,7 @@ or something too deep or too large. `generate` yields (why, wire bytes).
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -39,9 +39,9 @@ class Target:
 
 def wire(target: Target, operation: str, body: bytes, content_type: str, *, spoil: str = "") -> bytes:
     """One signed HTTP/1.1 request; spoil names what of the signature is made wrong."""
-    date = datetime.datetime.now(datetime.UTC)
+    date = dt.datetime.now(dt.UTC)
     if spoil == "old":
-        date -= datetime.timedelta(hours=2)
+        date -= dt.timedelta(hours=2)
     stamp = date.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{target.region}/kinesis/aws4_request"
     name = f"Kinesis_20131202.{operation}"
@@ -93,7 +93,7 @@ def _text(shape: Shape, name: str, target: Target) -> str:
     if getattr(shape, "enum", None):
         return shape.enum[0]
     arn = f"arn:aws:kinesis:{target.region}:{target.account_id}:stream/fuzz"
-    if name.endswith("ARN") or name.endswith("Arn"):
+    if name.endswith(("ARN", "Arn")):
         return f"{arn}/consumer/c:1700000000" if "Consumer" in name else arn
     if name in PATTERNED:
         return PATTERNED[name]
