@@ -126,7 +126,11 @@ def check(lines: list[tuple[str, bytes]], found: dict[str, list[tuple[str, bytes
         for key, data in records:
             read[key].append(data)
             homes[key].add(shard)
-    problems = [f"key {key!r}: {len(put[key])} lines put, {len(read[key])} read, or in another order" for key in put if put[key] != read[key]]
+    problems = [
+        f"key {key!r}: {len(put[key])} lines put, {len(read[key])} read, or in another order"
+        for key in put
+        if put[key] != read[key]
+    ]
     problems += [f"key {key!r} was never put" for key in read if key not in put]
     problems += [f"key {key!r} is on {len(shards)} shards" for key, shards in homes.items() if len(shards) > 1]
     return problems
@@ -153,7 +157,10 @@ def credentials(given: argparse.Namespace) -> tuple[str, str]:
         return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     path = Path(given.data_dir) / "credentials.json"
     if not path.exists():
-        raise SystemExit(f"No credentials in {path}: name its folder by TIDEGATE_DATA_DIR, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+        raise SystemExit(
+            f"No credentials in {path}: name its folder by TIDEGATE_DATA_DIR, "
+            "or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
     kept = json.loads(path.read_text())
     return kept["access_key_id"], kept["secret_access_key"]
 
@@ -206,7 +213,10 @@ def demonstrate(given: argparse.Namespace) -> list[str]:
     logs = [given.log] if given.log else find_logs()
     lines = lines_of(logs)
     stream = f"demo-{time.strftime('%H%M%S')}"
-    out.print(f"{len(lines):,} lines of {logs[0]}{f' and {len(logs) - 1} more' if len(logs) > 1 else ''}, {sum(len(line) for _, line in lines):,} bytes, {len({k for k, _ in lines}):,} partition keys")
+    others = f" and {len(logs) - 1} more" if len(logs) > 1 else ""
+    size = sum(len(line) for _, line in lines)
+    keys = len({key for key, _ in lines})
+    out.print(f"{len(lines):,} lines of {logs[0]}{others}, {size:,} bytes, {keys:,} partition keys")
     cli(given.endpoint, "create-stream", "--stream-name", stream, "--shard-count", "4")
     cli(given.endpoint, "wait", "stream-exists", "--stream-name", stream)
     kinesis = boto3.client("kinesis", endpoint_url=given.endpoint, config=BotoConfig(retries={"max_attempts": 10}))
