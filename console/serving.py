@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from console.health import Health
 from workers.app import app as celery
 
 log = structlog.get_logger(__name__)
+
+COLLECT_AFTER = (10_000, 20, 20)
+"""Objects more than at the last collection of the youngest; collections of it before one of the next age, and so on."""
 
 AGAIN_S = 1.0
 """Pause before a failed background task runs again."""
@@ -88,7 +92,16 @@ async def start() -> Serving:
     celery.set_default()  # hints to the workers leave by it
     serving = Serving(build(Config.from_environment()))
     await serving.open()
+    _calm_collector()
     return serving
+
+
+def _calm_collector() -> None:
+    """What is loaded by now stays: leave it out of collections. And let requests in flight grow further before one; with
+    the default of 700 objects collecting took a tenth of a busy process's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _keep_running(name: str, job: Callable[[], Awaitable[None]]) -> None:

@@ -29,7 +29,7 @@ from console.rsgi import application as production  # noqa: E402
 ACCESS_KEY_ID, SECRET, ACCOUNT_ID = "AKIDWIRE", "wire/secret+with=signs", "123456789012"
 DISABLED_KEY_ID = "AKIDDISABLED"
 KINDS = ("lifecycle",)
-TICK_S = 0.02
+TICK_S = 0.05
 
 
 class WithLifecycle:
