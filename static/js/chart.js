@@ -3,7 +3,7 @@
 // No inline style or handler: everything is set through the CSSOM, which the policy allows.
 
 import { Group } from "./chart_group.js";
-import { clock, day, parts, words } from "./figures.js";
+import { clock, day, parts, tick, words } from "./figures.js";
 import { live } from "./live.js";
 import { PANELS, RANGES, SMALLEST_TOP } from "./panels.js";
 import { Ring } from "./ring.js";
@@ -152,6 +152,7 @@ class LiveChart extends HTMLElement {
     this.#ring.write(t, d);
     if (this.#frozen) this.missed += t.filter((time) => time > this.known).length;
     if (d.some((column) => column.some((value) => value !== null))) {
+      if (!(this.known > 0)) this.#summarised = 0;
       const last = t.findLastIndex((_, k) => d.some((column) => column[k] !== null));
       this.known = Math.max(this.known, t[last]);
     }
@@ -182,7 +183,7 @@ class LiveChart extends HTMLElement {
       width: one.color ? 2 : 0,
       fill: one.fill ? () => soft(one.color, 0.1) : undefined,
       dash: one.dash,
-      points: { show: Boolean(one.color && one.sparse), size: 4, fill: () => color(one.color) },
+      points: { show: Boolean(one.color), size: 4, fill: () => color(one.color), filter: lonely },
     }));
     const bands = this.#bands.map((one) => ({
       show: one.color !== null, stroke: () => (one.color ? soft(one.color, 0.35) : "transparent"), width: one.color ? 1 : 0, points: { show: false },
@@ -195,7 +196,7 @@ class LiveChart extends HTMLElement {
         scales: { x: { time: true }, y: { range: (_, lo, hi) => [0, this.#top(hi)] } },
         axes: [
           { ...axis, grid: { show: false }, size: 30, gap: 6, space: 90, values: (_, splits) => splits.map((t) => this.#timeLabel(t)) },
-          { ...axis, size: 74, gap: 6, space: 44, values: (_, splits) => splits.map((v) => (v === 0 ? "0" : words(v, this.panel.unit))) },
+          { ...axis, size: 74, gap: 6, space: 44, values: (_, splits) => splits.map((v) => tick(v, this.panel.unit)) },
         ],
         bands: this.#bands.map((one, k) => ({
           series: [1 + drawn.length + k, 1 + this.panel.lines.indexOf(one)], fill: () => (one.color ? soft(one.color, 0.12) : "transparent"),
@@ -292,8 +293,8 @@ class LiveChart extends HTMLElement {
       ctx.fillText(text, x + (right ? -4 : 4) * ratio, bbox.top + 10 * ratio);
     }
     ctx.fillStyle = color("--text-3");
-    ctx.textAlign = "right";
-    ctx.fillText("UTC", bbox.left - 8 * ratio, bbox.top + bbox.height + 19 * ratio);
+    ctx.textAlign = "left";
+    ctx.fillText("UTC", 14 * ratio, bbox.top + bbox.height + 16 * ratio);
     ctx.restore();
   }
 
@@ -367,6 +368,16 @@ class LiveChart extends HTMLElement {
     }
     this.table.querySelector("tbody").replaceWith(body);
   }
+}
+
+/** Points that no line would show, because there is a hole on both sides. */
+function lonely(plot, series) {
+  const values = plot.data[series];
+  const alone = [];
+  for (let k = 0; k < values.length; k++) {
+    if (values[k] != null && values[k - 1] === null && values[k + 1] === null) alone.push(k);
+  }
+  return alone;
 }
 
 function rule(ctx, dash, stroke, x1, y1, x2, y2) {

@@ -37,6 +37,14 @@ export function words(value, unit) {
   return word === "%" ? `${figure}%` : `${figure} ${word}`;
 }
 
+/** A value on an axis: without the word that stands in the heading, and without an idle .0 */
+export function tick(value, unit) {
+  if (value === 0) return "0";
+  const [figure, word] = parts(value, unit);
+  const number = figure.replace(/\.0$/, "");
+  return word === "%" ? `${number}%` : unit === "B/s" || unit === "s" ? `${number} ${word}` : number;
+}
+
 export function clock(seconds) {
   return new Date(seconds * 1000).toISOString().slice(11, 19);
 }
