@@ -24,7 +24,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
-from apps.base.units import HOUR_MS, SECOND_MS
+from apps.base.units import SECOND_MS
 from apps.billing import ledger
 from apps.leases import hold
 from apps.leases.hold import Held
@@ -33,6 +33,7 @@ from apps.recordlog.interface import Successor
 from apps.runtime import Runtime
 from apps.streams import meters, retirement, topology
 from apps.streams.models import Consumer, ConsumerStatus, Shard, Stream, StreamStatus
+from apps.streams.retention import LOOK_AGAIN_MS
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,7 @@ def _create(runtime: Runtime, stream: Stream) -> None:
         with transaction.atomic():
             Shard.objects.filter(pk__in=[s.pk for s in shards], opened_at_ms__isnull=True).update(opened_at_ms=now_ms)
             for shard in shards:
-                _watch_retention(stream, shard, now_ms)
+                _watch_retention(shard, now_ms)
         return
     moved = Stream.objects.filter(pk=stream.pk, status=StreamStatus.CREATING)
     if moved.update(status=StreamStatus.ACTIVE, version=F("version") + 1):
@@ -91,8 +92,8 @@ def _make_logs(runtime: Runtime, shards: Sequence[Shard]) -> None:
     runtime.wait_for(make())
 
 
-def _watch_retention(stream: Stream, shard: Shard, now_ms: int) -> None:
-    hold.ensure("retention", str(shard.pk), now_ms + min(stream.retention_hours, 1) * HOUR_MS)
+def _watch_retention(shard: Shard, now_ms: int) -> None:
+    hold.ensure("retention", str(shard.pk), now_ms + LOOK_AGAIN_MS)
 
 
 def _reshard(runtime: Runtime, stream: Stream) -> None:
@@ -152,7 +153,7 @@ def _carry_out(
         Shard.objects.filter(pk__in=[s.pk for s in parents]).update(closed_at_ms=closed_at_ms)
         Shard.objects.filter(pk__in=[s.pk for s in children]).update(opened_at_ms=closed_at_ms)
         for child in children:
-            _watch_retention(stream, child, runtime.clock.now_ms())
+            _watch_retention(child, runtime.clock.now_ms())
     log.info("step_done", stream=stream.pk, parents=[p.index for p in parents], children=[c.index for c in children])
 
 
