@@ -1,6 +1,7 @@
 """Fixtures that every floor uses. See tests/support for the plain functions behind them."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,9 @@ hypothesis_settings.register_profile("long", deadline=None, max_examples=5_000)
 hypothesis_settings.load_profile("everyday")
 
 
+TEST_LIMIT_S = 180
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytest.TestReport:
     """In continuous integration Chromium and PostgreSQL are there, so a test that skips for want of them has failed."""
@@ -24,6 +28,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
         report.outcome = "failed"
         report.longrepr = f"skipped in continuous integration: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """A test that hangs is a failure with a traceback, not a run that never ends."""
+    if item.get_closest_marker("torture") or item.get_closest_marker("interop"):
+        return (yield)
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail(f"still running after {TEST_LIMIT_S} s"))
+    signal.alarm(TEST_LIMIT_S)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import redis
 
 HEARTBEAT_KEY = "tidegate:worker-heartbeat"
 HEARTBEAT_EVERY_S = 2.0
-HEARTBEAT_TTL_S = 15
-"""Seconds after the last heartbeat until no worker is said to live."""
+HEARTBEAT_TTL_S = 30
+"""Seconds after the last heartbeat until no worker is said to live: more than two slices take that keep the pool busy."""
 PATIENCE_S = 2.0
 
 

@@ -181,8 +181,7 @@ class Supervisor:
         if not self._stop_asked:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             self.say(f"{child.program.name} ended ({how}); starting it again")
-        child.start_at_s = now_s + PAUSES_S[min(child.pauses, len(PAUSES_S) - 1)]
-        child.pauses += 1
+        self._pause(child)
         child.state, child.since_s = State.CLEARING, now_s
 
     def _clear(self) -> None:
@@ -196,10 +195,13 @@ class Supervisor:
                 for pipe in list(child.pipes):
                     self._read_rest(child, pipe)
                 child.state, child.pid = State.WAITING, 0
-                if child.failures >= FAILURES_MAX and not self._stop_asked:
-                    raise GaveUp(
-                        f"{child.program.name} failed {FAILURES_MAX} times in a row to start; its messages stand above."
-                    ) from None
+                self._give_up_on(child)
+
+    def _give_up_on(self, child: Child) -> None:
+        if child.failures >= FAILURES_MAX and not self._stop_asked:
+            raise GaveUp(
+                f"{child.program.name} failed {FAILURES_MAX} times in a row to start; its messages stand above."
+            )
 
     def _read_rest(self, child: Child, pipe: int) -> None:
         """What a dead group left in its pipe; nobody of it will write any more."""
@@ -213,24 +215,39 @@ class Supervisor:
         now_s = time.monotonic()
         for child in self._children:
             if child.state is State.WAITING and now_s >= child.start_at_s and healthy.issuperset(child.program.needs):
-                self._start(child)
+                try:
+                    self._start(child)
+                except OSError as error:  # no memory, no room on the disk, a file that went away
+                    self.say(f"{child.program.name} cannot be started: {error}")
+                    child.failures += 1
+                    self._pause(child)
+                    self._give_up_on(child)
+
+    def _pause(self, child: Child) -> None:
+        child.start_at_s = time.monotonic() + PAUSES_S[min(child.pauses, len(PAUSES_S) - 1)]
+        child.pauses += 1
 
     def _start(self, child: Child) -> None:
         child.program.prepare()
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         parent = os.getpid()
-        process = subprocess.Popen(  # noqa: S603 - commands of our own
-            child.program.command,
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
-            env=self._environment,
-            process_group=0,
-            preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - this process has one thread
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 - commands of our own
+                child.program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                env=self._environment,
+                process_group=0,
+                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - this process has one thread
+            )
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
         process.returncode = 0  # _reap waits for it, not Popen
-        os.close(writing)
         child.pid, child.state, child.since_s = process.pid, State.STARTING, time.monotonic()
         child.pipes.append(reading)
         self._selector.register(reading, selectors.EVENT_READ, child)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from apps.base.units import MIB
 
@@ -17,6 +18,13 @@ LARGE_BLOCKS = ((M_MMAP_THRESHOLD, 64 * MIB), (M_TRIM_THRESHOLD, 256 * MIB), (M_
 WATCH_S = 1.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def end_with_make() -> None:
+    """Be asked to end (SIGTERM) when the `make` that started this process is killed; started otherwise: nothing."""
+    parent = Path(f"/proc/{os.getppid()}/comm")
+    if sys.platform == "linux" and parent.exists() and parent.read_text().strip() in {"make", "gmake"}:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def die_with(parent: int) -> None:

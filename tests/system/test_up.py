@@ -17,6 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support import postgres
 from tests.support.processes import (
     ROOT,
     Up,
@@ -55,6 +56,10 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
         client.create_stream(StreamName="kept", ShardCount=2)
         client.get_waiter("stream_exists").wait(StreamName="kept", WaiterConfig={"Delay": 1})
         put = client.put_record(StreamName="kept", PartitionKey="a", Data=b"still here")
+        checked = subprocess.run(
+            [sys.executable, "manage.py", "fsck"], cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(data)), capture_output=True, text=True
+        )  # fmt: skip
+        assert (checked.returncode, checked.stdout) == (0, "2 shards, 1 batches, 1 records checked.\n")
         assert first.stop() == 0
         assert first.tree() == []
         assert listeners(first.port) == 0
@@ -225,15 +230,32 @@ def test_a_very_long_data_directory(tmp_path):
         assert started.stop() == 0
 
 
-def test_the_make_recipe_is_replaced_by_up(tmp_path):
-    """SIGTERM and Ctrl-C to `make up` reach `up`; no shell stands between."""
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_make_up_ends_with_make(tmp_path, how):
+    """No shell stands between make and `up`, which ends however make does."""
     started = start_up(tmp_path / "data", command=("make", "-s", "up"))
     try:
         started.wait()
         [head] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
         assert head.parent == started.process.pid
-        started.process.send_signal(signal.SIGTERM)
+        started.process.send_signal(how)
         started.process.wait(40)
         eventually(lambda: not in_session(started.process.pid), 40, "everything ends")
     finally:
         started.end()
+
+
+@pytest.mark.postgres
+def test_it_runs_on_postgresql(tmp_path):
+    if postgres.find_binaries() is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    with postgres.server() as url, up(tmp_path / "data", DATABASE_URL=url, TIDEGATE_WEB_PROCESSES="2") as started:
+        kept = json.loads((tmp_path / "data" / "credentials.json").read_text())
+        client = kinesis(started.endpoint, kept["access_key_id"], kept["secret_access_key"])
+        client.create_stream(StreamName="s", ShardCount=1)
+        client.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
+        client.split_shard(StreamName="s", ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
+        client.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
+        assert len(client.list_shards(StreamName="s")["Shards"]) == 3
+        assert not (tmp_path / "data" / "control.sqlite3").exists()
+        assert started.stop() == 0

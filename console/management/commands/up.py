@@ -22,6 +22,7 @@ from apps.base import tls
 from apps.base.clock import SystemClock
 from apps.base.config import Config
 from apps.base.datadir import StartRefused, lock, prepare
+from apps.base.processes import end_with_make
 from apps.base.tls import ServedTls
 from console.management.commands.bootstrap import bootstrap
 from workers import programs
@@ -41,10 +42,13 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until SIGTERM or Ctrl-C. Exit code 1 with one sentence if it cannot start or go on."""
         config = Config.from_environment()
+        end_with_make()
         try:
             self._run(config)
         except (StartRefused, GaveUp) as error:
             sys.exit(f"Tidegate cannot run: {error}")
+        except KeyboardInterrupt:  # before the first child was started
+            sys.exit(130)
 
     def _run(self, config: Config) -> None:
         prepare(config)
