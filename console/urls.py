@@ -102,6 +102,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "delete", configuration.delete, name="stream-delete"),
 ]
 
+handler400 = "console.pages.system.bad_request"
 handler403 = "console.pages.system.permission_denied"
 handler404 = "console.pages.system.not_found"
 handler429 = "console.pages.system.too_many"

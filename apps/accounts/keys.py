@@ -12,7 +12,7 @@ from apps.accounts.secrets import encrypt
 ID_PREFIX = "AKIA"
 ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 ID_RANDOM_CHARS = 16
-SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 SECRET_CHARS = 40
 
 KEYS_PER_TEAM_MAX = 100
@@ -28,7 +28,7 @@ class StillActive(Exception):
 
 def create(team: Team, user: User | None, name: str, now_ms: int) -> tuple[AccessKey, str]:
     """A new active key and its secret, which is not told again. Raises TooManyKeys."""
-    secret = _random(SECRET_ALPHABET, SECRET_CHARS)
+    secret = _random(LETTERS, SECRET_CHARS)
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
         if AccessKey.objects.filter(team=team).count() >= KEYS_PER_TEAM_MAX:

@@ -12,15 +12,13 @@ from apps.accounts.models import Role
 ACTIONS: Final[dict[str, str]] = {
     "stream:read": "See data streams, their settings and their metrics",
     "stream:create": "Create data streams",
-    "stream:write": "Change retention, capacity mode, tags and consumers",
+    "stream:write": "Change retention, tags and consumers",
     "stream:reshard": "Split and merge shards and change their number",
     "stream:delete": "Delete data streams",
     "record:read": "See the records in a stream",
     "record:write": "Put records, import files and replay streams",
     "key:read": "See access keys",
     "key:write": "Create, disable and delete access keys",
-    "billing:read": "See usage and cost",
-    "team:write": "Rename the team",
 }
 """Every action, and the sentence that explains it to a person."""
 
@@ -33,7 +31,7 @@ _GRID: Final[dict[str, frozenset[str]]] = {
     Role.ADMIN: frozenset(ACTIONS),
     Role.DEVELOPER: _STREAMS | _RECORDS | _KEYS,
     Role.ANALYST: frozenset({"stream:read", "record:read"}),
-    Role.BILLING: frozenset({"stream:read", "billing:read"}),
+    Role.BILLING: frozenset({"stream:read"}),
     Role.VIEWER: frozenset({"stream:read"}),
 }
 

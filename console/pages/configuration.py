@@ -52,7 +52,9 @@ def configuration(request: TeamRequest, name: str) -> HttpResponse:
     stream = find(request, name)
     part = request.POST.get("part", "")
     tags = {tag.key: tag.value for tag in Tag.objects.filter(stream=stream).order_by("key")}
-    retention_form = RetentionForm(request.POST if part == "retention" else None, initial=_as_units(stream.retention_hours))
+    retention_form = RetentionForm(
+        request.POST if part == "retention" else None, initial=_as_units(stream.retention_hours)
+    )
     lines = "\n".join(f"{key}={value}" if value else key for key, value in tags.items())
     tags_form = TagsForm(request.POST if part == "tags" else None, initial={"tags": lines})
     if part == "retention" and retention_form.is_valid() and _set_retention(request, stream, retention_form):

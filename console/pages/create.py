@@ -144,7 +144,9 @@ def _beside(request: TeamRequest, typed: Any) -> dict[str, Any]:
         "read_mib": shards * 2,
         "counts": counts,
         "on_demand_shards_max": quotas(calls.runtime().config.region).on_demand_shards_per_stream,
-        "codes": samples.create_stream(name if NAME.fullmatch(name) else "my-stream", shards if provisioned else None, tags),
+        "codes": samples.create_stream(
+            name if NAME.fullmatch(name) else "my-stream", shards if provisioned else None, tags
+        ),
     }
 
 

@@ -1,20 +1,213 @@
-"""Import and replay."""
+"""Import of a file into a stream, and replay of a stream's past into another: asking for a job, and watching it."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
-from django.shortcuts import render
+from typing import Any
 
-from apps.streams.models import Ingestion
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from apps.accounts.permissions import allowed
+from apps.base.errors import ServiceError
+from apps.streams import ingestion
+from apps.streams.models import Ingestion, IngestionKind, IngestionStatus, Stream
 from console import calls
-from console.pages.shell import TeamRequest, team_page
+from console.pages.records import parse_time
+from console.pages.shell import TeamRequest, forbidden, is_fragment, team_page
+
+JOBS_SHOWN = 50
+STREAMS_OFFERED = 1_000
+
+KEYS = [("line", "The line's number"), ("field", "A field of the line"), ("text", "One text for all")]
+
+
+class ImportForm(forms.Form):
+    """A file, its stream, and where each line's partition key comes from."""
+
+    target = forms.ChoiceField()
+    file = forms.FileField(allow_empty_file=False)
+    key = forms.ChoiceField(choices=KEYS, initial="line")
+    key_field = forms.IntegerField(min_value=1, max_value=1_000, initial=1, required=False)
+    key_text = forms.CharField(max_length=256, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """The chosen kind of key needs its value."""
+        given = super().clean() or self.cleaned_data
+        if given.get("key") == "field" and not given.get("key_field") and "key_field" not in self.errors:
+            self.add_error("key_field", "Which field? The first is 1.")
+        if given.get("key") == "text" and not given.get("key_text"):
+            self.add_error("key_text", "Write the partition key.")
+        return given
+
+
+class ReplayForm(forms.Form):
+    """A stream, a time range, and where its records go."""
+
+    source = forms.ChoiceField()
+    target = forms.ChoiceField()
+    from_time = forms.CharField(max_length=30)
+    to_time = forms.CharField(max_length=30, required=False)
+
+    def clean_from_time(self) -> int:
+        """UTC milliseconds."""
+        return _time(self.cleaned_data["from_time"])
+
+    def clean_to_time(self) -> int | None:
+        """UTC milliseconds; None: until now."""
+        text = self.cleaned_data["to_time"]
+        return _time(text) if text else None
+
+
+def _time(text: str) -> int:
+    at_ms = parse_time(text.strip())
+    if at_ms is None:
+        raise forms.ValidationError("Write a time like 2026-11-20T14:31, in UTC.")
+    return at_ms
 
 
 @team_page("stream:read")
 def jobs(request: TeamRequest) -> HttpResponse:
-    """The list."""
-    found = Ingestion.objects.filter(team=request.team).order_by("-created_at_ms")[:50]
-    return render(request, "ingestion/jobs.html", {"jobs": found, "now_ms": calls.now_ms()})
+    """The newest jobs; the list renews itself while one is under way."""
+    found = list(Ingestion.objects.filter(team=request.team).order_by("-created_at_ms", "-id")[:JOBS_SHOWN])
+    context = {
+        "jobs": [Job(row) for row in found],
+        "busy": any(row.status in ingestion.UNFINISHED for row in found),
+        "now_ms": calls.now_ms(),
+    }
+    return render(request, "ingestion/table.html" if is_fragment(request) else "ingestion/jobs.html", context)
 
 
-import_file = replay = job = cancel = jobs
+class Job:
+    """A job as it is shown."""
+
+    def __init__(self, row: Ingestion) -> None:
+        self.row = row
+
+    @property
+    def source(self) -> str:
+        """The file's or the stream's name."""
+        return str(self.row.source["name"])
+
+    @property
+    def is_replay(self) -> bool:
+        """Reads a stream."""
+        return self.row.kind == IngestionKind.REPLAY
+
+    @property
+    def percent(self) -> int:
+        """How much of the source is done."""
+        if self.row.status == IngestionStatus.COMPLETE:
+            return 100
+        return min(99, 100 * self.row.done // self.row.total) if self.row.total else 0
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """Form of the mark, and the words."""
+        return {
+            IngestionStatus.WAITING: ("busy", "Waiting"),
+            IngestionStatus.RUNNING: ("busy", "Running"),
+            IngestionStatus.COMPLETE: ("ok", "Complete"),
+            IngestionStatus.FAILED: ("bad", "Failed"),
+            IngestionStatus.CANCELLED: ("off", "Cancelled"),
+        }[IngestionStatus(self.row.status)]
+
+    @property
+    def is_unfinished(self) -> bool:
+        """May be cancelled."""
+        return self.row.status in ingestion.UNFINISHED
+
+
+@team_page("record:write")
+def import_file(request: TeamRequest) -> HttpResponse:
+    """Upload a file; each of its lines becomes a record."""
+    initial = {"target": request.GET.get("target", "")}
+    form = ImportForm(request.POST or None, request.FILES or None, initial=initial)
+    _offer(request, form, "target")
+    if request.method == "POST" and form.is_valid():
+        try:
+            job = _start_import(request, form.cleaned_data)
+        except ServiceError as error:
+            calls.put_error(form, error, {error.code: "target"})
+        except OSError as error:
+            form.add_error("file", f"The file could not be kept: {error.strerror}.")
+        else:
+            return redirect("ingestion-job", request.team.slug, job.pk)
+    context = {"form": form, "file_bytes_max": ingestion.FILE_BYTES_MAX}
+    return render(request, "ingestion/import.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _start_import(request: TeamRequest, given: dict[str, Any]) -> Ingestion:
+    file = given["file"]
+    path = ingestion.upload(calls.runtime().config, file)
+    try:
+        return ingestion.start_import(
+            request.team,
+            given["target"],
+            path,
+            file.name,
+            calls.now_ms(),
+            key=given["key_text"] if given["key"] == "text" else "",
+            key_field=given["key_field"] if given["key"] == "field" else 0,
+        )
+    except ServiceError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+@team_page("record:write")
+def replay(request: TeamRequest) -> HttpResponse:
+    """Put what arrived in a stream within a time range into another one. Needs to read the one and write the other."""
+    if not allowed(request.membership.role, "record:read"):
+        return forbidden(request, "record:read")
+    initial = {"source": request.GET.get("source", "")}
+    form = ReplayForm(request.POST or None, initial=initial)
+    _offer(request, form, "source", "target")
+    if request.method == "POST" and form.is_valid():
+        given, now_ms = form.cleaned_data, calls.now_ms()
+        try:
+            job = ingestion.start_replay(
+                request.team, given["source"], given["target"], given["from_time"], given["to_time"] or now_ms, now_ms
+            )
+        except ServiceError as error:
+            calls.put_error(form, error, {"InvalidArgumentException": "target", "ResourceInUseException": "target"})
+        else:
+            return redirect("ingestion-job", request.team.slug, job.pk)
+    return render(request, "ingestion/replay.html", {"form": form}, status=422 if request.method == "POST" else 200)
+
+
+def _offer(request: TeamRequest, form: forms.Form, *fields: str) -> None:
+    """Let the fields choose among the team's streams."""
+    names = Stream.objects.filter(team=request.team).order_by("name").values_list("name", flat=True)
+    choices = [(name, name) for name in names[:STREAMS_OFFERED]]
+    for field in fields:
+        form.fields[field].choices = choices  # type: ignore[attr-defined]
+
+
+def _find(request: TeamRequest, job: int) -> Ingestion:
+    found = Ingestion.objects.filter(team=request.team, pk=job).first() if job < 2**63 else None
+    if found is None:
+        raise Http404("no such job")
+    return found
+
+
+@team_page("stream:read")
+def job(request: TeamRequest, job: int) -> HttpResponse:
+    """One job and its progress; renews itself until the job has ended."""
+    found = _find(request, job)
+    target = Stream.objects.filter(pk=found.target_id).first() if found.target_id else None
+    context = {"job": Job(found), "target": target, "now_ms": calls.now_ms()}
+    return render(request, "ingestion/progress.html" if is_fragment(request) else "ingestion/job.html", context)
+
+
+@require_POST
+@team_page("record:write")
+def cancel(request: TeamRequest, job: int) -> HttpResponse:
+    """Stop a job. What it has put stays."""
+    if ingestion.cancel(_find(request, job), calls.now_ms()):
+        messages.success(request, "The job is cancelled. What it has put stays in the stream.")
+    else:
+        messages.error(request, "The job had ended already.")
+    return redirect("ingestion-job", request.team.slug, job)

@@ -58,7 +58,9 @@ def change(request: TeamRequest) -> HttpResponse:
         try:
             found, done = access_keys.delete(request.team, key_id), f"{key_id} is deleted"
         except access_keys.StillActive:
-            messages.error(request, f"{key_id} is active. Disable it first, and delete it when nothing fails for want of it.")
+            messages.error(
+                request, f"{key_id} is active. Disable it first, and delete it when nothing fails for want of it."
+            )
             return redirect("keys", request.team.slug)
     else:
         raise Http404("no such action")

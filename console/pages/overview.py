@@ -8,16 +8,18 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from apps.base.units import DAY_MS
 from apps.metrics.overview import Overview, overview
 from apps.metrics.store import STREAMS_MAX
-from apps.streams.models import Ingestion, Stream
+from apps.streams.models import Ingestion, IngestionStatus, Stream
 from console import calls
 from console.pages import samples, words
 from console.pages.shell import TeamRequest, team_page
 from console.pages.streams import LATE_MS, counts_of, strip_of
 
 BUSIEST = 8
-JOBS = 5
+JOBS_READ = 20
+JOBS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +43,37 @@ def team_overview(request: TeamRequest) -> HttpResponse:
     mine = list(Stream.objects.filter(team=request.team).order_by("name")[:STREAMS_MAX])
     live = overview(request.team.id, [stream.id for stream in mine])
     busiest = sorted(mine, key=lambda stream: -(live[stream.id].in_bytes_per_s or 0))[:BUSIEST]
-    jobs = Ingestion.objects.filter(team=request.team).order_by("-created_at_ms")[:JOBS]
+    jobs = list(Ingestion.objects.filter(team=request.team).order_by("-created_at_ms")[:JOBS_READ])
     context = {
         "counts": counts,
         "strip": strip_of({stream.name: live[stream.id] for stream in mine}),
-        "concerns": concerns(request, mine, live),
+        "concerns": concerns(request, mine, live, jobs),
         "busiest": [(stream, live[stream.id]) for stream in busiest],
-        "jobs": jobs,
+        "jobs": jobs[:JOBS_SHOWN],
         "now_ms": now_ms,
         "known": any(found.in_bytes_per_s is not None for found in live.values()),
     }
     return render(request, "overview/overview.html", context)
 
 
-def concerns(request: TeamRequest, streams: list[Stream], live: dict[int, Overview]) -> list[Concern]:
+def concerns(
+    request: TeamRequest, streams: list[Stream], live: dict[int, Overview], jobs: list[Ingestion]
+) -> list[Concern]:
     """Throttling, late readers, and jobs that failed; the worst first."""
     found = []
     for stream in streams:
         now, address = live[stream.id], reverse("stream", args=[request.team.slug, stream.name])
         if now.throttled_last_minute:
             refused = words.plural(round(now.throttled_last_minute), "record")
-            found.append(Concern("warn", stream.name, f"{refused} refused in the last minute: over the write limit", address))
+            found.append(
+                Concern("warn", stream.name, f"{refused} refused in the last minute: over the write limit", address)
+            )
         if (now.age_ms or 0) >= LATE_MS:
             late = words.duration(now.age_ms or 0)
             found.append(Concern("warn", stream.name, f"A reader is {late} behind", address))
-    failed = Ingestion.objects.filter(team=request.team, status="FAILED", finished_at_ms__gte=calls.now_ms() - 86_400_000)
-    for job in failed[:JOBS]:
+    for job in jobs:
+        if job.status != IngestionStatus.FAILED or (job.finished_at_ms or 0) < calls.now_ms() - DAY_MS:
+            continue
         text = f"{job.get_kind_display()} into {job.target_name} failed: {job.error}"
         found.append(Concern("bad", job.target_name, text, reverse("ingestion-job", args=[request.team.slug, job.pk])))
     return sorted(found, key=lambda concern: concern.tone)

@@ -86,7 +86,12 @@ def _here(request: TeamRequest, streams: list[Stream], text: str) -> str:
 
 
 def _of_stream(request: TeamRequest, stream: Stream) -> Option:
-    return Option("waves", stream.name, reverse("stream", args=[request.team.slug, stream.name]), f"data stream, {stream.status.lower()}")
+    return Option(
+        "waves",
+        stream.name,
+        reverse("stream", args=[request.team.slug, stream.name]),
+        f"data stream, {stream.status.lower()}",
+    )
 
 
 def _option(

@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from apps.accounts.models import User
+from apps.accounts.permissions import ACTIONS, allowed
 from console.pages.shell import THEME_COOKIE, THEMES, TeamRequest, team_page
 
 YEAR_S = 365 * 86_400
@@ -61,14 +62,15 @@ def profile(request: TeamRequest) -> HttpResponse:
         messages.success(request, "Profile saved")
         return _with_theme(redirect("profile", request.team.slug), about.cleaned_data["theme"])
     if part == "password":
-        if not ratelimit.consume(request, app="allauth.account", action="change_password", user=request.user):
+        if not ratelimit.consume(request, action="change_password", user=request.user):
             return ratelimit.respond_429(request)
         if password.is_valid():
             password.save()
             update_session_auth_hash(request, password.user)
             messages.success(request, "Password changed. Other sessions are signed out.")
             return redirect("profile", request.team.slug)
-    context = {"about": about, "password": password}
+    grants = [(sentence, allowed(request.membership.role, action)) for action, sentence in ACTIONS.items()]
+    context = {"about": about, "password": password, "grants": grants}
     return render(request, "people/profile.html", context, status=422 if part else 200)
 
 

@@ -25,7 +25,7 @@ from console.pages.stream import find, frame
 COUNT_MAX = 500
 """One PutRecords call."""
 
-FIELDS = {"PartitionKey": "key", "Data": "data", "Records": "data", "InvalidArgumentException": "data"}
+FIELDS = {"PartitionKey": "key", "Data": "content", "Records": "content", "InvalidArgumentException": "content"}
 EVENTS = ("order.placed", "order.paid", "order.shipped", "order.refunded")
 CURRENCIES = ("EUR", "USD", "GBP")
 
@@ -33,14 +33,16 @@ CURRENCIES = ("EUR", "USD", "GBP")
 class PutForm(forms.Form):
     """What to put."""
 
-    kind = forms.ChoiceField(choices=[("sample", "Sample orders"), ("text", "Text"), ("base64", "Base64")], initial="sample")
+    kind = forms.ChoiceField(
+        choices=[("sample", "Sample orders"), ("text", "Text"), ("base64", "Base64")], initial="sample"
+    )
     key = forms.CharField(max_length=256, required=False, strip=False)
-    data = forms.CharField(required=False, strip=False, widget=forms.Textarea)
+    content = forms.CharField(required=False, strip=False, widget=forms.Textarea)
     count = forms.IntegerField(min_value=1, max_value=COUNT_MAX, initial=20)
 
-    def clean_data(self) -> str:
+    def clean_content(self) -> str:
         """Base64 that is base64; browsers send line ends as CR LF, which nobody typed."""
-        text = self.cleaned_data["data"].replace("\r\n", "\n")
+        text = self.cleaned_data["content"].replace("\r\n", "\n")
         if self.cleaned_data.get("kind") == "base64":
             try:
                 base64.b64decode("".join(text.split()), validate=True)
@@ -53,7 +55,7 @@ class PutForm(forms.Form):
         given = self.cleaned_data
         if given["kind"] == "sample":
             return sample_orders(given["count"], given["key"])
-        data = given["data"].encode() if given["kind"] == "text" else base64.b64decode("".join(given["data"].split()))
+        data = given["content"].encode() if given["kind"] == "text" else base64.b64decode("".join(given["content"].split()))
         return [{"PartitionKey": given["key"] or f"key-{random_key()}", "Data": data} for _ in range(given["count"])]
 
 
@@ -121,5 +123,5 @@ def _again(request: TeamRequest, stream: Any) -> dict[str, Any]:
         return {}
     text = record_views.text_of(found.data)
     if text is None or text != record_views.visible(text):
-        return {"kind": "base64", "key": found.key, "data": base64.b64encode(found.data).decode(), "count": 1}
-    return {"kind": "text", "key": found.key, "data": text, "count": 1}
+        return {"kind": "base64", "key": found.key, "content": base64.b64encode(found.data).decode(), "count": 1}
+    return {"kind": "text", "key": found.key, "content": text, "count": 1}

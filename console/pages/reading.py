@@ -69,41 +69,35 @@ class Found:
 
 @dataclass(slots=True)
 class Page:
-    """What was read, by arrival. next: where to go on in each shard that was read. scanned: records looked at.
-    more: some shard has records after these. left_out: shards not read this time, because they were read within the
-    last second, other readers use up their budget, or the page is full."""
+    """What was read, by arrival. next: where to go on in each shard. scanned: records looked at. more: there is
+    something after these. was_read: the shards that were read. left_out: how many were not, because they were read
+    within the last second, other readers use up their budget, or the page is full."""
 
     records: list[Found] = field(default_factory=list)
     next: Positions = field(default_factory=dict)
     scanned: int = 0
-    behind_ms: int = 0
+    more: bool = False
+    was_read: set[int] = field(default_factory=set)
     left_out: int = 0
-
-    @property
-    def more(self) -> bool:
-        """There is something after these."""
-        return self.behind_ms > 0 or self.left_out > 0
 
     def first(self, rows: int) -> Page:
         """The oldest rows; what is cut off comes again on the next page."""
         cut: Positions = {}
         for found in reversed(self.records[rows:]):
             cut[found.shard.index] = found.ordinal
-        behind_ms = self.behind_ms or (1 if cut else 0)
-        return Page(self.records[:rows], {**self.next, **cut}, self.scanned, behind_ms, self.left_out)
+        more = self.more or bool(cut) or self.left_out > 0
+        return Page(self.records[:rows], {**self.next, **cut}, self.scanned, more, self.was_read, self.left_out)
 
-    def last(self, rows: int, starts: Positions) -> Page:
-        """The newest rows, newest first; next: the ordinals that older pages end before. starts: where reading began."""
-        shown = self.records[-rows:]
-        cut = len(self.records) > len(shown)
-        before = dict(starts)
+    def last(self, rows: int, begins: Positions, ends: Positions) -> Page:
+        """The newest rows, newest first, of what was read from begins up to ends; next: where older pages end."""
+        shown, cut = self.records[-rows:], self.records[:-rows]
+        before = {index: begins[index] if index in self.was_read else end for index, end in ends.items()}
+        for found in cut:
+            before[found.shard.index] = found.ordinal + 1
         for found in reversed(shown):
             before[found.shard.index] = found.ordinal
-        if cut:
-            for found in self.records[: -len(shown)]:
-                before[found.shard.index] = max(before.get(found.shard.index, 1), found.ordinal + 1)
         older = any(ordinal > 1 for ordinal in before.values())
-        return Page(shown[::-1], before, self.scanned, 1 if older else 0, self.left_out)
+        return Page(shown[::-1], before, self.scanned, older, self.was_read, self.left_out)
 
 
 class Pace:
@@ -197,6 +191,8 @@ def read(
         if answer is None:
             page.left_out += 1
             continue
+        page.was_read.add(shard.index)
+        page.more = page.more or len(answer["Records"]) == limit or answer["MillisBehindLatest"] > 0
         read_bytes += _take(page, shard, answer, wanted)
     page.records.sort(key=lambda found: (found.arrival_ms, found.shard.index, found.ordinal))
     return page
@@ -226,7 +222,6 @@ def _take(page: Page, shard: Shard, answer: dict[str, Any], wanted: RecordFilter
             arrival_ms = record["ApproximateArrivalTimestamp"]
             page.records.append(Found(shard, parts.ordinal, record["SequenceNumber"], key, data, arrival_ms))
     page.scanned += len(answer["Records"])
-    page.behind_ms = max(page.behind_ms, answer["MillisBehindLatest"])
     return size
 
 

@@ -67,7 +67,9 @@ class Condition:
             return self.operator == "!="
         if self.operator in _ORDERS:
             have_number, want_number = _number(have), _number(self.value)
-            return have_number is not None and want_number is not None and _ORDERS[self.operator](have_number, want_number)
+            return (
+                have_number is not None and want_number is not None and _ORDERS[self.operator](have_number, want_number)
+            )
         return _OPERATORS[self.operator](_words(have), self.value)
 
     def _have(self, key: str, data: bytes) -> Any:
@@ -116,7 +118,9 @@ def read(text: str) -> RecordFilter:
         raise FilterError(f"A filter has at most {TEXT_MAX} characters.")
     if not _CONDITION.match(text):
         if re.match(r"(data\.\S+|(key|size|data)\s+(=|!=|<|>|contains|starts_with|ends_with))", text):
-            raise FilterError(f"After the field comes one of {', '.join([*_OPERATORS, *_ORDERS, 'exists'])}, then a value.")
+            raise FilterError(
+                f"After the field comes one of {', '.join([*_OPERATORS, *_ORDERS, 'exists'])}, then a value."
+            )
         return RecordFilter(text, words=text.encode())
     return RecordFilter(text, tuple(_conditions(text)))
 
@@ -126,7 +130,9 @@ def _conditions(text: str) -> list[Condition]:
     while at < len(text):
         match = _CONDITION.match(text, at)
         if match is None:
-            raise FilterError(f"“{text[at : at + 40]}” is not a condition. Write for example data.event = order.placed.")
+            raise FilterError(
+                f"“{text[at : at + 40]}” is not a condition. Write for example data.event = order.placed."
+            )
         found.append(_condition(match))
         at = match.end()
         joined = _AND.match(text, at)

@@ -94,23 +94,23 @@ def _pieces(text: str) -> Iterator[SafeString | str]:
     """The tokens of valid JSON, set on lines of their own."""
     tokens = _JSON_TOKEN.findall(text)
     depth = 0
-    for at, token in enumerate(tokens):
+    for at, piece in enumerate(tokens):
         after = tokens[at + 1] if at + 1 < len(tokens) else ""
-        if token in "{[":
+        if piece in "{[":
             depth += 1
-            yield token if after in {"}", "]"} else f"{token}\n{INDENT * depth}"
-        elif token in "}]":
+            yield piece if after in {"}", "]"} else f"{piece}\n{INDENT * depth}"
+        elif piece in "}]":
             depth -= 1
-            yield token if tokens[at - 1] in {"{", "["} else f"\n{INDENT * depth}{token}"
-        elif token == ",":
+            yield piece if tokens[at - 1] in {"{", "["} else f"\n{INDENT * depth}{piece}"
+        elif piece == ",":
             yield f",\n{INDENT * depth}"
-        elif token == ":":
+        elif piece == ":":
             yield ": "
         else:
-            yield format_html('<span class="{}">{}</span>', _class(token, after), visible(token))
+            yield format_html('<span class="{}">{}</span>', _class(piece, after), visible(piece))
 
 
-def _class(token: str, after: str) -> str:
-    if token.startswith('"'):
+def _class(piece: str, after: str) -> str:
+    if piece.startswith('"'):
         return "p" if after == ":" else "s"
-    return "k" if token in {"true", "false", "null"} else "n"
+    return "k" if piece in {"true", "false", "null"} else "n"

@@ -157,7 +157,7 @@ def _newest(request: TeamRequest, stream: Stream, query: Query, limit: int, now_
     page = reading.read(request, stream.name, starts, query.filter, limit)
     if query.positions:
         page.records = [found for found in page.records if found.ordinal < ends[found.shard.index]]
-    return page.last(PAGE_ROWS, begins)
+    return page.last(PAGE_ROWS, begins, ends)
 
 
 def _start(query: Query) -> dict[str, Any]:
@@ -180,13 +180,22 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
     shards = list(shown(stream, now_ms))
     query = read_query(request.GET, shards, now_ms)
     target = request.headers.get("HX-Target", "") if is_fragment(request) else ""
-    context: dict[str, Any] = {"stream": stream, "query": query, "starts": STARTS, "all_shards": shards, "now_ms": now_ms}
+    context: dict[str, Any] = {
+        "stream": stream,
+        "query": query,
+        "starts": STARTS,
+        "all_shards": shards,
+        "now_ms": now_ms,
+    }
     context |= inspector(request, stream, shards, request.GET.get("record", ""))
     if target == "inspector":
         return render(request, "records/inspector.html", context)
     context |= listing(request, stream, query)
     if target == "records":
         return render(request, "records/list.html", context)
+    if not context["address"] and context["rows"]:
+        newest = context["rows"][0].found
+        context |= {"address": newest.address, **shown_as(request, stream, newest, context["view"])}
     return render(request, "records/viewer.html", {**frame(request, stream, "stream-records"), **context})
 
 
@@ -270,7 +279,10 @@ def inspector(request: TeamRequest, stream: Stream, shards: list[Shard], address
     except ServiceError as error:
         return {**context, "missing": error.message or error.code}
     if found is None:
-        return {**context, "missing": "This record is not there. It may be past the retention, or the link is mistyped."}
+        return {
+            **context,
+            "missing": "This record is not there. It may be past the retention, or the link is mistyped.",
+        }
     return {**context, **shown_as(request, stream, found, view)}
 
 
@@ -387,13 +399,11 @@ def follow(request: TeamRequest, name: str) -> HttpResponse:
         "rows": render_to_string("records/rows.html", context),
         "shown": len(rows),
         "skipped": skipped,
-        "behind_ms": page.behind_ms,
+        "more": page.more,
     })  # fmt: skip
 
 
-def _arrived(
-    request: TeamRequest, stream: Stream, query: Query, ends: Positions, now_ms: int
-) -> tuple[Page, int]:
+def _arrived(request: TeamRequest, stream: Stream, query: Query, ends: Positions, now_ms: int) -> tuple[Page, int]:
     """Read what is new in each shard, but no further back than one read can carry; the rest is skipped."""
     limit = SCAN_ROWS if query.filter else FOLLOW_ROWS
     starts, skipped = {}, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from django import forms
@@ -36,7 +37,11 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
     shard = _chosen(opened, request.GET.get("shard") or request.POST.get("shard"))
     parent = _range(shard)
     middle = topology.middle(parent)
-    form = SplitForm(parent, request.POST or None, initial={"at": middle or ""})
+    form = SplitForm(
+        parent,
+        request.POST or None,
+        initial={"how": request.GET.get("how", "evenly"), "at": request.GET.get("at") or middle or ""},
+    )
     if request.method == "POST" and form.is_valid():
         at = middle if form.cleaned_data["how"] == "evenly" else form.cleaned_data["at"]
         fields = {**FIELDS, "InvalidArgumentException": "at"}
@@ -46,7 +51,14 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
             return redirect("stream-shards", request.team.slug, name)
     at = form.chosen(middle)
     after = _after(stream, opened, [topology.Step(topology.Kind.SPLIT, at)] if at else [])
-    context = {"form": form, "shard": shard, "middle": middle, "opened": opened, "before": draw(opened, {}), "after": after}
+    context = {
+        "form": form,
+        "shard": shard,
+        "middle": middle,
+        "opened": opened,
+        "before": draw(opened, {}),
+        "after": after,
+    }
     return _page(request, stream, "stream/split.html", context, f"Split shard {shard.index:04d}")
 
 
@@ -74,7 +86,12 @@ class SplitForm(forms.Form):
     def chosen(self, middle: int | None) -> int | None:
         """Where the preview splits: as typed if that is possible, else in the middle."""
         text = str(self["at"].value() or "")
-        if self["how"].value() == "at" and text.isascii() and text.isdigit() and topology.may_split(self.parent, int(text)):
+        if (
+            self["how"].value() == "at"
+            and text.isascii()
+            and text.isdigit()
+            and topology.may_split(self.parent, int(text))
+        ):
             return int(text)
         return middle
 
@@ -121,7 +138,7 @@ def count(request: TeamRequest, name: str) -> HttpResponse:
         if _done(request, form, "UpdateShardCount", name, FIELDS, params):
             messages.success(request, f"Going from {words.plural(now, 'shard')} to {wanted}")
             return redirect("stream-shards", request.team.slug, name)
-    steps = topology.plan_uniform(sorted(_range(s) for s in opened), wanted) if wanted <= SHARDS_MAX else []
+    steps = topology.uniform_steps(sorted(_range(s) for s in opened), wanted) if wanted <= SHARDS_MAX else []
     context = {
         "form": form,
         "now": now,
@@ -157,7 +174,7 @@ def _chosen(opened: list[Shard], text: str | None) -> Shard:
 
 
 def _neighbours(opened: list[Shard]) -> list[tuple[Shard, Shard]]:
-    return [(low, high) for low, high in zip(opened, opened[1:], strict=False) if topology.adjacent(_range(low), _range(high))]
+    return [(low, high) for low, high in pairwise(opened) if topology.adjacent(_range(low), _range(high))]
 
 
 def _range(shard: Shard) -> topology.Range:
@@ -210,4 +227,6 @@ def _after(stream: Stream, opened: list[Shard], steps: list[topology.Step]) -> S
 
 def _page(request: TeamRequest, stream: Any, template: str, context: dict[str, Any], title: str) -> HttpResponse:
     status = 422 if request.method == "POST" else 200
-    return render(request, template, {**frame(request, stream, "stream-shards"), **context, "title": title}, status=status)
+    return render(
+        request, template, {**frame(request, stream, "stream-shards"), **context, "title": title}, status=status
+    )

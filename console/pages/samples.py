@@ -17,14 +17,18 @@ _TOKENS = {
     "python": re.compile(
         r"(?P<s>b?\"(?:[^\"\\]|\\.)*\"|b?'(?:[^'\\]|\\.)*')|(?P<c>#[^\n]*)|(?P<k>\b(?:import|from|for|in|while|if|as|def|return|not|with)\b)|(?P<n>\b\d+\b)"
     ),
-    "bash": re.compile(r"(?P<c>(?:^|(?<=\n))#[^\n]*)|(?P<s>(?<= )(?:'[^']*'|\"[^\"]*\"|https?://\S+))|(?P<n>(?<= )\d+\b)"),
+    "bash": re.compile(
+        r"(?P<c>(?:^|(?<=\n))#[^\n]*)|(?P<s>(?<= )(?:'[^']*'|\"[^\"]*\"|https?://\S+))|(?P<n>(?<= )\d+\b)"
+    ),
     "js": re.compile(
         r"(?P<s>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')|(?P<c>//[^\n]*)|(?P<k>\b(?:import|from|const|new|await|for|of|while|let)\b)|(?P<n>\b\d+\b)"
     ),
     "java": re.compile(
         r"(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<c>//[^\n]*)|(?P<k>\b(?:import|static|var|new|void|class|public|final|for)\b)|(?P<n>\b\d+\b)"
     ),
-    "json": re.compile(r"(?P<p>\"(?:[^\"\\]|\\.)*\"(?=\s*:))|(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<k>\b(?:true|false|null)\b)|(?P<n>-?\b\d[\d.eE+-]*)"),
+    "json": re.compile(
+        r"(?P<p>\"(?:[^\"\\]|\\.)*\"(?=\s*:))|(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<k>\b(?:true|false|null)\b)|(?P<n>-?\b\d[\d.eE+-]*)"
+    ),
 }
 
 
@@ -37,7 +41,9 @@ def coloured(text: str, language: str) -> SafeString:
         at = found.end()
     pieces.append(("", text[at:]))
     return format_html_join(
-        "", "{}", ((format_html('<span class="{}">{}</span>', kind, piece) if kind else piece,) for kind, piece in pieces)
+        "",
+        "{}",
+        ((format_html('<span class="{}">{}</span>', kind, piece) if kind else piece,) for kind, piece in pieces),
     )
 
 
@@ -92,7 +98,11 @@ def create_stream(name: str, shards: int | None, tags: dict[str, str]) -> list[S
         cli = Sample(cli.key, cli.label, cli.language, _cli(cli.text, "--tags " + shlex.quote(json.dumps(tags))))
     arguments = "\n".join(f"    {member}={json.dumps(value)}," for member, value in body.items())
     python = f"{_boto3()}kinesis.create_stream(\n{arguments}\n)"
-    return [cli, Sample("python", "boto3", "python", python), Sample("json", "JSON", "json", json.dumps(body, indent=2))]
+    return [
+        cli,
+        Sample("python", "boto3", "python", python),
+        Sample("json", "JSON", "json", json.dumps(body, indent=2)),
+    ]
 
 
 def endpoint() -> str:
@@ -172,13 +182,18 @@ def consume(name: str) -> list[Sample]:
             "const { Records } = await kinesis.send(new GetRecordsCommand({ ShardIterator }));\n"
             "console.log(Records);"
         )),
-        Sample("java", "Java (KCL 3)", "java", (
-            "// In the KCL's configuration: the stream, and a Kinesis client for this endpoint.\n"
-            "// The KCL keeps its leases in DynamoDB; point that client at a table store of yours.\n"
-            f'var kinesis = KinesisAsyncClient.builder()\n    .endpointOverride(URI.create("{endpoint()}"))\n'
+        Sample("java", "Java", "java", (
+            "import java.net.URI;\nimport software.amazon.awssdk.regions.Region;\n"
+            "import software.amazon.awssdk.services.kinesis.KinesisClient;\n"
+            "import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;\n\n"
+            f'var kinesis = KinesisClient.builder()\n    .endpointOverride(URI.create("{endpoint()}"))\n'
             f'    .region(Region.of("{region()}"))\n    .build();\n'
-            f'var configs = new ConfigsBuilder(\n    "{name}", "my-application", kinesis,\n'
-            "    dynamo, cloudWatch, workerId, new MyProcessorFactory());"
+            f'var shard = kinesis.listShards(r -> r.streamName("{name}")).shards().get(0);\n'
+            "var iterator = kinesis.getShardIterator(r -> r\n"
+            f'    .streamName("{name}")\n    .shardId(shard.shardId())\n'
+            "    .shardIteratorType(ShardIteratorType.TRIM_HORIZON)).shardIterator();\n"
+            "for (var record : kinesis.getRecords(r -> r.shardIterator(iterator)).records())\n"
+            '    System.out.println(record.partitionKey() + " " + record.data().asUtf8String());'
         )),
     ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
@@ -18,6 +18,9 @@ from apps.accounts import setup as links
 from apps.accounts.models import SetupLink, User
 from console import calls
 from console.pages import demo
+
+if TYPE_CHECKING:
+    from console.pages.shell import TeamRequest
 
 
 class SetupForm(forms.Form):
@@ -51,7 +54,7 @@ class SetupForm(forms.Form):
 @sensitive_post_parameters("password")
 def setup(request: HttpRequest) -> HttpResponse:
     """The form, as long as the link is open; afterwards the sign-in page."""
-    if not ratelimit.consume(request, app="allauth.account", action="login", limit_get=True):
+    if not ratelimit.consume(request, action="login"):
         return ratelimit.respond_429(request)
     link = links.find(request.GET.get("token", ""))
     if link is None:
@@ -73,5 +76,7 @@ def _finish(request: HttpRequest, link: SetupLink, given: dict[str, Any]) -> Htt
     login(request, link.user, backend="allauth.account.auth_backends.AuthenticationBackend")
     get_adapter().add_message(request, messages.SUCCESS, message=f"Welcome to Tidegate, {given['name']}")
     if given["demo"]:
-        demo.load(link.team, link.user)
+        inside = cast("TeamRequest", request)
+        inside.team = link.team
+        demo.load(inside)
     return redirect("streams", link.team.slug)

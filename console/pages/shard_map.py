@@ -17,6 +17,7 @@ ROWS_MAX = 4
 LABEL_PERCENT = 4.5
 """Narrower shards have no words in them, only their title."""
 
+TIGHT_PERCENT = 12
 ROW_HEIGHT = 23
 STEPS = ((90, "h5"), (65, "h4"), (45, "h3"), (20, "h2"), (0, "h1"))
 """Colour classes by the per cent from which they hold."""
@@ -76,6 +77,11 @@ class Cell:
     def labelled(self) -> bool:
         """Wide enough for words."""
         return self.width >= LABEL_PERCENT
+
+    @property
+    def is_tight(self) -> bool:
+        """Too narrow for words on a phone."""
+        return self.width < TIGHT_PERCENT
 
     @property
     def y(self) -> int:

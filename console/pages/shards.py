@@ -39,7 +39,9 @@ def shards(request: TeamRequest, name: str) -> HttpResponse:
 def map_part(request: TeamRequest, name: str) -> HttpResponse:
     """The map alone, for the overview to renew."""
     stream = find(request, name)
-    return render(request, "stream/map_panel.html", {"stream": stream, "map": shard_map(request, stream, calls.now_ms())})
+    return render(
+        request, "stream/map_panel.html", {"stream": stream, "map": shard_map(request, stream, calls.now_ms())}
+    )
 
 
 def _load_of(shard: Shard, loads: dict[int, ShardLoad] | None) -> Load | None:

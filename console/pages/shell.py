@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -62,6 +62,7 @@ def team_page(
         @never_cache
         @login_required
         def guarded(request: TeamRequest, team: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            refuse_nul(request)
             enter(request, team)
             wanted = post if post and request.method == "POST" else action
             if not allowed(request.membership.role, wanted):
@@ -71,6 +72,13 @@ def team_page(
         return guarded
 
     return decorate
+
+
+def refuse_nul(request: HttpRequest) -> None:
+    """No text of ours holds a NUL, and PostgreSQL takes none. Raises SuspiciousOperation: answered with 400."""
+    given = [request.GET, request.POST] if request.method == "POST" else [request.GET]
+    if any("\0" in text for values in given for name, texts in values.lists() for text in (name, *texts)):
+        raise SuspiciousOperation("a NUL in the query or the form")
 
 
 def enter(request: TeamRequest, slug: str) -> None:
@@ -119,7 +127,10 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     ("", (("Overview", "layout-dashboard", "overview", "stream:read"),)),
     (
         "Streaming",
-        (("Data streams", "waves", "streams", "stream:read"), ("Import and replay", "upload", "ingestion", "stream:read")),
+        (
+            ("Data streams", "waves", "streams", "stream:read"),
+            ("Import and replay", "upload", "ingestion", "stream:read"),
+        ),
     ),
     ("Team", (("Access keys", "key-round", "keys", "key:read"),)),
 )
@@ -157,16 +168,17 @@ def stream_count(request: TeamRequest) -> int:
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Template context of every page; the frame's part only inside a team."""
-    user = getattr(request, "user", AnonymousUser())
-    theme = user.theme if user.is_authenticated else request.COOKIES.get(THEME_COOKIE, "system")
+    user = getattr(request, "user", None)
+    theme = user.theme if isinstance(user, User) else request.COOKIES.get(THEME_COOKIE, "system")
     answer: dict[str, Any] = {
         "theme": theme if theme in THEMES else "system",
         "endpoint": settings.CONFIG.public_address,
         "region": settings.CONFIG.region,
     }
     if hasattr(request, "membership"):
-        answer |= {"team": request.team, "membership": request.membership, "may": May(request.membership.role)}
-        answer |= {"memberships": request.memberships, "sections": sections(request), "initials": initials(user)}
+        inside = cast("TeamRequest", request)
+        answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.membership.role)}
+        answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 
 

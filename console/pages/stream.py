@@ -101,7 +101,11 @@ def stream_overview(request: TeamRequest, name: str) -> HttpResponse:
     """Throughput, shard map, details, code to connect, latest records."""
     stream = find(request, name)
     context = frame(request, stream, "stream")
-    context |= {"map": shard_map(request, stream, calls.now_ms()), "codes": samples.produce(name), "quiet": _quiet(context["live"])}
+    context |= {
+        "map": shard_map(request, stream, calls.now_ms()),
+        "codes": samples.produce(name),
+        "quiet": _quiet(context["live"]),
+    }
     return render(request, "stream/overview.html", context)
 
 

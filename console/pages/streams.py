@@ -15,11 +15,12 @@ from django.shortcuts import render
 from apps.accounts.models import Team
 from apps.metrics.overview import Overview, overview, together
 from apps.metrics.store import STREAMS_MAX
-from apps.streams.limits import WRITE_BYTES_PER_S
+from apps.streams import topology
+from apps.streams.limits import WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
 from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatus
 from apps.streams.quotas import quotas
 from console import calls
-from console.pages import samples
+from console.pages import samples, words
 from console.pages.shell import TeamRequest, is_fragment, team_page
 
 PAGE_ROWS = 50
@@ -74,7 +75,9 @@ class Filter:
             elif name == "mode" and value.lower() in MODES:
                 found.mode = value.lower()
             else:
-                found.problem = f"{part} is not a filter. Known are tag:, status: {', '.join(STATUSES)}; mode: {', '.join(MODES)}."
+                found.problem = (
+                    f"{part} is not a filter. Known are tag:, status: {', '.join(STATUSES)}; mode: {', '.join(MODES)}."
+                )
         return found
 
     @classmethod
@@ -133,7 +136,10 @@ def strip(request: TeamRequest) -> HttpResponse:
     """The four numbers over all streams of a team with more of them than fit on a page; loaded after the page."""
     names = dict(Stream.objects.filter(team=request.team).values_list("id", "name")[:STREAMS_MAX])
     live = overview(request.team.id, list(names))
-    context = {"strip": strip_of({names[stream]: found for stream, found in live.items()}), "counts": counts_of(request)}
+    context = {
+        "strip": strip_of({names[stream]: found for stream, found in live.items()}),
+        "counts": counts_of(request),
+    }
     return render(request, "streams/strip.html", context)
 
 
@@ -189,9 +195,12 @@ class Row:
 
     @property
     def capacity_percent(self) -> int:
-        """Share of the write limit in use over the last minute."""
-        limit = self.open_shards * WRITE_BYTES_PER_S
-        return round(100 * (self.live.in_bytes_per_s or 0) / limit) if limit else 0
+        """Share of the write limit in use over the last minute: of bytes or of records, whichever is nearer."""
+        if not self.open_shards:
+            return 0
+        of_bytes = (self.live.in_bytes_per_s or 0) / WRITE_BYTES_PER_S
+        of_records = (self.live.in_records_per_s or 0) / WRITE_RECORDS_PER_S
+        return round(100 * max(of_bytes, of_records) / self.open_shards)
 
 
 def state_of(stream: Stream, live: Overview) -> tuple[str, str]:
@@ -201,9 +210,16 @@ def state_of(stream: Stream, live: Overview) -> tuple[str, str]:
     if stream.status == StreamStatus.DELETING:
         return "busy", "Deleting"
     if stream.status == StreamStatus.UPDATING:
-        steps = len(stream.plan)
-        return "busy", f"Resharding, {steps} to go" if steps > 1 else "Updating"
+        return "busy", _resharding(stream)
     return ("warn", "Throttling") if live.throttled_last_minute else ("ok", "Active")
+
+
+def _resharding(stream: Stream) -> str:
+    """What its plan is about."""
+    kind, value = stream.plan[0] if stream.plan else ("", "")
+    if kind == topology.UNIFORM:
+        return f"Going to {words.plural(int(value), 'shard')}"
+    return {"split": "Splitting", "merge": "Merging"}.get(kind, "Updating")
 
 
 def _rows(request: TeamRequest, filters: list[Filter], sort: str, page: int) -> tuple[list[Row], int]:
@@ -258,6 +274,7 @@ class Counts:
 
 def counts_of(request: TeamRequest) -> Counts:
     """One query."""
+
     def per_team(rows: QuerySet[Any], team: str) -> Coalesce:
         counted = rows.filter(**{team: OuterRef("pk")}).order_by().values(team).annotate(n=Count("*")).values("n")
         return Coalesce(Subquery(counted), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 
 import structlog
@@ -9,6 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 log = structlog.get_logger(__name__)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+    """400: what no form of ours sends."""
+    return render(request, "400.html", status=400)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 - Django's hook
@@ -32,7 +38,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     Django calls it while the exception is being handled: this is the one place where a page's bug is logged.
     """
     request_id = str(uuid.uuid4())
-    log.exception("page_failed", request_id=request_id, method=request.method, path=request.path)
+    log.error("page_failed", exc_info=sys.exception(), request_id=request_id, method=request.method, path=request.path)
     return render(request, "500.html", {"request_id": request_id, "theme": "system"}, status=500)
 
 

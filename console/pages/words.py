@@ -14,9 +14,7 @@ _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 def figures(value: float) -> str:
     """At most three figures: 3.61 -> 3.6, 36.82 -> 36.8, 368.2 -> 368."""
-    if value >= 100 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}".removesuffix(".0")
 
 
 def size_parts(size_bytes: float) -> tuple[str, str]:
@@ -58,6 +56,11 @@ def retention(hours: int) -> str:
 def retention_words(hours: int) -> str:
     """`24 hours`, `7 days`."""
     return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hours"
+
+
+def middle(text: str) -> str:
+    """A long number with its middle left out: `4965…0217378`."""
+    return text if len(text) <= 16 else f"{text[:4]}…{text[-7:]}"
 
 
 def plural(number: int, one: str, many: str = "") -> str:

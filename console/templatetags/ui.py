@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 for function in (words.size, words.rate, words.duration, words.retention, words.retention_words, words.date,
-                 words.date_time, words.clock_time, words.iso, words.figures):  # fmt: skip
+                 words.date_time, words.clock_time, words.iso, words.figures, words.middle):  # fmt: skip
     register.filter(function.__name__, function)
 
 SPARK_WIDTH = 84
@@ -150,7 +150,12 @@ def th(context: dict[str, Any], label: str, sort: str, **options: str) -> SafeSt
     mark = {"ascending": icon("arrow-up"), "descending": icon("arrow-down")}.get(state or "", "")
     sorted_by = format_html(' aria-sort="{}"', state) if state else ""
     return format_html(
-        '<th scope="col" class="{}"{}><a href="{}">{}{}</a></th>', options.get("class", ""), sorted_by, address, label, mark
+        '<th scope="col" class="{}"{}><a href="{}">{}{}</a></th>',
+        options.get("class", ""),
+        sorted_by,
+        address,
+        label,
+        mark,
     )
 
 
@@ -170,5 +175,5 @@ def record_link(found: Found, request: HttpRequest) -> str:
     values = {name: kept[name] for name in VIEWER_STATE if kept.get(name)}
     if request.method == "POST":
         values.pop("from", None)
-    path = reverse("stream-records", kwargs=request.resolver_match.kwargs)
+    path = reverse("stream-records", kwargs=request.resolver_match.kwargs if request.resolver_match else {})
     return f"{path}?{urlencode({**values, 'record': found.address})}"

@@ -17,7 +17,9 @@ class RecordFollow extends HTMLElement {
     this.place();
     for (const kind of ["pointerdown", "keydown"]) this.addEventListener(kind, () => { this.touched = Date.now(); });
     document.body.addEventListener("htmx:afterSwap", (event) => {
-      if (event.target.id === "inspector") this.select();
+      if (event.target.id !== "inspector") return;
+      this.select();
+      if (matchMedia("(max-width: 1180px)").matches) event.target.scrollIntoView({ block: "start" });
     });
   }
 
@@ -101,7 +103,7 @@ class RecordFollow extends HTMLElement {
       for (const row of [...rows.children].slice(0, answer.shown)) window.htmx?.process(row);
       while (rows.children.length > ROWS_MAX) rows.lastElementChild.remove();
     }
-    this.tell(answer.behind_ms ? "Following" : "Following, up to date");
+    this.tell(answer.more ? "Following" : "Following, up to date");
     const box = this.querySelector("[data-skipped]");
     box.hidden = this.skipped === 0;
     box.textContent = `${this.skipped.toLocaleString("en")} skipped`;

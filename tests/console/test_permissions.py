@@ -1,0 +1,164 @@
+"""Every address: who may open it, who is told why not, and for whom it does not exist."""
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+
+from apps.accounts.models import Membership, Role, User
+from apps.accounts.permissions import ACTIONS, allowed, roles_with
+from apps.streams.models import Ingestion
+from tests.console.conftest import make_stream, other_team, signed_in, text_of
+
+ALL = set(Role.values)
+STREAM = {"name": "orders"}
+JOB = {"job": 1}
+RECORD = {**STREAM, "index": 0, "number": 7}
+
+PAGES = {
+    "overview": ("stream:read", {}),
+    "profile": ("stream:read", {}),
+    "palette": ("stream:read", {}),
+    "live": ("stream:read", {}),
+    "keys": ("key:read", {}),
+    "ingestion": ("stream:read", {}),
+    "ingestion-import": ("record:write", {}),
+    "ingestion-replay": ("record:write", {}),
+    "ingestion-job": ("stream:read", JOB),
+    "streams": ("stream:read", {}),
+    "streams-strip": ("stream:read", {}),
+    "stream-create": ("stream:create", {}),
+    "stream-create-beside": ("stream:create", {}),
+    "stream-name": ("stream:create", {}),
+    "stream": ("stream:read", STREAM),
+    "stream-state": ("stream:read", STREAM),
+    "stream-latest": ("record:read", STREAM),
+    "stream-monitoring": ("stream:read", STREAM),
+    "stream-shards": ("stream:read", STREAM),
+    "stream-map": ("stream:read", STREAM),
+    "stream-split": ("stream:reshard", STREAM),
+    "stream-merge": ("stream:reshard", STREAM),
+    "stream-count": ("stream:reshard", STREAM),
+    "stream-records": ("record:read", STREAM),
+    "stream-export": ("record:read", STREAM),
+    "record": ("record:read", RECORD),
+    "record-download": ("record:read", RECORD),
+    "stream-put": ("record:write", STREAM),
+    "stream-consumers": ("stream:read", STREAM),
+    "stream-connect": ("stream:read", STREAM),
+    "stream-configuration": ("stream:read", STREAM),
+    "stream-delete": ("stream:delete", STREAM),
+}
+"""GET: the action each page needs."""
+
+POSTS = {
+    "keys": ("key:write", {}),
+    "key-change": ("key:write", {}),
+    "demo": ("stream:create", {}),
+    "ingestion-cancel": ("record:write", JOB),
+    "stream-follow": ("record:read", STREAM),
+    "stream-consumers": ("stream:write", STREAM),
+    "consumer-deregister": ("stream:write", STREAM),
+    "stream-configuration": ("stream:write", STREAM),
+}
+"""POST, where it needs another action than GET or there is no GET."""
+
+OPEN = {"home", "setup", "theme"}
+"""Outside teams; account_… are allauth's."""
+
+
+def address(name, values):
+    from django.urls import reverse
+
+    return reverse(name, kwargs={"team": "first", **values})
+
+
+@pytest.fixture
+def members(team, served):
+    make_stream(served, team, "orders", 2)
+    Ingestion.objects.create(
+        id=1, team=team.team, kind="import", target_name="orders", created_at_ms=1,
+        source={"file": "x", "name": "x", "key": "", "key_field": 0},
+    )  # fmt: skip
+    users = {}
+    for role in Role.values:
+        users[role] = User.objects.create_user(f"{role}@members.test", None)
+        Membership.objects.create(team=team.team, user=users[role], role=role)
+    return users
+
+
+def browser_of(user):
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def test_the_tables_above_name_every_address():
+    names = {pattern.name for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)}
+    assert {name for name in names if not name.startswith("account_")} == {*PAGES, *POSTS, *OPEN}
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_pages_open_for_those_who_may(members, role):
+    browser = browser_of(members[role])
+    for name, (action, values) in PAGES.items():
+        answer = browser.get(address(name, values))
+        if allowed(role, action):
+            assert answer.status_code not in {302, 403, 500}, name
+        else:
+            assert answer.status_code == 403, name
+            assert action in text_of(answer)
+            assert roles_with(action)[0] in text_of(answer)
+
+
+@pytest.mark.parametrize("role", Role.values)
+def test_posts_do_nothing_for_those_who_may_not(members, role):
+    browser = browser_of(members[role])
+    for name, (action, values) in POSTS.items():
+        if not allowed(role, action):
+            answer = browser.post(address(name, values), {})
+            assert answer.status_code == 403, name
+            assert action in text_of(answer)
+
+
+def test_another_team_is_not_there(members, served):
+    stranger = signed_in(other_team())
+    for name, (_, values) in PAGES.items():
+        assert stranger.get(address(name, values)).status_code == 404, name
+    for name, (_, values) in POSTS.items():
+        assert stranger.post(address(name, values), {}).status_code == 404, name
+
+
+def test_nobody_sees_a_page_without_signing_in(members):
+    browser = Client()
+    for name, (_, values) in PAGES.items():
+        answer = browser.get(address(name, values))
+        if name == "live":
+            assert answer.status_code == 401
+        else:
+            assert answer.status_code == 302, name
+            assert answer["Location"].startswith("/sign-in?next=/t/first"), name
+
+
+def test_a_viewer_sees_the_locked_tab_and_why(members):
+    page = text_of(browser_of(members["viewer"]).get("/t/first/streams/orders"))
+    assert "Needs record:read: Owner, Admin, Developer, Analyst" in page
+    for offered in ("Send test records", "Edit capacity", "Latest records", "Delete data stream", "/keys"):
+        assert offered not in page
+
+
+def test_the_owner_of_one_team_is_nobody_in_another(team, served):
+    other = other_team()
+    make_stream(served, team, "orders")
+    assert signed_in(other).get("/t/second").status_code == 200
+    assert signed_in(other).get("/t/second/streams/orders").status_code == 404
+    assert signed_in(team).get("/t/second").status_code == 404
+
+
+def test_the_grid_knows_its_actions():
+    assert allowed(Role.OWNER, "stream:delete")
+    assert not allowed(Role.VIEWER, "record:read")
+    assert allowed(Role.ANALYST, "record:read")
+    assert not allowed("nobody", "stream:read")
+    assert all(allowed(Role.OWNER, action) for action in ACTIONS)
+    with pytest.raises(AssertionError):
+        allowed(Role.OWNER, "stream:raed")

@@ -1,0 +1,155 @@
+"""Signing in and out, resetting and changing a password, and the theme."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from apps.accounts.models import User
+from tests.console.conftest import text_of
+from tests.support.teams import EMAIL, PASSWORD
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+@pytest.fixture
+def stranger(team):
+    return Client()
+
+
+def sign_in(browser, email=EMAIL, password=PASSWORD, **more):
+    return browser.post("/sign-in", {"login": email, "password": password, **more})
+
+
+def test_the_start_leads_to_signing_in_and_then_to_the_team(stranger):
+    assert stranger.get("/")["Location"] == "/sign-in?next=/"
+    assert sign_in(stranger)["Location"] == "/"
+    assert stranger.get("/")["Location"] == "/t/first"
+    assert stranger.get("/t/first").status_code == 200
+
+
+def test_the_wanted_page_follows_signing_in(stranger):
+    answer = stranger.get("/t/first/streams")
+    assert answer["Location"] == "/sign-in?next=/t/first/streams"
+    assert sign_in(stranger, next="/t/first/streams")["Location"] == "/t/first/streams"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.test/", "//evil.test/", "javascript:alert(1)"])
+def test_no_way_leads_out(stranger, elsewhere):
+    assert "evil" not in sign_in(stranger, next=elsewhere)["Location"]
+    assert stranger.post("/theme", {"theme": "dark", "next": elsewhere})["Location"] == "/"
+
+
+def test_a_wrong_password_says_so_and_keeps_the_address(stranger):
+    answer = sign_in(stranger, password="wrong")
+    assert "The e-mail address or the password is not right." in text_of(answer)
+    assert EMAIL in text_of(answer)
+    assert "wrong" not in re.findall(r'value="([^"]*)"', text_of(answer))
+
+
+def test_an_unknown_address_is_answered_alike(stranger):
+    known, unknown = (text_of(sign_in(stranger, email=who, password="wrong")) for who in (EMAIL, "no@example.test"))
+    mask = re.compile(r'value="[^"]*"|"X-CSRFToken": "\w*"')
+    assert mask.sub("", known) == mask.sub("", unknown)
+
+
+def test_failed_attempts_are_counted_per_address(stranger):
+    for _ in range(5):
+        sign_in(stranger, password="wrong")
+    answer = sign_in(stranger)
+    assert "Too many failed attempts" in text_of(answer)
+    assert stranger.get("/t/first").status_code == 302
+
+
+def test_attempts_from_one_place_end_in_429(stranger):
+    codes = [sign_in(stranger, email=f"n{n}@example.test", password="wrong").status_code for n in range(31)]
+    assert codes[-1] == 429
+    assert codes[0] == 200
+
+
+def test_nobody_registers(stranger):
+    for path in ("/signup", "/accounts/signup/", "/register", "/sign-up"):
+        assert stranger.get(path).status_code == 404
+
+
+def test_signing_out_needs_a_post(client):
+    assert client.get("/sign-out").status_code == 200
+    assert client.get("/t/first").status_code == 200
+    assert client.post("/sign-out")["Location"] == "/sign-in"
+    assert client.get("/t/first").status_code == 302
+
+
+def test_a_form_without_its_token_changes_nothing(team):
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(team.user)
+    answer = strict.post("/t/first/keys", {"name": "x"})
+    assert answer.status_code == 403
+    assert "This form has expired" in text_of(answer)
+
+
+def test_a_reset_link_names_our_address_whatever_host_was_asked(stranger):
+    answer = stranger.post("/password/reset", {"email": EMAIL}, headers={"host": "127.0.0.1"})
+    assert answer["Location"] == "/password/reset/sent"
+    link = re.search(r"http\S+", mail.outbox[0].body)[0]
+    assert link.startswith("http://localhost:4567/password/reset/key/")
+    assert mail.outbox[0].to == [EMAIL]
+
+
+def test_a_stranger_gets_no_mail_and_the_same_answer(stranger):
+    assert stranger.post("/password/reset", {"email": "no@example.test"})["Location"] == "/password/reset/sent"
+    assert mail.outbox == []
+
+
+def test_a_reset_works_once(stranger):
+    stranger.post("/password/reset", {"email": EMAIL})
+    path = re.search(r"http://localhost:4567(\S+)", mail.outbox[0].body)[1]
+    form = stranger.get(path)["Location"]
+    answer = stranger.post(form, {"password1": "another long one", "password2": "another long one"})
+    assert answer["Location"] == "/password/reset/done"
+    assert sign_in(stranger, password="another long one")["Location"] == "/"
+    assert "does not work any more" in text_of(Client().get(path))
+
+
+def test_a_short_password_is_refused_at_its_field(client):
+    given = {"part": "password", "oldpassword": PASSWORD, "password1": "short", "password2": "short"}
+    answer = client.post("/t/first/profile", given)
+    assert answer.status_code == 422
+    assert "at least 10 characters" in text_of(answer)
+
+
+def test_changing_the_password_keeps_this_session(client, team):
+    given = {
+        "part": "password",
+        "oldpassword": PASSWORD,
+        "password1": "another long one",
+        "password2": "another long one",
+    }
+    assert client.post("/t/first/profile", given).status_code == 302
+    assert client.get("/t/first").status_code == 200
+    assert User.objects.get(pk=team.user.pk).check_password("another long one")
+
+
+def test_the_theme_is_kept_with_the_person_and_in_the_browser(client, team):
+    assert '<html lang="en">' in text_of(client.get("/t/first"))
+    answer = client.post("/theme", {"theme": "dark", "next": "/t/first"})
+    assert answer["Location"] == "/t/first"
+    assert answer.cookies["theme"].value == "dark"
+    assert '<html lang="en" data-theme="dark">' in text_of(client.get("/t/first"))
+    assert User.objects.get(pk=team.user.pk).theme == "dark"
+
+
+def test_the_profile_is_saved(client, team):
+    assert (
+        client.post("/t/first/profile", {"part": "about", "name": "Mira Okafor", "theme": "light"}).status_code == 302
+    )
+    page = text_of(client.get("/t/first/profile"))
+    assert "Mira Okafor" in page
+    assert ">MO<" in page
+    assert 'data-theme="light"' in page
+
+
+def test_somebody_without_a_team_is_told(served, team):
+    browser = Client()
+    browser.force_login(User.objects.create_user("alone@example.test", PASSWORD))
+    assert "You are in no team" in text_of(browser.get("/"))
