@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from apps.base.clock import Clock, SystemClock
 from apps.base.config import Config
 from apps.metrics.counters import Counters
@@ -88,9 +90,9 @@ class Runtime:
             self._thread.join(60)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of an operation: who, when, with what. Operations take (call, request)."""
+class Call(msgspec.Struct, frozen=True):
+    """One call of an operation: who, when, with what. Operations take (call, request). (One is made per request, and a
+    frozen dataclass takes ten times as long to make.)"""
 
     runtime: Runtime
     principal: Principal

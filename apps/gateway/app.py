@@ -17,7 +17,7 @@ from apps.gateway.body import Bodies, ClientGone, Reading, RequestEntityTooLarge
 from apps.gateway.claims import claims
 from apps.gateway.failures import as_service_error
 from apps.gateway.invoke import run
-from apps.gateway.request import PROTECTION, Headers, Ids, Request, Response, Stream
+from apps.gateway.request import PROTECTION, Headers, IdMaker, Ids, Request, Response, Stream
 from apps.gateway.services import TARGETS, Route
 from apps.gateway.stream import Frames
 from apps.runtime import Call, Runtime
@@ -49,11 +49,12 @@ class Gateway:
         self.bodies = Bodies()
         self.credentials = Credentials(runtime.clock)
         self._region = runtime.config.region
+        self._ids = IdMaker()
         self._loop = get_running_loop()
 
     async def answer(self, request: Request) -> Response | Stream:
         """Answer one request that claims() says is ours. Raises ClientGone, and nothing else."""
-        ids = Ids()
+        ids = self._ids()
         headers = request.headers
         reading = Reading(current_task(self._loop), self._loop.time())
         identified = USUAL.get((request.method, headers.get("content-type"), headers.get("x-amz-target")))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from apps.accounts.principal import Principal
 from apps.base.errors import ServiceError
 from apps.gateway import app, failures
 from apps.gateway.app import Gateway
-from apps.gateway.request import Request, Response, Stream
+from apps.gateway.request import IdMaker, Request, Response, Stream
 from apps.gateway.services import TARGETS, Route
 from apps.recordlog.interface import LogBusy, LogFull
 from apps.wire import json11, sigv4
@@ -174,12 +175,11 @@ async def test_errors_of_operations_keep_their_status_and_members(
     assert json.loads(answer.body) == {"__type": "TeapotException", "message": "short and stout", "Handle": 1}
 
 
-async def test_ids() -> None:
-    from apps.gateway.request import Ids
-
-    found = {tuple(Ids().headers[:2]) for _ in range(100)}
-    assert len(found) == 100
-    for _, (_, extended) in found:
+def test_ids() -> None:
+    makers = [IdMaker(), IdMaker()]
+    found = {ids.request_id: dict(ids.headers)["x-amz-id-2"] for _ in range(1_000) for ids in (maker() for maker in makers)}
+    assert len(found) == len(set(found.values())) == 2_000
+    for request_id, extended in found.items():
+        assert str(uuid.UUID(request_id)) == request_id
+        assert uuid.UUID(request_id).version == 4
         assert 64 <= len(base64.b64decode(extended, validate=True)) <= 80
-
-
