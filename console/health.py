@@ -16,13 +16,19 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from apps.accounts.bridge import in_thread
+from apps.base.units import SECOND_MS
 from apps.recordlog.interface import RecordLogError, UnknownShard
 from apps.runtime import Runtime
+from apps.streams.models import Shard
+from workers import heartbeat
 
 PATH = "/healthz"
 FRESH_S = 0.5
 PATIENCE_S = 3.0
 NO_SHARD = 2**31 - 1
+BEHIND_MS_MAX = 60 * SECOND_MS
+SHARDS_LOOKED_AT = 20
+"""The newest open ones."""
 HEADERS = [
     ("content-type", "application/json"),
     ("cache-control", "no-store"),
@@ -68,6 +74,7 @@ class Health:
             "record log": self._record_log,
             "redis": self._redis,
             "worker": self._worker,
+            "clock": self._clock,
         }
 
     async def _database(self) -> str:
@@ -84,10 +91,17 @@ class Health:
         return ""
 
     async def _worker(self) -> str:
-        from workers.slices import worker_lives  # Celery, only once somebody asks
-
-        lives = await asyncio.to_thread(worker_lives, self._runtime.config.redis)
+        lives = await asyncio.to_thread(heartbeat.heard, self._runtime.config.redis)
         return "" if lives else "no heartbeat of a worker"
+
+    async def _clock(self) -> str:
+        """The machine's clock against the newest records. Retention and bills pause while it is far behind."""
+        newest_ms = 0
+        for shard in await in_thread(_open_shards):
+            with contextlib.suppress(UnknownShard):  # made a moment ago
+                newest_ms = max(newest_ms, (await self._runtime.record_log.bounds(shard)).newest_ms)
+        behind_ms = newest_ms - self._runtime.clock.now_ms()
+        return f"{behind_ms // SECOND_MS} s behind the newest record" if behind_ms > BEHIND_MS_MAX else ""
 
 
 async def _reason(check: Callable[[], Awaitable[str]]) -> str:
@@ -98,6 +112,11 @@ async def _reason(check: Callable[[], Awaitable[str]]) -> str:
         return f"no answer within {PATIENCE_S:.0f} seconds"
     except (DatabaseError, RecordLogError, redis.RedisError, OSError) as error:
         return f"{type(error).__name__}: {error}"
+
+
+def _open_shards() -> list[int]:
+    shards = Shard.objects.filter(closed_at_ms=None, opened_at_ms__isnull=False).order_by("-id")
+    return list(shards.values_list("id", flat=True)[:SHARDS_LOOKED_AT])
 
 
 def _select_one() -> Any:

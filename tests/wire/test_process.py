@@ -42,7 +42,7 @@ def test_health_names_the_parts_that_do_not_serve(endpoint: Endpoint) -> None:
         assert answer.headers["content-type"] == "application/json"
         said = json.loads(answer.read())
     assert said["status"] == "failing"
-    assert {name for name, reason in said["parts"].items() if reason == "ok"} == {"database", "record log"}
+    assert {name for name, reason in said["parts"].items() if reason == "ok"} == {"database", "record log", "clock"}
     assert "refused" in said["parts"]["redis"]
 
 
