@@ -44,6 +44,16 @@ def pytest_runtest_call(item: pytest.Item) -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for."""
+    from django.contrib.contenttypes.management import create_contenttypes
+    from django.db.models.signals import post_migrate
+
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that moves only when told to."""
