@@ -18,7 +18,7 @@ from apps.base.units import MIB
 BODY_BYTES_MAX = 11 * MIB
 """AWS takes 10 MiB of records in a PutRecords call; base64 and names of a body at that limit fit only for CBOR, as there."""
 
-HELD_BYTES_MAX = 96 * MIB
+HELD_BYTES_MAX = 80 * MIB
 """Bodies being read or answered, all together. The server's own buffers come on top, and 128 MiB is the promise."""
 
 STALLED_S = 30.0

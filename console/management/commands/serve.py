@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
-from granian.http import HTTP2Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 
 from apps.base import tls
@@ -26,6 +26,8 @@ CONNECTIONS_MAX = 16_384
 """Of one worker, idle ones included; granian takes no new connection beyond (its default is the backlog's length)."""
 OTHER_FILES = 256
 """Open files of a worker that are no connections."""
+HTTP1_BUFFER_BYTES_MAX = 196_608
+"""Of one connection, on top of what the gateway counts. Granian's default is twice that, and no quicker."""
 HTTP2_HEADERS_BYTES_MAX = 65_536
 """Of one request. Granian's default is 16 MiB, and a client may have 200 requests open."""
 HTTP2_PING_MS = 30_000
@@ -85,6 +87,7 @@ def server(config: Config) -> Any:
         websockets=True,
         backlog=BACKLOG,
         backpressure=connections_max(),
+        http1_settings=HTTP1Settings(max_buffer_size=HTTP1_BUFFER_BYTES_MAX),
         http2_settings=HTTP2Settings(max_headers_size=HTTP2_HEADERS_BYTES_MAX, keep_alive_interval=HTTP2_PING_MS),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
