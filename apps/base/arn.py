@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _STREAM = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12})"
+    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12})"
     r":stream/(?P<name>[a-zA-Z0-9_.-]{1,128})"
 )
 _CONSUMER = re.compile(

@@ -11,11 +11,12 @@ _SHARD_NUMBER = re.compile(r"[0-9]{1,128}")
 _LAST_SHARD_INDEX = 2**31 - 1
 
 
-def stream_name(account_id: str, region: str, name: str | None, arn: str | None) -> str:
-    """The name of the stream meant, in the caller's own account and region.
+def stream_name(account_id: str, name: str | None, arn: str | None) -> str:
+    """The name of the stream meant, in the caller's own account. Whoever finds the stream then compares its ARN with
+    the one that was given: a stream keeps the region it was made in, whatever the region is today.
 
     Raises InvalidArgumentException if neither is given or the two disagree, ResourceNotFoundException for an ARN of
-    another account or region (whose existence is none of the caller's business).
+    another account (whose existence is none of the caller's business).
     """
     if arn is None:
         if name is None:
@@ -24,7 +25,7 @@ def stream_name(account_id: str, region: str, name: str | None, arn: str | None)
     parsed = parse_stream_arn(arn)
     if parsed is None:
         raise ResourceNotFoundException.stream(arn.partition(":stream/")[2], account_id)
-    if parsed.account_id != account_id or parsed.region != region:
+    if parsed.account_id != account_id:
         raise ResourceNotFoundException.stream(parsed.name, parsed.account_id)
     if name is not None and name != parsed.name:
         raise InvalidArgumentException(f"StreamName {name} and StreamARN {arn} do not name the same stream.")

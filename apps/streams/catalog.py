@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from apps.accounts.bridge import in_thread
+from apps.base.arn import StreamArn
 from apps.base.units import HOUR_MS, KIB
 from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
@@ -122,6 +123,11 @@ class StreamView:
     by_key: Mapping[int, ShardView]
     consumers: Mapping[tuple[str, int], ConsumerView]
     """By name and creation second."""
+
+    @property
+    def arn(self) -> str:
+        """As Stream.arn."""
+        return str(StreamArn(self.region, self.account_id, self.name))
 
     @property
     def takes_records(self) -> bool:

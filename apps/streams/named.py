@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import F
 
 from apps.accounts.models import Team
-from apps.base.arn import parse_stream_arn
 from apps.runtime import Call
 from apps.streams.addressing import stream_name
 from apps.streams.errors import ResourceInUseException, ResourceNotFoundException
@@ -18,11 +17,7 @@ IN_SERVICE = (StreamStatus.ACTIVE, StreamStatus.UPDATING)
 
 def name_in(call: Call, params: dict[str, Any]) -> str:
     """The stream's name by StreamName or StreamARN. See addressing.stream_name for the errors."""
-    arn = params.get("StreamARN")
-    parsed = parse_stream_arn(arn) if arn else None
-    # A stream keeps the region it was made in; an ARN of that region is right, whatever the region is today.
-    region = parsed.region if parsed else ""
-    return stream_name(call.principal.account_id, region, params.get("StreamName"), arn)
+    return stream_name(call.principal.account_id, params.get("StreamName"), params.get("StreamARN"))
 
 
 def find(call: Call, params: dict[str, Any]) -> Stream:

@@ -31,7 +31,15 @@ def to_ms(seconds: float | None) -> int | None:
 
 
 def check(start: Start, now_ms: int) -> None:
-    """Raises InvalidArgumentException if type and arguments do not go together."""
+    """Raises InvalidArgumentException if type and arguments do not go together. (What AWS says of a time where none
+    belongs, and of a number beside one, is not known.)"""
+    needs_number = start.type in {"AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"}
+    if needs_number != (start.number is not None):
+        raise InvalidArgumentException(
+            "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or "
+            "(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. "
+            f"Request specified {start.type} and {'no' if needs_number else 'also a'} StartingSequenceNumber."
+        )
     if start.type == "AT_TIMESTAMP":
         if start.at_ms is None:
             raise InvalidArgumentException(
@@ -43,15 +51,11 @@ def check(start: Start, now_ms: int) -> None:
                 "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "
                 f"timestampInMillis: {start.at_ms}, currentTimestampInMillis: {now_ms}"
             )
-        return
-    needs_number = start.type in {"AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"}
-    if needs_number == (start.number is not None):
-        return
-    raise InvalidArgumentException(
-        "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or "
-        "(2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. "
-        f"Request specified {start.type} and {'no' if needs_number else 'also a'} StartingSequenceNumber."
-    )
+    elif start.at_ms is not None:
+        raise InvalidArgumentException(
+            "The timestampInMillis parameter can only be specified for iterator of type AT_TIMESTAMP. "
+            f"Current request is of type {start.type}."
+        )
 
 
 async def ordinal_of(
@@ -59,19 +63,20 @@ async def ordinal_of(
 ) -> int:
     """The ordinal of the first record to read. Positions before the horizon are moved to it by the read itself.
 
-    Raises InvalidArgumentException for a number that is not one of this shard.
+    Raises InvalidArgumentException for a number that is not one of this shard, UnknownShard (whatever the type) if the
+    log has no such shard: then the view is older than the stream's deletion.
     """
+    next_offset = (await log.bounds(shard.key)).next_offset
     match start.type:
         case "TRIM_HORIZON":
             return 1
         case "LATEST":
-            return (await log.bounds(shard.key)).next_offset
+            return next_offset
         case "AT_TIMESTAMP":
             assert start.at_ms is not None
             return await log.find(shard.key, max(0, start.at_ms))
     assert start.number is not None
     number = _number_of_shard(start.number, stream, shard, now_ms, operation)
-    next_offset = (await log.bounds(shard.key)).next_offset
     if number.ordinal == sequence.ORDINAL_MAX and shard.closed_at_ms is not None:
         return next_offset
     if number.ordinal >= next_offset:
@@ -91,13 +96,17 @@ def _number_of_shard(text: str, stream: StreamView, shard: ShardView, now_ms: in
     # The numbers of a shard's two ends may carry a second that is still to come (a child opens "after" its parent).
     an_end = number.ordinal in {0, sequence.ORDINAL_MAX}
     too_late = number.second > now_ms // 1000 and not an_end
-    if number.created_s != shard.created_s or number.version != sequence.VERSION or too_late:
+    if number.created_s != shard.created_s or number.version != sequence.VERSION:
+        raise _invalid(text, stream, shard, operation, " because it did not come from this stream")
+    if too_late:
         raise _invalid(text, stream, shard, operation)
     return number
 
 
-def _invalid(text: str, stream: StreamView, shard: ShardView, operation: str) -> InvalidArgumentException:
+def _invalid(
+    text: str, stream: StreamView, shard: ShardView, operation: str, why: str = ""
+) -> InvalidArgumentException:
     return InvalidArgumentException(
         f"StartingSequenceNumber {text} used in {operation} on shard {shard.shard_id} in stream {stream.name} "
-        f"under account {stream.account_id} is invalid."
+        f"under account {stream.account_id} is invalid{why}."
     )

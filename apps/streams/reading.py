@@ -35,6 +35,13 @@ async def find_shard(call: Call, name: str, index: int) -> tuple[StreamView, Sha
     return stream, shard
 
 
+async def find_shard_anew(call: Call, name: str, index: int) -> tuple[StreamView, ShardView]:
+    """The same after a look into the database, whatever the snapshot says: what a shard is looked for with tells that
+    the snapshot may be of an earlier stream of the same name."""
+    await call.runtime.part(Catalog).read(call.principal.account_id, name)
+    return await find_shard(call, name, index)
+
+
 async def read(
     log: RecordLog, stream: StreamView, shard: ShardView, start: int, now_ms: int, limits: tuple[int, int]
 ) -> Batch:

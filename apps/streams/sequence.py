@@ -23,6 +23,9 @@ ORDINAL_MAX = 2**63 - 1
 STEP = 1 << 80
 """What one ordinal adds to the number."""
 
+OLDEST_END = 1 << 128
+"""Numbers of version 0 are below; their first hex digit does not matter."""
+
 CREATION_SECOND_MAX = 16_025_175_000
 """AWS refuses shard creation seconds from here on."""
 
@@ -79,10 +82,12 @@ def run(fixed: int, first: int, second: int, count: int) -> list[str]:
 
 
 def decode(text: str) -> SequenceNumber | None:
-    """The parts of a well-formed number of version 1 or 2, or None."""
+    """The parts of a well-formed number of version 0, 1 or 2, or None."""
     if len(text) > 57 or not (text.isascii() and text.isdigit()):
         return None
     number = int(text)
+    if number < OLDEST_END:
+        return _decode_oldest(number)
     version = number & 15
     if number >> 184 != 2 or version not in {1, VERSION}:
         return None
@@ -98,3 +103,9 @@ def decode(text: str) -> SequenceNumber | None:
     if ordinal > ORDINAL_MAX:
         return None
     return SequenceNumber(created_s, index, ordinal, number >> 36 & 2**36 - 1, version)
+
+
+def _decode_oldest(number: int) -> SequenceNumber | None:
+    """Version 0: creation second of the shard, 72 bits of no use here, shard's number."""
+    created_s = number >> 88 & 2**36 - 1
+    return None if created_s >= CREATION_SECOND_MAX else SequenceNumber(created_s, number & 0xFFFF, 0, 0, 0)

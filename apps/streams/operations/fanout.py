@@ -11,7 +11,6 @@ from apps.streams.addressing import shard_index
 from apps.streams.catalog import Catalog, ConsumerView, StreamView
 from apps.streams.errors import (
     DryRunOperationException,
-    InvalidArgumentException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
@@ -62,8 +61,8 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
 def _consumer_arn(call: Call, text: str) -> ConsumerArn:
     arn = parse_consumer_arn(text)
     if arn is None:
-        raise InvalidArgumentException(f"Invalid ConsumerARN. {text} is not the ARN of a consumer.")
-    if arn.stream.account_id != call.principal.account_id or arn.stream.region != call.runtime.config.region:
+        raise ResourceNotFoundException.consumer(text, call.principal.account_id)
+    if arn.stream.account_id != call.principal.account_id:
         raise ResourceNotFoundException.consumer(text, call.principal.account_id)
     return arn
 
@@ -83,4 +82,6 @@ async def _consumer(call: Call, arn: ConsumerArn) -> ConsumerView:
 
 
 def _consumer_of(stream: StreamView | None, arn: ConsumerArn) -> ConsumerView | None:
-    return None if stream is None else stream.consumers.get((arn.name, arn.created_s))
+    if stream is None or stream.arn != str(arn.stream):
+        return None
+    return stream.consumers.get((arn.name, arn.created_s))

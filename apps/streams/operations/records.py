@@ -41,7 +41,15 @@ from apps.streams.limits import (
 )
 from apps.streams.placement import Group, Placeable, place_all, place_anew, record_bytes, record_too_large, shard_for
 from apps.streams.positions import Start, check, ordinal_of, to_ms
-from apps.streams.reading import children, find_shard, millis_behind, read, records_of, service_error
+from apps.streams.reading import (
+    children,
+    find_shard,
+    find_shard_anew,
+    millis_behind,
+    read,
+    records_of,
+    service_error,
+)
 from apps.streams.shapes import (
     GetRecordsAnswer,
     GetRecordsRequest,
@@ -61,6 +69,17 @@ ROUNDS_MAX = 16
 THROTTLED = "ProvisionedThroughputExceededException"
 
 
+class StreamReplaced(ResourceNotFoundException):
+    """The snapshot's stream is gone, and nothing was stored; but there is another one of its name: on with that one.
+
+    Only a stream that is deleted and made again within a second is met like this, and so only once in a call.
+    """
+
+    def __init__(self, stream: StreamView) -> None:
+        super().__init__(f"Stream {stream.name} under account {stream.account_id} not found.")
+        self.by = stream
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -73,6 +92,13 @@ async def put_record(call: Call, request: PutRecordRequest) -> PutRecordAnswer:
     Not kept: StreamId is reserved in the model and means nothing here either.
     """
     stream = await _stream_to_write(call, request.stream_name, request.stream_arn)
+    try:
+        return await _put_record(call, stream, request)
+    except StreamReplaced as replaced:
+        return await _put_record(call, replaced.by, request)
+
+
+async def _put_record(call: Call, stream: StreamView, request: PutRecordRequest) -> PutRecordAnswer:
     counters, team, key = call.runtime.counters, stream.team_id, stream.key
     try:
         shard, size_bytes, stored = await _put_one(call, stream, request)
@@ -123,6 +149,13 @@ async def put_records(call: Call, request: PutRecordsRequest) -> PutRecordsAnswe
     in the model and means nothing.
     """
     stream = await _stream_to_write(call, request.stream_name, request.stream_arn)
+    try:
+        return await _put_records(call, stream, request)
+    except StreamReplaced as replaced:
+        return await _put_records(call, replaced.by, request)
+
+
+async def _put_records(call: Call, stream: StreamView, request: PutRecordsRequest) -> PutRecordsAnswer:
     counters = call.runtime.counters
     results: list[PutRecordsResult | PutRecordsFailure] = [None] * len(request.records)  # type: ignore[list-item]
     try:
@@ -251,12 +284,16 @@ async def _append(
 
 async def _read_anew(call: Call, stream: StreamView) -> StreamView | ServiceError:
     """The stream as its rows have it now, or why the call cannot go on."""
+    catalog = call.runtime.part(Catalog)
     try:
-        now = await call.runtime.part(Catalog).refresh(stream)
+        now = await catalog.refresh(stream)
+        replaced_by = await catalog.read(stream.account_id, stream.name) if now is None else None
     except Exception as error:  # noqa: BLE001 - whatever ails the database: a part of the call may be stored already
         failure = InternalFailure()
         failure.__cause__ = error
         return failure
+    if replaced_by is not None and replaced_by.takes_records:
+        return StreamReplaced(replaced_by)
     if now is None or not now.takes_records:
         return ResourceNotFoundException.stream(stream.name, stream.account_id)
     return now
@@ -292,9 +329,15 @@ def _count_put_records(
 async def _check_ordering(call: Call, stream: StreamView, shard: ShardView, number: str) -> None:
     """Raises InvalidArgumentException for a number that was never given out by this stream."""
     parsed = sequence.decode(number)
-    good = parsed is not None and parsed.second <= call.now_ms // 1000
+    good = parsed is not None and parsed.version > 0 and parsed.second <= call.now_ms // 1000
     if good and parsed is not None and (parsed.created_s, parsed.shard_index) == (shard.created_s, shard.index):
-        bounds = await call.runtime.record_log.bounds(shard.key)
+        try:
+            bounds = await call.runtime.record_log.bounds(shard.key)
+        except UnknownShard:
+            now = await _read_anew(call, stream)
+            raise now if isinstance(now, ServiceError) else InternalFailure from None
+        except RecordLogError as error:
+            raise service_error(error) from error
         good = parsed.ordinal < bounds.next_offset
     if not good:
         raise InvalidArgumentException(
@@ -311,19 +354,20 @@ async def get_shard_iterator(call: Call, request: GetShardIteratorRequest) -> Ge
 
     Kept from AWS: all five types and the order of its checks (the id's form before the stream's existence); LATEST is
     fixed now; trimmed numbers and old timestamps move to the horizon; a shard's starting number is good, and the
-    ending one of a closed shard; 5 calls/s per shard.
-    Not kept: AWS answers HTTP 500 to the number 0; here it is invalid like others that were never given out.
+    ending one of a closed shard; 5 calls/s per shard. Refused: a Timestamp where none belongs.
+    Not kept: AWS answers HTTP 500 to the number 0; here it is invalid like others from elsewhere.
     """
     account_id, runtime = call.principal.account_id, call.runtime
-    name = stream_name(account_id, runtime.config.region, request.stream_name, request.stream_arn)
+    name = stream_name(account_id, request.stream_name, request.stream_arn)
     index = shard_index(request.shard_id, name, account_id)
     stream, shard = await find_shard(call, name, index)
+    _check_arn(stream, request.stream_arn)
     start = Start(request.shard_iterator_type, request.starting_sequence_number, to_ms(request.timestamp))
     check(start, call.now_ms)
     if not request.dry_run and not runtime.throttle.take(shard.iterator_bucket, ITERATORS, 1, 0, call.now_ms):
         raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, account_id)
     try:
-        ordinal = await ordinal_of(start, runtime.record_log, stream, shard, call.now_ms, "GetShardIterator")
+        stream, shard, ordinal = await _begin(call, start, stream, shard)
     except UnknownShard:
         raise ResourceNotFoundException.shard(shard.shard_id, stream.name, account_id) from None
     except RecordLogError as error:
@@ -332,6 +376,17 @@ async def get_shard_iterator(call: Call, request: GetShardIteratorRequest) -> Ge
         raise DryRunOperationException
     position = Position(stream.team_id, stream.key, shard.key, shard.index, ordinal, call.now_ms, stream.name)
     return GetShardIteratorAnswer(runtime.part(ShardIterators).issue(position))
+
+
+async def _begin(call: Call, start: Start, stream: StreamView, shard: ShardView) -> tuple[StreamView, ShardView, int]:
+    """The shard and the ordinal to begin with. A shard that the log does not know is looked for once more: the
+    snapshot may be of a stream that was deleted and made again since."""
+    log, now_ms = call.runtime.record_log, call.now_ms
+    try:
+        return stream, shard, await ordinal_of(start, log, stream, shard, now_ms, "GetShardIterator")
+    except UnknownShard:
+        stream, shard = await find_shard_anew(call, stream.name, shard.index)
+    return stream, shard, await ordinal_of(start, log, stream, shard, now_ms, "GetShardIterator")
 
 
 async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswer:
@@ -347,8 +402,11 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
     if position.team_id != call.principal.team_id:
         raise InvalidArgumentException("Invalid ShardIterator.")
     if request.stream_arn is not None:
-        stream_name(account_id, runtime.config.region, position.name, request.stream_arn)
+        stream_name(account_id, position.name, request.stream_arn)
     stream, shard = await find_shard(call, position.name, position.shard_index)
+    _check_arn(stream, request.stream_arn)
+    if shard.key != position.shard_key:
+        stream, shard = await find_shard_anew(call, position.name, position.shard_index)
     if shard.key != position.shard_key:
         raise ResourceNotFoundException.shard(shard.shard_id, position.name, account_id)
     if request.dry_run:
@@ -421,14 +479,21 @@ def _count_get_records(
 async def _stream_to_write(call: Call, name: str | None, arn: str | None) -> StreamView:
     """A stream that takes records. Raises ResourceNotFoundException, after a look into the database itself."""
     account_id = call.principal.account_id
-    name = stream_name(account_id, call.runtime.config.region, name, arn)
+    name = stream_name(account_id, name, arn)
     catalog = call.runtime.part(Catalog)
     stream = catalog.peek(account_id, name, call.now_ms) or await catalog.find(account_id, name, call.now_ms)
     if stream is not None and not stream.takes_records:
         stream = await catalog.read(account_id, name)
     if stream is None or not stream.takes_records:
         raise ResourceNotFoundException.stream(name, account_id)
+    _check_arn(stream, arn)
     return stream
+
+
+def _check_arn(stream: StreamView, arn: str | None) -> None:
+    """Raises ResourceNotFoundException for the ARN of a stream of the same name elsewhere."""
+    if arn is not None and arn != stream.arn:
+        raise ResourceNotFoundException.stream(stream.name, stream.account_id)
 
 
 def _since(call: Call) -> int:

@@ -384,7 +384,9 @@ async def test_who_leaves_while_waiting_is_forgotten(team, one, make_plane):
 
 async def test_consumers_must_be_known_and_active(team, one, make_plane):
     plane = await opened(make_plane, team, one)
-    for arn in (ARN.replace("consumer/c", "consumer/x"), ARN[:-1] + "8", ARN.replace("stream/s", "stream/t")):
+    elsewhere = (ARN.replace("arn:aws", "arn:aws-cn"), ARN.replace("us-east-1", "eu-west-1"), ARN.replace(ACCOUNT, "9" * 12))
+    unknown = (ARN.replace("consumer/c", "consumer/x"), ARN[:-1] + "8", ARN.replace("stream/s", "stream/t"))
+    for arn in (*unknown, *elsewhere):
         with pytest.raises(ResourceNotFoundException):
             await subscribe(plane, arn=arn)
     await Consumer.objects.filter(stream=one).aupdate(status="CREATING")
@@ -407,10 +409,12 @@ async def test_positions_and_shards_are_checked(team, one, make_plane):
     with pytest.raises(InvalidArgumentException):
         await subscribe(plane, "AT_SEQUENCE_NUMBER")
     with pytest.raises(InvalidArgumentException) as caught:
-        await subscribe(plane, "AT_SEQUENCE_NUMBER", SequenceNumber="5")
+        await subscribe(plane, "AT_SEQUENCE_NUMBER", SequenceNumber="9" * 129)
     assert "used in SubscribeToShard on shard" in caught.value.message
     with pytest.raises(InvalidArgumentException):
         await subscribe(plane, "AT_TIMESTAMP", Timestamp=START_MS + 1)
+    with pytest.raises(InvalidArgumentException):
+        await subscribe(plane, "LATEST", Timestamp=START_MS - 1)
     params = {"ConsumerARN": ARN, "ShardId": "0", "StartingPosition": {"Type": "LATEST"}, "DryRun": True}
     with pytest.raises(DryRunOperationException):
         await plane("SubscribeToShard", **params)

@@ -15,7 +15,7 @@ from apps.streams.errors import (
     ResourceNotFoundException,
 )
 from apps.streams.models import Shard, Stream
-from tests.domain.streams.test_put_records import ACCOUNT, built, in_database, opened, shards_of, split
+from tests.domain.streams.test_put_records import ACCOUNT, built, in_database, made_again, opened, shards_of, split
 from tests.support.stream_rows import make_stream, tell_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,6 +89,11 @@ async def test_a_shards_starting_number_is_a_position(team, one, make_plane):
         ("AFTER_SEQUENCE_NUMBER", {}, "Request specified AFTER_SEQUENCE_NUMBER and no StartingSequenceNumber."),
         ("LATEST", {"StartingSequenceNumber": "5"}, "Request specified LATEST and also a StartingSequenceNumber."),
         ("TRIM_HORIZON", {"StartingSequenceNumber": "5"}, "TRIM_HORIZON and also a StartingSequenceNumber."),
+        (
+            "AT_TIMESTAMP",
+            {"StartingSequenceNumber": "5", "Timestamp": 1},
+            "AT_TIMESTAMP and also a StartingSequenceNumber.",
+        ),
     ],
 )
 async def test_type_and_number_go_together(team, one, make_plane, kind, params, text):
@@ -133,16 +138,21 @@ async def test_numbers_of_other_shards_and_of_nowhere(team, two, make_plane):
     )
     created = shards[0].created_s
     now_s = START_MS // 1000
-    for number in (
-        "0", "12345", built(created, 0, 2, now_s), built(created, 0, 1, now_s + 1), built(created - 1, 0, 1, now_s),
-        built(created, 0, 1, now_s, version=1), sequence.ending(created, 0, now_s), "9" * 129,
+    elsewhere = " because it did not come from this stream"
+    for number, why in (
+        ("0", elsewhere), (built(created, 0, 2, now_s), ""), (built(created, 0, 1, now_s + 1), ""),
+        (built(created - 1, 0, 1, now_s), elsewhere), (built(created, 0, 1, now_s, version=1), elsewhere),
+        (sequence.ending(created, 0, now_s), ""), ("9" * 129, ""),
     ):  # fmt: skip
         with pytest.raises(InvalidArgumentException) as caught:
             await plane.iterator("s", 0, "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=number)
         assert caught.value.message == (
             f"StartingSequenceNumber {number} used in GetShardIterator on shard shardId-000000000000 in stream s "
-            f"under account {ACCOUNT} is invalid."
+            f"under account {ACCOUNT} is invalid{why}."
         )
+    with pytest.raises(InvalidArgumentException) as caught:
+        await plane.iterator("s", 0, "AT_SEQUENCE_NUMBER", StartingSequenceNumber="5")
+    assert "It encodes shardId-000000000005, while" in caught.value.message
     negative = built(created, 2**31, 1, now_s)
     with pytest.raises(InvalidArgumentException) as caught:
         await plane.iterator("s", 0, "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=negative)
@@ -256,6 +266,53 @@ async def test_an_iterator_of_a_deleted_stream_does_not_read_its_successor(team,
     with pytest.raises(ResourceNotFoundException) as caught:
         await plane.get(token)
     assert caught.value.message == f"Shard shardId-000000000000 in stream s under account {ACCOUNT} does not exist"
+
+
+@pytest.mark.parametrize("kind", ["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER"])
+async def test_a_new_stream_of_the_same_name_is_read_at_once(team, one, make_plane, kind):
+    plane = await opened(make_plane, team, one)
+    other = await make_plane(team.principal)
+    other.runtime.record_log = plane.runtime.record_log
+    old = await plane.iterator("s")
+    await other.iterator("s")
+    again = await made_again(plane, team, one, shards=1)
+    [shard] = await shards_of(again)
+    params = {
+        "AT_TIMESTAMP": {"Timestamp": 1},
+        "AT_SEQUENCE_NUMBER": {"StartingSequenceNumber": sequence.starting(shard.created_s, 0)},
+    }.get(kind, {})
+    new = await plane.iterator("s", 0, kind, **params)
+    for process in (plane, other):
+        assert (await process.get(new)).records == []
+        with pytest.raises(ResourceNotFoundException):
+            await process.get(old)
+
+
+async def test_a_time_belongs_to_at_timestamp_alone(team, one, make_plane):
+    plane = await opened(make_plane, team, one)
+    for kind in ("LATEST", "TRIM_HORIZON"):
+        with pytest.raises(InvalidArgumentException) as caught:
+            await plane.iterator("s", 0, kind, Timestamp=1)
+        assert caught.value.message.endswith(f"Current request is of type {kind}.")
+
+
+async def test_the_arn_is_the_streams_own(team, one, make_plane):
+    plane = await opened(make_plane, team, one)
+    arn = str(one.arn)
+    token = await plane.iterator("s", StreamARN=arn)
+    await plane.get(token, StreamARN=arn)
+    for elsewhere in (arn.replace("us-east-1", "eu-west-1"), arn.replace("arn:aws", "arn:aws-cn")):
+        with pytest.raises(ResourceNotFoundException):
+            await plane.iterator("s", StreamARN=elsewhere)
+        with pytest.raises(ResourceNotFoundException):
+            await plane.get(token, StreamARN=elsewhere)
+
+
+async def test_a_stream_keeps_its_arn_when_the_region_changes(team, one, make_plane):
+    plane = await opened(make_plane, team, one, region="eu-west-1")
+    await plane("PutRecord", StreamARN=str(one.arn), PartitionKey="a", Data=b"x")
+    answer = await plane.get(await plane.iterator("s", StreamARN=str(one.arn)), StreamARN=str(one.arn))
+    assert [record.data for record in answer.records] == [b"x"]
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------

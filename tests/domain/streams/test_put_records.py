@@ -131,8 +131,10 @@ async def test_name_and_arn_must_agree(team, one, make_plane):
         await plane("PutRecord", StreamARN=arn, StreamName="other", PartitionKey="a", Data=b"")
     with pytest.raises(InvalidArgumentException):
         await plane("PutRecord", PartitionKey="a", Data=b"")
-    with pytest.raises(ResourceNotFoundException):
-        await plane("PutRecord", StreamARN=arn.replace("us-east-1", "eu-west-1"), PartitionKey="a", Data=b"")
+    for elsewhere in ("arn:aws:kinesis:eu-west-1:", "arn:aws-cn:kinesis:us-east-1:", "arn:awsx:kinesis:us-east-1:"):
+        with pytest.raises(ResourceNotFoundException) as caught:
+            await plane("PutRecord", StreamARN=f"{elsewhere}{ACCOUNT}:stream/s", PartitionKey="a", Data=b"")
+        assert caught.value.message == f"Stream s under account {ACCOUNT} not found."
     with pytest.raises((ResourceNotFoundException, AccessDeniedException)):
         await plane("PutRecord", StreamARN=arn.replace(ACCOUNT, "9" * 12), PartitionKey="a", Data=b"")
 
@@ -408,19 +410,49 @@ async def test_a_deleted_stream_is_not_found(team, one, make_plane):
         await plane.put("s", "a", b"")
 
 
-async def test_a_new_stream_of_the_same_name_gets_the_record_of_a_caller_with_an_old_snapshot(team, one, make_plane):
+async def made_again(plane, team, stream, shards=2):
+    """Delete a stream and make another one of its name, while the plane's snapshot still is of the first."""
+    for shard in await shards_of(stream):
+        await plane.runtime.record_log.drop(shard.id, 1_000)
+    await Shard.objects.filter(stream=stream).adelete()
+    await Stream.objects.filter(id=stream.id).adelete()
+    again = await in_database(lambda: make_stream(team.team, stream.name, shards=shards))
+    await create_log(plane.runtime, [shard.id for shard in await shards_of(again)])
+    return again
+
+
+async def test_a_new_stream_of_the_same_name_takes_records_at_once(team, one, make_plane):
     plane = await opened(make_plane, team, one)
     await plane.put("s", "a", b"old")
-    [shard] = await shards_of(one)
-    await plane.runtime.record_log.drop(shard.id, 1_000)
-    await Shard.objects.filter(stream=one).adelete()
-    await Stream.objects.filter(id=one.id).adelete()
-    again = await in_database(lambda: make_stream(team.team, "s", shards=2))
-    await create_log(plane.runtime, [s.id for s in await shards_of(again)])
-    with pytest.raises(ResourceNotFoundException):
-        await plane.put("s", "a", b"new")  # this one call was about the old stream
-    plane.clock.advance(1_001)
+    one = await made_again(plane, team, one)
     assert (await plane.put("s", "a", b"new")).shard_id == "shardId-000000000000"
+    assert await plane.data_of("s", 0) == [b"new"]
+    await made_again(plane, team, one)
+    answer = await plane.put_many("s", [(f"k{i}", b"newer") for i in range(20)])
+    assert answer.failed_record_count == 0
+    assert {r.shard_id for r in answer.records} == {"shardId-000000000000", "shardId-000000000001"}
+
+
+async def test_a_new_stream_of_the_same_name_that_is_not_ready_is_not_found(team, one, make_plane):
+    plane = await opened(make_plane, team, one)
+    await plane.put("s", "a", b"old")
+    again = await made_again(plane, team, one)
+    await Stream.objects.filter(id=again.id).aupdate(status="CREATING")
+    with pytest.raises(ResourceNotFoundException):
+        await plane.put("s", "a", b"new")
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "CREATING"])
+async def test_a_number_for_ordering_of_the_stream_before(team, one, make_plane, status):
+    plane = await opened(make_plane, team, one)
+    number = (await plane.put("s", "a", b"old")).sequence_number
+    again = await made_again(plane, team, one)
+    await Stream.objects.filter(id=again.id).aupdate(status=status)
+    if status == "ACTIVE":
+        await plane.put("s", "b", b"new", SequenceNumberForOrdering=number)
+        return
+    with pytest.raises(ResourceNotFoundException):
+        await plane.put("s", "b", b"new", SequenceNumberForOrdering=number)
 
 
 # --- an engine in trouble --------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ ARN = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/s"
 
 
 def named(name=None, arn=None):
-    return stream_name(ACCOUNT, "us-east-1", name, arn)
+    return stream_name(ACCOUNT, name, arn)
 
 
 def test_by_name_by_arn_or_by_both():
@@ -28,7 +28,7 @@ def test_neither_or_two_different_ones():
     ("arn", "text"),
     [
         (ARN.replace(ACCOUNT, "999999999999"), "Stream s under account 999999999999 not found."),
-        (ARN.replace("us-east-1", "eu-west-1"), f"Stream s under account {ACCOUNT} not found."),
+        (ARN.replace("arn:aws", "arn:aws-cn"), f"Stream s under account {ACCOUNT} not found."),
         (ARN + "/consumer/c:5", f"Stream s/consumer/c:5 under account {ACCOUNT} not found."),
         (ARN + "\x00ü", f"Stream s\x00ü under account {ACCOUNT} not found."),
     ],

@@ -67,8 +67,9 @@ def test_the_ending_number_is_above_all_of_the_shard_and_below_the_childs():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "-1", "1", "9" * 56, "9" * 57, "9" * 129, "abc", "١٢٣", " 5", str(1 << 184), str(3 << 184 | 2), str(2 << 184)]
+    ["", "-1", "9" * 56, "9" * 57, "9" * 129, "abc", "١٢٣", " 5", str(1 << 184), str(3 << 184 | 2), str(2 << 184)]
     + [str(2 << 184 | version) for version in (0, 3, 4, 15)]
+    + [str(1 << 128), str(0x13BB2CC3D80000000000000000000000)]
     + [str(2 << 184 | 1 << 143 | 2), str(2 << 184 | sequence.CREATION_SECOND_MAX << 148 | 2)],
 )
 def test_what_is_no_number(text):
@@ -79,3 +80,15 @@ def test_a_negative_index_and_the_older_version():
     assert sequence.decode(str(2 << 184 | 2**31 << 4 | 2)).shard_index == -(2**31)
     older = sequence.decode(str(2 << 184 | 5 << 148 | 7 << 100 | 3 << 4 | 1))
     assert (older.created_s, older.second, older.shard_index, older.version) == (5, 7, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "created_s", "index"),
+    [(0, 0, 0), (5, 0, 5), (425352958651173072921826052383309826, 1_374_389_534, 2),
+     (0xF3BB2CC3D7FF7FFFFFFFFFFFFFFF0000, sequence.CREATION_SECOND_MAX - 1, 0)],
+)  # fmt: skip
+def test_the_oldest_version(number, created_s, index):
+    """Numbers that AWS was seen to read."""
+    found = sequence.decode(str(number))
+    assert (found.version, found.shard_index) == (0, index)
+    assert found.created_s == created_s
