@@ -134,7 +134,7 @@ def test_a_token_lives_five_minutes_belongs_to_one_team_and_one_call(control, st
     assert stranger.refused("ListShards", NextToken=token) == ("InvalidArgumentException", "Invalid NextToken.")
     assert control.refused("ListStreams", NextToken=token)[0] == "InvalidArgumentException"
     broken = token[:-6] + ("A" if token[-6] != "A" else "B") + token[-5:]
-    for bad in (broken, "x", "ü", "A" * 400):
+    for bad in (broken, "x", "ü", "A" * 400, token[:8] + "!" + token[8:], token + "A", f" {token}"):
         assert control.refused("ListShards", NextToken=bad) == ("InvalidArgumentException", "Invalid NextToken.")
     control.clock.advance(300_000)
     assert len(control("ListShards", NextToken=token)["Shards"]) == 1
