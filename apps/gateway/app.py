@@ -107,6 +107,8 @@ class Gateway:
         if not payload:
             raise SerializationException
         params = codec.decode(payload, route.operation, route.request_type)
+        del body, payload  # what was decoded is the operation's to bound, and the log's
+        self.bodies.release(reading)
         call = Call(self.runtime, credential.principal, ids.request_id, now_ms)
         answer = await (route.function(call, params) if route.on_loop else run(route, call, params))
         if route.operation.is_event_stream:

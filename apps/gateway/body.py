@@ -16,10 +16,10 @@ from apps.base.errors import ServiceError, ServiceUnavailable
 from apps.base.units import MIB
 
 BODY_BYTES_MAX = 11 * MIB
-"""AWS takes 10 MiB of records in a PutRecords call; base64 and names of a body at that limit fit only for CBOR, as there."""
+"""CBOR carries the 10 MiB of records that AWS takes in one call; in JSON, base64 makes 8 MiB of data fill a body."""
 
-HELD_BYTES_MAX = 80 * MIB
-"""Bodies being read or answered, all together. The server's own buffers come on top, and 128 MiB is the promise."""
+HELD_BYTES_MAX = 64 * MIB
+"""Bodies not yet decoded, all together. The server's own buffers come on top."""
 
 STALLED_S = 30.0
 GIVES_WAY_S = 0.25
