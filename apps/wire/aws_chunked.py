@@ -25,7 +25,7 @@ UNSIGNED_WITH_TRAILER: Final = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 KINDS: Final = frozenset({SIGNED, SIGNED_WITH_TRAILER, UNSIGNED_WITH_TRAILER})
 
 CHUNKS_MAX: Final = 65_536
-"""AWS wants chunks of 8 KiB at least: an 11 MiB body has 1,408 of them."""
+"""AWS wants chunks of 8 KiB at least: a 15 MiB body has 1,920 of them."""
 
 LINE_BYTES_MAX: Final = 1_024
 TRAILERS_MAX: Final = 16

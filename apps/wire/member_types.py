@@ -21,7 +21,7 @@ LONG_MIN: Final = -(2**63)
 LONG_MAX: Final = 2**63 - 1
 
 ECHO_CHARACTERS_MAX: Final = 65_536
-"""How much of a refused text its error repeats. AWS's limit is unknown; a body may be 11 MiB."""
+"""How much of a refused text its error repeats. AWS's limit is unknown; a body may be 15 MiB."""
 
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 _LAST_BEFORE_PAD = {1: "AEIMQUYcgkosw048", 2: "AQgw"}

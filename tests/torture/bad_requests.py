@@ -240,7 +240,7 @@ class Generator:
     def large(self) -> tuple[str, bytes]:
         data = base64.b64encode(bytes(11 * MIB * 3 // 4)).decode()
         body = json.dumps({"StreamName": "fuzz", "PartitionKey": "k", "Data": data}).encode()
-        return "11 MiB and more", wire(self.target, "PutRecord", body, JSON)
+        return "many MiB", wire(self.target, "PutRecord", body, JSON)
 
     def _wire(self, operation: OperationModel, value: Any, content_type: str) -> bytes:
         return wire(self.target, operation.name, encoded(value, content_type), content_type)

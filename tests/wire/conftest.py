@@ -154,8 +154,8 @@ def kinesis(endpoint: Endpoint) -> Iterator[Any]:
 def make_stream(kinesis: Any) -> Callable[..., str]:
     """Creates a stream and waits until it is ACTIVE."""
 
-    def make(name: str, shards: int = 1) -> str:
-        kinesis.create_stream(StreamName=name, ShardCount=shards)
+    def make(name: str, shards: int = 1, **settings: Any) -> str:
+        kinesis.create_stream(StreamName=name, ShardCount=shards, **settings)
         until_active(kinesis, name)
         return name
 

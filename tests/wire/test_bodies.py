@@ -1,7 +1,10 @@
 """Bodies that are too large, too slow, or never end."""
 
+import base64
+import json
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from tests.wire.conftest import Endpoint
 from tests.wire.raw import JSON, call, chunk, connect, head, headers_for, receive, sign
 
 MIB = 1 << 20
-LIMIT = 11 * MIB
+LIMIT = 15 * MIB
 UNKNOWN = "AKIDNOBODY"
 
 
@@ -24,6 +27,25 @@ def unsigned_payload(endpoint: Endpoint, **options: str) -> dict[str, str]:
 def test_a_body_of_the_limit_is_taken(endpoint: Endpoint) -> None:
     body = b"{}" + b" " * (LIMIT - 2)
     assert call(endpoint, "ListStreams", body).status == 200
+
+
+def test_a_record_of_10_mib_fits_in_json(endpoint: Endpoint, make_stream: Callable[..., str]) -> None:
+    name = make_stream("large-records", MaxRecordSizeInKiB=10_240)
+    data = base64.b64encode(b"x" * (10 * MIB - 1))
+    body = b'{"StreamName":"%s","Data":"%s","PartitionKey":"k"}' % (name.encode(), data)
+    assert call(endpoint, "PutRecord", body).status == 200
+    [record] = records(endpoint, name)
+    assert record["Data"] == data.decode()
+
+
+def test_10_mib_with_keys_full_of_escapes_fit_too(endpoint: Endpoint, make_stream: Callable[..., str]) -> None:
+    """As clients write them that escape all that is not ASCII: twelve bytes for a character that counts four."""
+    name = make_stream("escaped-keys", shards=10, MaxRecordSizeInKiB=10_240)
+    keys = [f"{number:03d}" + "\U0001f600" * 253 for number in range(500)]
+    data = base64.b64encode(bytes(10 * MIB // 500 - len(keys[0].encode()))).decode()
+    entries = [{"PartitionKey": key, "Data": data} for key in keys]
+    answer = call(endpoint, "PutRecords", json.dumps({"StreamName": name, "Records": entries}).encode())
+    assert (answer.status, answer.json["FailedRecordCount"]) == (200, 0)
 
 
 def test_one_byte_more_is_refused_and_the_sender_can_read_why(endpoint: Endpoint) -> None:
