@@ -238,7 +238,7 @@ class Generator:
         return "too many records", wire(self.target, "PutRecords", encoded({"StreamName": "fuzz", "Records": records}, JSON), JSON)
 
     def large(self) -> tuple[str, bytes]:
-        data = base64.b64encode(bytes(11 * MIB * 3 // 4)).decode()
+        data = base64.b64encode(bytes(self.rng.choice([11, 15]) * MIB * 3 // 4)).decode()
         body = json.dumps({"StreamName": "fuzz", "PartitionKey": "k", "Data": data}).encode()
         return "many MiB", wire(self.target, "PutRecord", body, JSON)
 
