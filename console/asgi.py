@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 from apps.base.config import name_django_settings
 
@@ -79,7 +80,8 @@ async def _http(scope: Message, receive: Receive, send: Send) -> None:
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     method, path, query = scope["method"], scope["path"], scope["query_string"].decode("latin-1")
     if claims(method, path, headers, query):
-        request = Request(method, path, query, headers, _pieces(receive), to_end=True)
+        sent = scope.get("raw_path") or quote(path).encode()
+        request = Request(method, sent.decode("latin-1"), query, headers, _pieces(receive), to_end=True)
         await _gateway(request, send)
     elif path == health.PATH and method in {"GET", "HEAD"}:
         status, named, body = await _serving[0].health.answer()

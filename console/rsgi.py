@@ -10,6 +10,7 @@ import asyncio
 import signal
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -84,6 +85,8 @@ class Application:
         if http2:
             headers[":authority"] = scope.authority or ""
             headers.setdefault("host", headers[":authority"])
+        if path != "/":
+            path = quote(path)  # granian has decoded it, and the signature is over what was sent
         try:
             answer = await now.gateway.answer(Request(method, path, query, headers, proto, to_end=http2))
         except ClientGone:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from apps.base.units import MINUTE_MS, SECOND_MS
@@ -123,12 +123,12 @@ def verify(signature: Signature, secret: str, body: bytes, *, method: str = "POS
         claim.scope,
         _canonical_request(method, path, query, headers, claim.signed_headers, payload_hash),
     )
-    key = signing_key(secret, claim.date, claim.region, claim.service)
-    expected = hmac.digest(key, to_sign, "sha256").hex()
+    expected = _mac(secret, claim, to_sign)
     if not hmac.compare_digest(expected.encode(), signature.value.encode("utf-8", "surrogateescape")):
         raise InvalidSignature.mismatch()
     if not payload_hash.startswith(aws_chunked.STREAMING):
         return body
+    key = signing_key(secret, claim.date, claim.region, claim.service)
     seal = aws_chunked.Seal(key, signature.timestamp, claim.scope, expected)
     return aws_chunked.decode(body, payload_hash, headers, seal)
 
@@ -208,6 +208,22 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     for part in (date, region, service, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+@lru_cache(maxsize=CACHED)
+def _begun_macs(secret: str, date: str, region: str, service: str) -> tuple[Any, Any]:
+    """The inner and outer hash of an HMAC with a day's key, the key already taken in: what does not change per request."""
+    key = signing_key(secret, date, region, service).ljust(hashlib.sha256().block_size, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+
+def _mac(secret: str, claim: Claim, to_sign: bytes) -> str:
+    """HMAC-SHA256 in hex; in less than half the time of hmac.digest, which starts anew each time."""
+    begun_inner, begun_outer = _begun_macs(secret, claim.date, claim.region, claim.service)
+    inner, outer = begun_inner.copy(), begun_outer.copy()
+    inner.update(to_sign)
+    outer.update(inner.digest())
+    return str(outer.hexdigest())
 
 
 def canonical_query(query: str, without: str | None = None) -> str:

@@ -129,5 +129,12 @@ def test_a_presigned_request(endpoint: Endpoint) -> None:
     assert refused(endpoint, LIST, path[:-1] + ("0" if path[-1] != "0" else "1"))[2] == MISMATCH
 
 
+@pytest.mark.parametrize("path", ["/whatever", "/some/where/", "/with%20space"])
+def test_the_path_does_not_matter_but_is_signed(endpoint: Endpoint, path: str) -> None:
+    right = sign(endpoint, LIST, b"{}", path=path)
+    assert send(endpoint, right, b"{}", path=path).status == 200
+    assert refused(endpoint, right, "/another")[2] == MISMATCH
+
+
 def test_a_right_signature_after_all_that(endpoint: Endpoint) -> None:
     assert call(endpoint, "ListStreams").status == 200
