@@ -13,7 +13,8 @@ Headers = list[tuple[str, str]]
 
 
 class Request:
-    """One HTTP request. path: as sent, percent-encoded. headers: lower-case names; values of a repeated header joined by a comma. query: as sent.
+    """One HTTP request. path, query: as sent, percent-encoded. headers: lower-case names; values of a repeated header
+    joined by a comma.
 
     pieces: the body, which nobody has asked for yet. length: of Content-Length, or None. to_end: the body must be read to
     its end mark even if all of length is here. For HTTP/2, `host` must hold the authority.
