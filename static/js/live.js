@@ -31,6 +31,7 @@ class Live extends EventTarget {
   #heardAt = 0;
   #hiddenAt = 0;
   #ready = false;
+  #code = 0;
 
   constructor() {
     super();
@@ -79,7 +80,9 @@ class Live extends EventTarget {
     socket.onclose = (event) => this.#socket === socket && this.#closed(event.code);
   }
 
-  #closed(code) {
+  #closed(given) {
+    const code = this.#code || given;
+    this.#code = 0;
     this.#socket = null;
     this.#ready = false;
     clearTimeout(this.#ackTimer);
@@ -154,7 +157,8 @@ class Live extends EventTarget {
       socket?.close();
       return;
     }
-    if (message.op === "welcome") this.#welcome(message);
+    if (message.op === "closed") this.#code = message.code; // granian's close frame carries no code
+    else if (message.op === "welcome") this.#welcome(message);
     else if (message.op === "lag") this.#become(message.why === "slow_client" ? "slow" : "live");
     this.#hand(message.id, message);
   }

@@ -54,16 +54,20 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
-def signed_in(browser: Browser, running: Up):
-    """The cookies of a signed-in person, and the team's name in addresses."""
-    context = browser.new_context()
-    page = context.new_page()
+def sign_in(page: Page, running: Up) -> None:
     page.goto(f"{running.endpoint}/sign-in")
     page.fill("input[name=login]", EMAIL)
     page.fill("input[name=password]", PASSWORD)
     page.click("button:has-text('Sign in')")
     page.wait_for_url("**/t/**")
+
+
+@pytest.fixture(scope="session")
+def signed_in(browser: Browser, running: Up):
+    """The cookies of a signed-in person, and the team's name in addresses."""
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, running)
     yield SimpleNamespace(state=context.storage_state(), team=page.evaluate("document.body.dataset.team"))
     context.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.live.conftest import Tab, sign_in
 from tests.support.processes import processes
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.xdist_group("browser-live")]
@@ -242,6 +243,24 @@ def test_axe_finds_nothing(open_tab, orders, scheme, path):
     tab.page.evaluate(script.read_text())
     found = tab.page.evaluate("axe.run('[data-live-group]', {resultTypes: ['violations']}).then((r) => r.violations)")
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_who_signs_out_elsewhere_is_told(browser, running, orders):
+    """The socket is refused by its code, and the page does not ask for ever."""
+    context = browser.new_context()
+    tab = Tab(context.new_page(), running.endpoint)
+    sign_in(tab.page, running)
+    team = tab.page.evaluate("document.body.dataset.team")
+    tab.go(f"/t/{team}/streams/orders-events")
+    tab.until_state("Live")
+    context.clear_cookies()
+    tab.page.evaluate("document.querySelector('live-chart').remove()")  # the last chart lets the socket go
+    tab.page.evaluate(
+        """() => { const chart = document.createElement("live-chart"); chart.setAttribute("topic", "stream/orders-events/throughput");
+           document.querySelector("[data-live-panel]").append(chart); }"""
+    )
+    tab.until_state("Signed out")
+    context.close()
 
 
 # The ring buffer, where it runs
