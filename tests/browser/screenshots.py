@@ -1,0 +1,91 @@
+"""`make screenshots`: a picture of every page, both themes, wide and narrow, in screenshots/.
+
+`python -m tests.browser.screenshots stream records` takes those alone.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.support.settings")
+
+import django
+
+django.setup()
+
+from playwright.sync_api import BrowserContext, Page
+
+from tests.browser import chromium, demo_data
+from tests.browser.addresses import ADDRESSES, Address
+from tests.support.processes import ROOT, Up, eventually, up
+
+FOLDER = ROOT / "screenshots"
+SETTLE_MS = 1_800
+
+
+def main(names: list[str]) -> None:
+    if chromium.CHROMIUM is None:
+        sys.exit(chromium.MISSING)
+    FOLDER.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="tidegate-shots-") as folder,
+        up(Path(folder) / "data", **demo_data.SETTINGS) as running,
+    ):
+        metrics = demo_data.seed(running)
+        make_job(running)
+        eventually(metrics.caught_up, 120, "an hour of metrics")
+        with chromium.chromium() as browser:
+            record = demo_data.pages(running).record
+            for theme in chromium.THEMES:
+                for width in chromium.WIDTHS:
+                    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+                    take_all(context, running, record, names, f"{theme}-{width}")
+                    context.close()
+        metrics.stop()
+
+
+def make_job(running: Up) -> None:
+    """An import that has run."""
+    with chromium.chromium() as browser:
+        page = browser.new_page()
+        chromium.sign_in(page, running.endpoint, demo_data.EMAIL, demo_data.PASSWORD)
+        start_import(page, running.endpoint)
+
+
+def start_import(page: Page, base: str) -> None:
+    """A thousand lines into a stream; answers when they are there."""
+    page.goto(f"{base}/t/first/ingestion/import?target=inventory-cdc")
+    lines = "".join(f"2026-11-20 14:31:{n % 60:02} stock sku-{n:05} changed\n" for n in range(1000))
+    page.set_input_files("#id_file", {"name": "stock-changes.log", "mimeType": "text/plain", "buffer": lines.encode()})
+    page.click("main button:has-text('Import file')")
+    page.wait_for_selector(".st-ok:has-text('Complete')", timeout=30_000)
+
+
+def take_all(context: BrowserContext, running: Up, record: str, names: list[str], suffix: str) -> None:
+    page, who = context.new_page(), None
+    for address in ADDRESSES:
+        if names and address.name not in names:
+            continue
+        wanted = None if not address.signed_in else demo_data.VIEWER_EMAIL if address.viewer else demo_data.EMAIL
+        if wanted != who:
+            context.clear_cookies()
+            if wanted:
+                chromium.sign_in(page, running.endpoint, wanted, demo_data.PASSWORD)
+            who = wanted
+        open_page(page, running.endpoint, address, record)
+        page.wait_for_timeout(SETTLE_MS)
+        path = FOLDER / f"{address.name}-{suffix}.png"
+        modal = address.name in {"palette", "shortcuts", "menu"}
+        page.screenshot(path=path, full_page=not modal)
+        print(path.relative_to(ROOT))
+
+
+def open_page(page: Page, base: str, address: Address, record: str) -> None:
+    page.goto(base + address.path.replace("RECORD", record))
+    if address.then:
+        address.then(page)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
