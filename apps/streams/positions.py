@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from apps.recordlog.interface import RecordLog
+from apps.recordlog.interface import RecordLog, UnknownShard
+from apps.runtime import Call
 from apps.streams import sequence
 from apps.streams.addressing import shard_id_text
 from apps.streams.catalog import ShardView, StreamView
 from apps.streams.errors import InvalidArgumentException
+from apps.streams.reading import find_shard_anew
 from apps.streams.sequence import SequenceNumber
 
 TIME_MAX_MS = 10**15
@@ -56,6 +58,19 @@ def check(start: Start, now_ms: int) -> None:
             "The timestampInMillis parameter can only be specified for iterator of type AT_TIMESTAMP. "
             f"Current request is of type {start.type}."
         )
+
+
+async def begin(
+    call: Call, start: Start, stream: StreamView, shard: ShardView, operation: str
+) -> tuple[StreamView, ShardView, int]:
+    """The shard, and the ordinal to begin with; errors as ordinal_of. A shard that the log does not know is looked for
+    once more: the view may be of a stream that was deleted and made again since."""
+    log, now_ms = call.runtime.record_log, call.now_ms
+    try:
+        return stream, shard, await ordinal_of(start, log, stream, shard, now_ms, operation)
+    except UnknownShard:
+        stream, shard = await find_shard_anew(call, stream.name, shard.index)
+    return stream, shard, await ordinal_of(start, log, stream, shard, now_ms, operation)
 
 
 async def ordinal_of(

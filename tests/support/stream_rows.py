@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+from django.db import transaction
+
 from apps.accounts.models import Team
 from apps.recordlog.interface import Successor
 from apps.runtime import Runtime
@@ -66,8 +68,9 @@ async def seal(runtime: Runtime, parents: list[Shard], children: list[Shard]) ->
 
 
 def tell_rows(stream: Stream, parents: list[Shard], children: list[Shard], now_ms: int) -> None:
-    """What the lifecycle saves after the seal."""
-    Shard.objects.filter(id__in=[p.id for p in parents]).update(closed_at_ms=now_ms)
-    Shard.objects.filter(id__in=[c.id for c in children]).update(opened_at_ms=now_ms)
-    stream.version += 1
-    stream.save()
+    """What the lifecycle saves after the seal, in one transaction as there."""
+    with transaction.atomic():
+        Shard.objects.filter(id__in=[p.id for p in parents]).update(closed_at_ms=now_ms)
+        Shard.objects.filter(id__in=[c.id for c in children]).update(opened_at_ms=now_ms)
+        stream.version += 1
+        stream.save()

@@ -40,7 +40,7 @@ from apps.streams.limits import (
     READ_CALLS,
 )
 from apps.streams.placement import Group, Placeable, place_all, place_anew, record_bytes, record_too_large, shard_for
-from apps.streams.positions import Start, check, ordinal_of, to_ms
+from apps.streams.positions import Start, begin, check, to_ms
 from apps.streams.reading import (
     children,
     find_shard,
@@ -367,7 +367,7 @@ async def get_shard_iterator(call: Call, request: GetShardIteratorRequest) -> Ge
     if not request.dry_run and not runtime.throttle.take(shard.iterator_bucket, ITERATORS, 1, 0, call.now_ms):
         raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, account_id)
     try:
-        stream, shard, ordinal = await _begin(call, start, stream, shard)
+        stream, shard, ordinal = await begin(call, start, stream, shard, "GetShardIterator")
     except UnknownShard:
         raise ResourceNotFoundException.shard(shard.shard_id, stream.name, account_id) from None
     except RecordLogError as error:
@@ -376,17 +376,6 @@ async def get_shard_iterator(call: Call, request: GetShardIteratorRequest) -> Ge
         raise DryRunOperationException
     position = Position(stream.team_id, stream.key, shard.key, shard.index, ordinal, call.now_ms, stream.name)
     return GetShardIteratorAnswer(runtime.part(ShardIterators).issue(position))
-
-
-async def _begin(call: Call, start: Start, stream: StreamView, shard: ShardView) -> tuple[StreamView, ShardView, int]:
-    """The shard and the ordinal to begin with. A shard that the log does not know is looked for once more: the
-    snapshot may be of a stream that was deleted and made again since."""
-    log, now_ms = call.runtime.record_log, call.now_ms
-    try:
-        return stream, shard, await ordinal_of(start, log, stream, shard, now_ms, "GetShardIterator")
-    except UnknownShard:
-        stream, shard = await find_shard_anew(call, stream.name, shard.index)
-    return stream, shard, await ordinal_of(start, log, stream, shard, now_ms, "GetShardIterator")
 
 
 async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswer:
@@ -434,11 +423,16 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
 
 async def _closed(call: Call, stream: StreamView, shard: ShardView) -> tuple[StreamView, ShardView]:
     """The log says that the shard has ended; the rows say so a moment later, and only then can clients find its
-    children. Until they do, readers get an iterator once more, as they may with AWS."""
+    children. Until they do, readers get an iterator once more, as they may with AWS.
+
+    Raises ResourceNotFoundException if it ended because the stream is being deleted: there are no children to go on to.
+    """
     if shard.closed_at_ms is not None:
         return stream, shard
     now = await call.runtime.part(Catalog).refresh(stream)
-    return (now, now.by_key[shard.key]) if now is not None and shard.key in now.by_key else (stream, shard)
+    if now is None or not now.gives_records or shard.key not in now.by_key:
+        raise ResourceNotFoundException.shard(shard.shard_id, stream.name, stream.account_id)
+    return now, now.by_key[shard.key]
 
 
 def _take_read(call: Call, stream: StreamView, shard: ShardView) -> None:

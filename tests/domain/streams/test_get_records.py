@@ -268,6 +268,17 @@ async def test_an_iterator_of_a_deleted_stream_does_not_read_its_successor(team,
     assert caught.value.message == f"Shard shardId-000000000000 in stream s under account {ACCOUNT} does not exist"
 
 
+async def test_a_shard_that_ends_with_its_stream_has_no_end_to_go_on_from(team, one, make_plane):
+    plane = await opened(make_plane, team, one)
+    token = await plane.iterator("s")
+    shards = await shards_of(one)
+    await plane.runtime.record_log.seal([shard.id for shard in shards], [])
+    await Stream.objects.filter(id=one.id).aupdate(status="DELETING", version=1)
+    await Shard.objects.filter(stream=one).aupdate(closed_at_ms=START_MS)
+    with pytest.raises(ResourceNotFoundException):
+        await plane.get(token)
+
+
 @pytest.mark.parametrize("kind", ["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER"])
 async def test_a_new_stream_of_the_same_name_is_read_at_once(team, one, make_plane, kind):
     plane = await opened(make_plane, team, one)
