@@ -26,6 +26,12 @@ from console.live.subscription import Subscription, refused
 
 log = structlog.get_logger(__name__)
 
+SEND_S = 30.0
+"""A client that does not read blocks a message so long at most."""
+
+GOODBYE_S = 2.0
+"""The same for the last one."""
+
 TICK_S = 0.25
 """How often the loop looks at the clock when nothing happens."""
 
@@ -49,6 +55,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     hub: Hub | None = None
     """Given by tests; else the one of this web process."""
 
+    _task: asyncio.Task[None] | None
+    _joined = False
+
     async def connect(self) -> None:
         """The door (console/websockets.py) has seen to the origin. Who is not signed in is told so, and closed."""
         self._hub: Hub = self.hub or gateway.runtime().part(Hub)
@@ -63,15 +72,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._hidden = False
         self._wake = asyncio.Event()
         self._heard_ms: deque[int] = deque(maxlen=protocol.MESSAGES_PER_10_S_MAX)
-        self._task: asyncio.Task[None] | None = None
         await self.accept()
         if self._user_id is None:
-            await self.close(protocol.SIGN_IN)
+            await self._close(protocol.SIGN_IN)
         elif len(self._hub.sockets.get(self._user_id, ())) >= protocol.SOCKETS_PER_USER_MAX:
-            await self.close(protocol.TOO_MANY)
+            await self._close(protocol.TOO_MANY)
         else:
             self._generation = self._hub.generation
             self._hub.join(self, self._user_id, self._wake.set)
+            self._joined = True
             self._task = asyncio.create_task(self._run())
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels hands it over
@@ -87,11 +96,14 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         for subscription in self._subscriptions.values():
             subscription.close(self._hub, self)
         self._subscriptions.clear()
-        assert self._user_id is not None
-        self._hub.part(self, self._user_id)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Also tells the client to come back when the process stops, and leaves nothing behind if it breaks."""
+        """Also tells the client to come back when the process stops, and leaves nothing behind if something breaks.
+
+        A client that we closed counts as a socket of its user until it is really gone: one that does not read holds
+        its connection open, and the server cannot take it away.
+        """
+        self._task = None
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
@@ -99,8 +111,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 await send({"type": "websocket.close", "code": protocol.RESTART})
             raise
         finally:
-            if hasattr(self, "_task"):
-                self._end()
+            self._end()
+            if self._joined:
+                assert self._user_id is not None
+                self._hub.part(self, self._user_id)
 
     async def dispatch(self, message: Json) -> None:
         """Channels' own asks a thread to close database connections before each message; none is used here."""
@@ -266,7 +280,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         text = encode(message)
         if counted:
             self._pace.sent(self._seq, len(text), self._clock.now_ms())
-        await self.send(text_data=text)
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self.send(text_data=text)
+        except TimeoutError:
+            raise Closed(protocol.SLOW) from None
 
     # Permissions
 
@@ -302,6 +320,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             await self._say(answer)
 
     async def _close(self, code: int) -> None:
+        """End it, and say why if the client still listens."""
         self._end()
         with contextlib.suppress(Exception):
-            await self.close(code)
+            async with asyncio.timeout(GOODBYE_S):
+                await self.close(code)

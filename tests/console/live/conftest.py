@@ -103,6 +103,7 @@ class Client:
             while True:
                 message = await self.socket.receive_output(timeout=timeout_s)
                 if message["type"] == "websocket.close":
+                    await self.close()
                     return message["code"]
 
     async def acknowledge(self) -> None:
