@@ -3,16 +3,9 @@
 `python -m tests.browser.screenshots stream records` takes those alone.
 """
 
-import os
 import sys
 import tempfile
 from pathlib import Path
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.support.settings")
-
-import django
-
-django.setup()
 
 from playwright.sync_api import BrowserContext, Page
 

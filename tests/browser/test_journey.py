@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser import chromium, demo_data
+from tests.browser import demo_data
 from tests.browser.demo_data import kinesis_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.xdist_group("browser-pages")]
@@ -71,7 +71,7 @@ def test_from_signing_in_to_seeing_the_first_records(browser, running, demo, kin
         page.wait_for_timeout(200)
     assert time.monotonic() - began < 8
     expect(page.locator("[data-figure=Incoming]")).not_to_have_text(
-        re.compile(r"^(0 B/s|–.*)$"), timeout=SEEN_WITHIN_MS
+        re.compile(r"^(0 B/s|\u2013.*)$"), timeout=SEEN_WITHIN_MS
     )
     expect(page.locator("#latest")).to_contain_text("k", timeout=6_000)
     assert complaints == []

@@ -301,6 +301,14 @@ def test_another_teams_records_are_not_there(full, served):
         assert stranger.get(RECORDS + path).status_code == 404
 
 
+def test_looking_at_old_records_is_no_lag(client, served, full, clock):
+    clock.advance(3_600_000)
+    client.get(RECORDS + "?start=oldest")
+    counted = {metric for _, _, metric in served.counters.drain()}
+    assert "GetRecords.Bytes" in counted
+    assert "GetRecords.IteratorAgeMilliseconds" not in counted
+
+
 # --- putting ----------------------------------------------------------------------------------------------------------
 
 
