@@ -131,8 +131,9 @@ class Flusher:
                 key = layout.shard_key(*stream, bucket.start_s)
                 commands.append(("HSET", key, bucket.name, encode_shards(bucket.shards[stream])))
                 commands += self._expire(key, layout.SHARD_BLOCK_S + layout.SHARD_KEEP_S)
-            if bucket.store is layout.TENS:
+            if bucket.store is layout.MINUTES:
                 commands += self._active(stream, bucket.start_s)
+            if bucket.store is layout.TENS:
                 commands += self._late(bucket.start_s // 60 * 60, bucket.end_s)
         return Step(commands, lambda: bucket.unwritten.difference_update(streams))
 
@@ -140,7 +141,7 @@ class Flusher:
         return [("EXPIRE", key, ttl_s)] if self._first(key) else []
 
     def _active(self, stream: Stream, second: int) -> list[tuple[Any, ...]]:
-        key, member = layout.active_key(second), f"{stream[0]}:{stream[1]}"
+        key, member = layout.active_key(second), layout.member(*stream)
         if not self._first(f"{key} {member}"):
             return []
         return [("SADD", key, member), *self._expire(key, layout.HOUR_S + layout.TENS.keep_s)]

@@ -96,6 +96,11 @@ def uptime_key(second: int) -> str:
     return f"tg:up:{second // HOUR_S}"
 
 
+def member(team_id: int, stream_id: int) -> str:
+    """A stream's name in the sets of streams with traffic."""
+    return f"{team_id}:{stream_id}"
+
+
 def active_key(second: int) -> str:
     """The set of the hour's streams with traffic: <team>:<stream>."""
     return f"tg:act:{second // HOUR_S}"

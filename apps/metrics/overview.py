@@ -1,6 +1,7 @@
 """Headline figures of many streams at once, for lists: the last minute, and the last hour minute by minute.
 
-One exchange with Redis for all of them. Only of the last hour, so the database is never asked.
+Two exchanges with Redis, however many streams: which had traffic at all, then their minutes. Only of the last hour,
+so the database is never asked.
 """
 
 from __future__ import annotations
@@ -55,24 +56,41 @@ def overview(
         raise ValueError(f"{len(stream_ids)} streams asked for, at most {store.STREAMS_MAX} are answered")
     now_s = clock.now_ms() // 1_000
     from_s = (now_s // _MINUTE_S - (MINUTES_SHOWN if sparks else 1)) * _MINUTE_S
-    blocks = range(from_s // layout.MINUTES.block_s * layout.MINUTES.block_s, now_s + 1, layout.MINUTES.block_s)
     hours = range(from_s // layout.HOUR_S, now_s // layout.HOUR_S + 1)
-    replies = store.ask(
-        [("GET", layout.uptime_key(hour * layout.HOUR_S)) for hour in hours]
-        + [("HGETALL", layout.MINUTES.key(team_id, stream, start_s)) for stream in stream_ids for start_s in blocks]
-    )
-    if replies is None:
+    busy = _busy(team_id, stream_ids, hours)
+    if busy is None:
         return {stream: Overview() for stream in stream_ids}
-    uptimes = store.uptimes_of(hours, replies[: len(hours)])
-    hashes = iter(replies[len(hours) :])
-    found: dict[int, Overview] = {}
-    for stream in stream_ids:
-        fields = [pair for _ in blocks for pair in store.fields_of(next(hashes), from_s, now_s + 1)]
-        found[stream] = _overview(merge_processes(fields), uptimes, from_s, now_s)
+    active, uptimes = busy
+    blocks = range(from_s // layout.MINUTES.block_s * layout.MINUTES.block_s, now_s + 1, layout.MINUTES.block_s)
+    hashes = store.ask([("HGETALL", layout.MINUTES.key(team_id, id_, start_s)) for id_ in active for start_s in blocks])
+    if hashes is None:
+        return {stream: Overview() for stream in stream_ids}
+    shown = range(from_s, now_s - now_s % _MINUTE_S, _MINUTE_S)
+    served = [bool(uptimes.seconds(start_s, _MINUTE_S)) for start_s in shown]
+    found = {stream: _overview({}, shown, served, now_s) for stream in stream_ids}
+    for n, stream in enumerate(active):
+        replies = hashes[n * len(blocks) : (n + 1) * len(blocks)]
+        fields = [pair for reply in replies for pair in store.fields_of(reply, from_s, now_s + 1)]
+        found[stream] = _overview(merge_processes(fields), shown, served, now_s)
     return found
 
 
-def _overview(minutes: dict[int, Points], uptimes: Uptimes, from_s: int, now_s: int) -> Overview:
+def _busy(team_id: int, stream_ids: Sequence[int], hours: range) -> tuple[list[int], Uptimes] | None:
+    """Those streams that had traffic in these hours, and when somebody served. None: Redis is away."""
+    keys = [hour * layout.HOUR_S for hour in hours]
+    members = [layout.member(team_id, stream) for stream in stream_ids]
+    replies = store.ask(
+        [("GET", layout.uptime_key(key)) for key in keys]
+        + [("SMISMEMBER", layout.active_key(key), *members) for key in keys if members]
+    )
+    if replies is None:
+        return None
+    uptimes = store.uptimes_of(hours, replies[: len(keys)])
+    flags = zip(stream_ids, *replies[len(keys) :], strict=False) if members else ()
+    return [stream for stream, *had in flags if any(had)], uptimes
+
+
+def _overview(minutes: dict[int, Points], shown: range, served: Sequence[bool], now_s: int) -> Overview:
     running_s = now_s - now_s % _MINUTE_S
     now, before = minutes.get(running_s, {}), minutes.get(running_s - _MINUTE_S, {})
     # Of the minute before, that part counts which lies within the last 60 seconds.
@@ -81,17 +99,15 @@ def _overview(minutes: dict[int, Points], uptimes: Uptimes, from_s: int, now_s: 
     def last_minute(numbers: Iterable[int]) -> float:
         return _total(now, numbers) + _total(before, numbers) * left
 
-    ages = [points[n].most for points in (now, before) for n in _AGES if n in points]
-    shown = range(from_s, running_s, _MINUTE_S)
-
     def spark(numbers: Iterable[int]) -> Spark:
+        if not minutes:
+            return [0 if up else None for up in served]
         return [
-            _total(minutes.get(start, {}), numbers) / _MINUTE_S
-            if start in minutes or uptimes.seconds(start, _MINUTE_S)
-            else None
-            for start in shown
+            _total(minutes[start_s], numbers) / _MINUTE_S if start_s in minutes else 0 if up else None
+            for start_s, up in zip(shown, served, strict=True)
         ]
 
+    ages = [points[n].most for points in (now, before) for n in _AGES if n in points]
     return Overview(
         in_bytes_per_s=last_minute(_IN_BYTES) / _MINUTE_S,
         in_records_per_s=last_minute(_IN_RECORDS) / _MINUTE_S,

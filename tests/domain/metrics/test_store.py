@@ -157,12 +157,16 @@ def test_overview_of_the_last_minute_and_hour(process, clock):
     assert together([]).in_bytes_per_s == 0
 
 
-def test_overview_is_one_exchange(process, clock, monkeypatch):
+def test_overview_is_two_exchanges(process, clock, monkeypatch):
     asked = []
     ask = store.ask
     monkeypatch.setattr(store, "ask", lambda commands: asked.append(len(commands)) or ask(commands))
-    overview(TEAM, range(50), clock=clock)
-    assert len(asked) == 1
+    process.counters.add(TEAM, 3, "IncomingBytes", 60)
+    process.second()
+    found = overview(TEAM, range(50), clock=clock)
+    assert [stream for stream, one in found.items() if one.in_bytes_per_s] == [3]
+    assert len(asked) == 2
+    assert overview(TEAM, [], clock=clock) == {}
     with pytest.raises(ValueError):
         overview(TEAM, range(1_001), clock=clock)
 
