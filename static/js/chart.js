@@ -10,6 +10,7 @@ import { Ring } from "./ring.js";
 
 /* global uPlot */
 
+const MARK_APART_PX = 170; // a label's width
 const BEHIND_S = 1.2;
 const CAPACITY = 700;
 const SUMMARY_MS = 10_000;
@@ -190,7 +191,7 @@ class LiveChart extends HTMLElement {
     }));
     this.#plot = new uPlot(
       {
-        width: this.clientWidth || 300, height: this.#height, padding: [10, 12, 0, 0], legend: { show: false },
+        width: this.clientWidth || 300, height: this.#height, padding: [10, 30, 0, 0], legend: { show: false },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         cursor: { points: { size: 7 }, drag: { setScale: false, x: false, y: false }, sync: { key: this.group.sync.key, setSeries: false } },
         scales: { x: { time: true }, y: { range: (_, lo, hi) => [0, this.#top(hi)] } },
@@ -283,19 +284,33 @@ class LiveChart extends HTMLElement {
       const y = plot.valToPos(this.#limit, "y", true);
       if (y >= bbox.top) rule(ctx, [2 * ratio, 4 * ratio], color("--bad"), bbox.left, y, bbox.left + bbox.width, y);
     }
-    for (const { t, text } of this.#marks.values()) {
+    let last = null; // marks too close for a label each share one
+    for (const { t, text } of [...this.#marks.values()].sort((a, b) => a.t - b.t)) {
       const x = plot.valToPos(t, "x", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       rule(ctx, [3 * ratio, 3 * ratio], color("--text-3"), x, bbox.top, x, bbox.top + bbox.height);
-      const right = x > bbox.left + bbox.width / 2;
-      ctx.fillStyle = color("--text-2");
-      ctx.textAlign = right ? "right" : "left";
-      ctx.fillText(text, x + (right ? -4 : 4) * ratio, bbox.top + 10 * ratio);
+      if (last && x - last.x < MARK_APART_PX * ratio) last.count += 1;
+      else {
+        this.#label(ctx, bbox, last);
+        last = { x, text, count: 1 };
+      }
     }
+    this.#label(ctx, bbox, last);
     ctx.fillStyle = color("--text-3");
     ctx.textAlign = "left";
     ctx.fillText("UTC", 14 * ratio, bbox.top + bbox.height + 16 * ratio);
     ctx.restore();
+  }
+
+  /** What happened at a mark, beside its line and inside the chart. */
+  #label(ctx, bbox, mark) {
+    if (!mark) return;
+    const ratio = devicePixelRatio;
+    const right = mark.x > bbox.left + bbox.width / 2;
+    ctx.fillStyle = color("--text-2");
+    ctx.textAlign = right ? "right" : "left";
+    const words = mark.count === 1 ? mark.text : `${mark.count} changes of shards`;
+    ctx.fillText(words, mark.x + (right ? -4 : 4) * ratio, bbox.top + 10 * ratio);
   }
 
   // ---- figures, table, words
