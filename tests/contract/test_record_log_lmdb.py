@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import subprocess
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -608,15 +609,16 @@ async def test_a_disk_that_is_really_full_damages_nothing(folder, process):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk():
     """A file system of 8 MiB; needs root."""
-    small = tmp_path / "small"
-    small.mkdir()
+    # Outside of pytest's folder: a mount that a killed run leaves behind must not be in the way of the next one.
+    small = Path(tempfile.mkdtemp(prefix="tidegate-small-disk-"))
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip("may not mount; the test before this one covers a full disk by a limit of file size")
     yield small
     subprocess.run(["umount", "--lazy", small], check=True)
+    small.rmdir()
 
 
 async def test_a_small_file_system_that_is_really_full_damages_nothing(small_disk, clock):
