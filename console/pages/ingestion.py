@@ -12,14 +12,19 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts.permissions import allowed
 from apps.base.errors import ServiceError
+from apps.base.units import MIB
 from apps.streams import ingestion
 from apps.streams.models import Ingestion, IngestionKind, IngestionStatus, Stream
 from console import calls
 from console.pages.records import parse_time
 from console.pages.shell import TeamRequest, forbidden, is_fragment, team_page
+from console.rsgi_to_asgi import BODY_BYTES_MAX
 
 JOBS_SHOWN = 50
 STREAMS_OFFERED = 1_000
+
+UPLOAD_BYTES_MAX = BODY_BYTES_MAX - MIB
+"""A file, with room for the rest of the form."""
 
 KEYS = [("line", "The line's number"), ("field", "A field of the line"), ("text", "One text for all")]
 
@@ -135,7 +140,7 @@ def import_file(request: TeamRequest) -> HttpResponse:
             form.add_error("file", f"The file could not be kept: {error.strerror}.")
         else:
             return redirect("ingestion-job", request.team.slug, job.pk)
-    context = {"form": form, "file_bytes_max": ingestion.FILE_BYTES_MAX}
+    context = {"form": form, "file_bytes_max": UPLOAD_BYTES_MAX}
     return render(request, "ingestion/import.html", context, status=422 if request.method == "POST" else 200)
 
 

@@ -1,4 +1,4 @@
-// Help inside forms: the shard calculator. The server checks everything again.
+// Help inside forms: the shard calculator, and files that are too large. The server checks everything again.
 
 const SHARD_BYTES = 1048576;
 const SHARD_RECORDS = 1000;
@@ -44,3 +44,12 @@ class ShardCalculator extends HTMLElement {
   }
 }
 customElements.define("shard-calculator", ShardCalculator);
+
+for (const input of document.querySelectorAll("input[type=file][data-max-bytes]")) {
+  input.addEventListener("change", () => {
+    const most = Number(input.dataset.maxBytes);
+    const large = [...input.files].some((file) => file.size > most);
+    input.setCustomValidity(large ? `A file of more than ${Math.floor(most / 1048576)} MiB cannot be sent at once. Split it.` : "");
+    if (large) input.reportValidity();
+  });
+}

@@ -60,6 +60,7 @@ ADDRESSES = (
     Address("sign-in", "/sign-in", signed_in=False),
     Address("password-reset", "/password/reset", signed_in=False),
     Address("password-reset-sent", "/password/reset/sent", signed_in=False),
+    Address("setup", "SETUP", signed_in=False),
     Address("setup-closed", "/setup", signed_in=False),
     Address("overview", "/t/first"),
     Address("overview-start", "/t/empty"),

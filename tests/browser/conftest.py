@@ -1,7 +1,6 @@
 """A running Tidegate with a day's data in it, and the system's Chromium."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
@@ -26,7 +25,7 @@ def running(browser, tmp_path_factory) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="session")
-def demo(running: Up) -> Iterator[SimpleNamespace]:
+def demo(running: Up) -> Iterator[dict[str, str]]:
     """The demo data; addresses of what was put."""
     metrics = demo_data.seed(running)
     try:

@@ -7,12 +7,12 @@ written every second, so that charts and figures have something to show without 
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import boto3
 from botocore.config import Config
@@ -259,12 +259,15 @@ def _wave(t: float) -> float:
     )
 
 
-def pages(running: Up) -> SimpleNamespace:
-    """Addresses that depend on what was put: a record's, its page."""
+def pages(running: Up) -> dict[str, str]:
+    """Addresses that depend on what was put and printed, by their name in addresses.py."""
     kinesis = kinesis_of(running)
     iterator = kinesis.get_shard_iterator(
         StreamName="orders-events", ShardId="shardId-000000000006", ShardIteratorType="TRIM_HORIZON"
     )["ShardIterator"]
     records = kinesis.get_records(ShardIterator=iterator, Limit=10)["Records"]
     kinesis.close()
-    return SimpleNamespace(record=f"/t/first/streams/orders-events/records/6/{records[-1]['SequenceNumber']}")
+    return {
+        "RECORD": f"/t/first/streams/orders-events/records/6/{records[-1]['SequenceNumber']}",
+        "SETUP": re.search(r"(/setup\?token=\S+)", running.output())[1],
+    }

@@ -29,11 +29,11 @@ def main(names: list[str]) -> None:
         make_job(running)
         eventually(metrics.caught_up, 120, "an hour of metrics")
         with chromium.chromium() as browser:
-            record = demo_data.pages(running).record
+            known = demo_data.pages(running)
             for theme in chromium.THEMES:
                 for width in chromium.WIDTHS:
                     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-                    take_all(context, running, record, names, f"{theme}-{width}")
+                    take_all(context, running, known, names, f"{theme}-{width}")
                     context.close()
         metrics.stop()
 
@@ -55,7 +55,7 @@ def start_import(page: Page, base: str) -> None:
     page.wait_for_selector(".st-ok:has-text('Complete')", timeout=30_000)
 
 
-def take_all(context: BrowserContext, running: Up, record: str, names: list[str], suffix: str) -> None:
+def take_all(context: BrowserContext, running: Up, known: dict[str, str], names: list[str], suffix: str) -> None:
     page, who = context.new_page(), None
     for address in ADDRESSES:
         if names and address.name not in names:
@@ -66,7 +66,7 @@ def take_all(context: BrowserContext, running: Up, record: str, names: list[str]
             if wanted:
                 chromium.sign_in(page, running.endpoint, wanted, demo_data.PASSWORD)
             who = wanted
-        open_page(page, running.endpoint, address, record)
+        open_page(page, running.endpoint, address, known)
         page.wait_for_timeout(SETTLE_MS)
         path = FOLDER / f"{address.name}-{suffix}.png"
         modal = address.name in {"palette", "shortcuts", "menu"}
@@ -74,8 +74,9 @@ def take_all(context: BrowserContext, running: Up, record: str, names: list[str]
         print(path.relative_to(ROOT))
 
 
-def open_page(page: Page, base: str, address: Address, record: str) -> None:
-    page.goto(base + address.path.replace("RECORD", record))
+def open_page(page: Page, base: str, address: Address, known: dict[str, str]) -> None:
+    name, mark, query = address.path.partition("?")
+    page.goto(base + known.get(name, name) + mark + query)
     if address.then:
         address.then(page)
 

@@ -42,7 +42,7 @@ def test_page(browser, running, demo, cookies, job, address):
     for width in chromium.WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         if width == chromium.WIDTHS[0] or address.then:
-            open_page(page, running.endpoint, address, demo.record)
+            open_page(page, running.endpoint, address, demo)
             _load_axe(page)
         for theme in chromium.THEMES:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
@@ -69,7 +69,7 @@ def test_targets_are_large_enough(browser, running, demo, cookies, name):
     address = next(a for a in ADDRESSES if a.name == name)
     context = browser.new_context(storage_state=cookies[demo_data.EMAIL], viewport={"width": 390, "height": 900})
     page = context.new_page()
-    open_page(page, running.endpoint, address, demo.record)
+    open_page(page, running.endpoint, address, demo)
     small = page.evaluate(
         """(least) => [...document.querySelectorAll("button, select, input:not([type=hidden]), summary")]
           .filter((e) => e.checkVisibility() && !e.closest("dialog:not([open])") && !e.closest("label"))
