@@ -24,6 +24,7 @@ import django  # noqa: E402 - after the settings are named
 django.setup()
 
 from granian import _signals  # noqa: E402
+from granian.rsgi import ProtocolClosed  # noqa: E402
 
 from apps.gateway.app import claims  # noqa: E402
 from apps.gateway.body import ClientGone  # noqa: E402
@@ -128,7 +129,7 @@ class Application:
                 async for frame in answer.frames:
                     await transport.send_bytes(frame)
                     await backlog.sent(len(frame))
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, ProtocolClosed):  # closed: the client went between two frames
                 log.debug("stream_cancelled")
             except ClientTooSlow:
                 log.info("stream_ended", reason="the client does not read")
