@@ -139,7 +139,7 @@ DEFAULT_FROM_EMAIL = f"Tidegate <tidegate@{urlsplit(CONFIG.public_address).hostn
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}}
 ]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.serves_tls
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.people_use_https
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -7,14 +7,24 @@ Nothing else reads os.environ. Each field carries its sentence for the README's 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 UNIX_SOCKET_PATH_MAX = 100
 """Bytes; the kernel's limit is 107 or 103. A longer data directory gets its sockets in a temporary folder."""
+
+
+REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
+"""As Django's ALLOWED_HOSTS takes it: a name, all under a name, all, or an IPv6 address in brackets."""
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+DATABASES = ("postgres://", "postgresql://", "sqlite://")
+REDISES = ("redis://", "rediss://", "unix://")
 
 
 class ConfigError(Exception):
@@ -41,7 +51,7 @@ class Config:
     secret_access_key: str = setting("TIDEGATE_SECRET_ACCESS_KEY", "", "First access key's secret; generated if not given")
     database_url: str = setting("DATABASE_URL", "", "postgres://… for control data; SQLite in the data directory if not given")
     redis_url: str = setting("REDIS_URL", "", "redis://… for broker and live metrics; a child of its own if not given")
-    record_log_url: str = setting("RECORD_LOG_URL", "", "memory: or lmdb:<folder>; lmdb in the data directory if not given")
+    record_log_url: str = setting("RECORD_LOG_URL", "", "lmdb:<folder>; in the data directory if not given")
     master_key_file: str = setting(
         "TIDEGATE_MASTER_KEY_FILE", "", "32 bytes that all other keys derive from; made in the data directory if not given"
     )
@@ -107,6 +117,11 @@ class Config:
         return bool(self.tls or self.tls_certificate)
 
     @property
+    def people_use_https(self) -> bool:
+        """True if the console's own address is https, be it served here or by a proxy before us: cookies are Secure."""
+        return self.public_address.startswith("https://")
+
+    @property
     def public_address(self) -> str:
         """The console's address without a final slash."""
         scheme = "https" if self.serves_tls else "http"
@@ -167,5 +182,39 @@ def _check(config: Config) -> None:
         raise ConfigError(f"TIDEGATE_TLS is {config.tls!r}; the only value is self-signed.")
     if config.tls and config.tls_certificate:
         raise ConfigError("Set TIDEGATE_TLS=self-signed or a certificate of your own, not both.")
-    if not config.record_log.startswith(("memory:", "lmdb:")):
-        raise ConfigError(f"RECORD_LOG_URL is {config.record_log_url!r}; it must begin with memory: or lmdb:.")
+    _check_first_team(config)
+    _check_addresses(config)
+    if not config.record_log.startswith(("memory:", "lmdb:")) or config.record_log == "lmdb:":
+        raise ConfigError(f"RECORD_LOG_URL is {config.record_log_url!r}; set it to lmdb:<folder>.")
+
+
+def _check_first_team(config: Config) -> None:
+    if not REGION.fullmatch(config.region):
+        raise ConfigError(f"TIDEGATE_REGION is {config.region!r}; set it to lower-case letters, digits and hyphens.")
+    if config.admin_email and not EMAIL.fullmatch(config.admin_email):
+        raise ConfigError(f"TIDEGATE_ADMIN_EMAIL is {config.admin_email!r}; set it to an e-mail address.")
+    if not (config.access_key_id.isprintable() and config.secret_access_key.isprintable()):
+        raise ConfigError("TIDEGATE_ACCESS_KEY_ID and TIDEGATE_SECRET_ACCESS_KEY must be printable text on one line.")
+
+
+def _check_addresses(config: Config) -> None:
+    """The two URLs of servers may hold passwords, so they are not repeated."""
+    if config.database_url and not config.database_url.startswith(DATABASES):
+        raise ConfigError("DATABASE_URL is of no database that Tidegate knows; set it to postgres://user:password@host/name.")
+    if config.redis_url and not config.redis_url.startswith(REDISES):
+        raise ConfigError("REDIS_URL is no address of a Redis; set it to redis://host:port/0.")
+    if config.public_url and not _is_origin(config.public_url):
+        raise ConfigError(f"TIDEGATE_PUBLIC_URL is {config.public_url!r}; set it to http(s)://host or http(s)://host:port.")
+    for name in config.allowed_hosts:
+        if not HOST_NAME.fullmatch(name):
+            raise ConfigError(f"TIDEGATE_ALLOWED_HOSTS has {name!r}; set it to host names alone, without scheme, port or path.")
+
+
+def _is_origin(url: str) -> bool:
+    """Scheme, host and port, nothing more: the console's addresses begin at the root."""
+    try:
+        parts = urlsplit(url.rstrip("/"))
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.rstrip("/") == f"{parts.scheme}://{parts.netloc}"

@@ -31,6 +31,11 @@ def prepare(config: Config) -> None:
         raise StartRefused(_reason(folder, error)) from error
     if free_bytes < FREE_BYTES_MIN:
         raise StartRefused(_full(folder))
+    if config.record_log.startswith("memory:"):
+        raise StartRefused(
+            "RECORD_LOG_URL=memory: is for one process alone, and Tidegate runs several;"
+            " unset it, or set it to lmdb:<folder>."
+        )
     if config.master_key_file and not config.master_key_path.exists():
         raise StartRefused(
             f"TIDEGATE_MASTER_KEY_FILE names {config.master_key_path}, which does not exist;"
@@ -43,7 +48,10 @@ def prepare(config: Config) -> None:
 def lock(config: Config) -> int:
     """Hold the data directory for this process; answers the descriptor to keep open. Raises StartRefused."""
     path = config.data_path / LOCK_NAME
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartRefused(unusable(error)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -56,6 +64,12 @@ def lock(config: Config) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def unusable(error: OSError) -> str:
+    """The sentence for a file or folder in the data directory that cannot be used."""
+    advice = "free some room there" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "give this user access to it"
+    return f"{error.filename or 'The data directory'} cannot be used ({error.strerror}); {advice}."
 
 
 def _try_to_write(folder: Path) -> None:
@@ -89,7 +103,10 @@ def _full(folder: Path) -> str:
 
 def _prepare_socket_dir(folder: Path) -> None:
     """A folder under /tmp may be somebody else's trap: it must be ours and closed to others."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StartRefused(unusable(error)) from error
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
         raise StartRefused(

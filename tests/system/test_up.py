@@ -126,6 +126,15 @@ def only_this_machine(started: Up) -> None:
     assert named == {started.data_dir}
 
 
+def bootstrap(data_dir: Path) -> None:
+    """`manage.py bootstrap` on the folder."""
+    made = subprocess.run(
+        [sys.executable, "manage.py", "bootstrap"],
+        cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(data_dir)), capture_output=True, text=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+
+
 def refusal(data_dir: Path, command=(), user=None, **settings) -> str:
     """What `up` says when it cannot start: one sentence on one line, exit code 1, no traceback."""
     done = subprocess.run(
@@ -174,6 +183,25 @@ def test_a_data_directory_of_somebody_else(tmp_path):
     assert "Permission denied" in refusal(data, user=pwd.getpwnam("nobody").pw_uid)
 
 
+@pytest.mark.parametrize("name", ["up.lock", "static/staticfiles.json"])
+def test_a_part_of_the_data_directory_that_cannot_be_used(tmp_path, name):
+    data = tmp_path / "data"
+    (data / name).mkdir(parents=True)  # not to be opened as a file, not even by root
+    said = refusal(data)
+    assert str(data / name) in said
+    assert "cannot be used (Is a directory)" in said
+
+
+def test_a_data_directory_open_to_others_keeps_its_files_closed(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o755)
+    bootstrap(data)
+    found = [path for path in data.rglob("*") if path.parent == data]
+    assert {"control.sqlite3", "credentials.json", "master.key"} <= {path.name for path in found}
+    assert [path.name for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 def test_a_full_disk(tmp_path):
     script = f"mount -t tmpfs -o size=1m none {shlex.quote(str(tmp_path))} && {shlex.quote(sys.executable)} manage.py up"
@@ -191,6 +219,8 @@ def test_an_old_python(tmp_path):
 
 def test_a_wrong_setting(tmp_path):
     assert "TIDEGATE_THROTTLE" in refusal(tmp_path / "data", TIDEGATE_THROTTLE="maybe")
+    assert "RECORD_LOG_URL" in refusal(tmp_path / "data", RECORD_LOG_URL="memory:")
+    assert "DATABASE_URL" in refusal(tmp_path / "data", DATABASE_URL="mysql://root@127.0.0.1/x")
 
 
 def test_a_database_and_a_redis_that_do_not_answer(tmp_path):
@@ -204,10 +234,7 @@ def test_a_database_and_a_redis_that_do_not_answer(tmp_path):
 
 def test_a_lost_master_key(tmp_path):
     data = tmp_path / "data"
-    made = subprocess.run(
-        [sys.executable, "manage.py", "bootstrap"], cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(data)), capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stderr
+    bootstrap(data)
     kept = (data / "master.key").read_bytes()
     (data / "master.key").unlink()
     assert f"The master key {data / 'master.key'} is missing" in refusal(data)

@@ -34,7 +34,7 @@ def test_every_setting_is_read_from_its_variable():
         "TIDEGATE_HOST": "0.0.0.0", "TIDEGATE_PORT": "8080", "TIDEGATE_DATA_DIR": "there", "TIDEGATE_REGION": "eu-west-1",
         "TIDEGATE_ACCOUNT_ID": "123456789012", "TIDEGATE_ADMIN_EMAIL": "a@b.c", "TIDEGATE_ADMIN_PASSWORD": "p",
         "TIDEGATE_ACCESS_KEY_ID": "test", "TIDEGATE_SECRET_ACCESS_KEY": "it's a \"secret\" $x", "DATABASE_URL": "postgres://x/y",
-        "REDIS_URL": "redis://r", "RECORD_LOG_URL": "memory:", "TIDEGATE_MASTER_KEY_FILE": "k",
+        "REDIS_URL": "redis://r", "RECORD_LOG_URL": "lmdb:there", "TIDEGATE_MASTER_KEY_FILE": "k",
         "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b", "TIDEGATE_WEB_PROCESSES": "2",
         "TIDEGATE_THROTTLE": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
     }  # fmt: skip
@@ -54,10 +54,36 @@ def test_every_setting_is_read_from_its_variable():
         ("TIDEGATE_PORT", "http"), ("TIDEGATE_PORT", "0"), ("TIDEGATE_PORT", "65536"), ("TIDEGATE_PORT", "-1"),
         ("TIDEGATE_WEB_PROCESSES", "0"), ("TIDEGATE_WEB_PROCESSES", "65"), ("TIDEGATE_ACCOUNT_ID", "12345"),
         ("TIDEGATE_THROTTLE", "maybe"), ("TIDEGATE_TLS", "yes"), ("TIDEGATE_TLS_KEY", "only.pem"),
-        ("RECORD_LOG_URL", "nats://x"),
+        ("RECORD_LOG_URL", "nats://x"), ("RECORD_LOG_URL", "lmdb:"), ("DATABASE_URL", "mysql://x/y"), ("REDIS_URL", "http://x"),
+        ("TIDEGATE_REGION", "my region"), ("TIDEGATE_ADMIN_EMAIL", "owner"), ("TIDEGATE_ALLOWED_HOSTS", "a,http://b/"),
+        ("TIDEGATE_ALLOWED_HOSTS", "a:80"), ("TIDEGATE_PUBLIC_URL", "tidegate.example"), ("TIDEGATE_PUBLIC_URL", "https://x/path"),
+        ("TIDEGATE_PUBLIC_URL", "https://x:port"), ("TIDEGATE_ACCESS_KEY_ID", "two\nlines"), ("TIDEGATE_SECRET_ACCESS_KEY", "a\tb"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_refused_by_name(variable, value):
     with pytest.raises(ConfigError, match=variable) as refused:
         Config.from_environment({variable: value})
     assert str(refused.value).endswith(".")
+
+
+def test_a_refusal_does_not_repeat_a_password():
+    for variable in ("DATABASE_URL", "REDIS_URL"):
+        with pytest.raises(ConfigError) as refused:
+            Config.from_environment({variable: "other://someone:hidden-word@x/y"})
+        assert "hidden-word" not in str(refused.value)
+
+
+@pytest.mark.parametrize("hosts", ["*", ".example.com,a_b", "[::1], 10.0.0.1"])
+def test_host_names_as_django_takes_them(hosts):
+    assert Config.from_environment({"TIDEGATE_ALLOWED_HOSTS": hosts}).allowed_hosts
+
+
+@pytest.mark.parametrize(
+    ("given", "secure"),
+    [
+        ({}, False), ({"TIDEGATE_TLS": "self-signed"}, True), ({"TIDEGATE_PUBLIC_URL": "https://x:8443/"}, True),
+        ({"TIDEGATE_PUBLIC_URL": "http://x"}, False),
+    ],
+)  # fmt: skip
+def test_cookies_are_secure_where_people_use_https(given, secure):
+    assert Config.from_environment(given).people_use_https is secure

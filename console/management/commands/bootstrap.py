@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from apps.accounts.seed import Seeded, seed
 from apps.base.clock import SystemClock
 from apps.base.config import Config
-from apps.base.datadir import StartRefused, prepare
+from apps.base.datadir import StartRefused, prepare, unusable
 
 
 class Command(BaseCommand):
@@ -47,6 +47,8 @@ def bootstrap(config: Config) -> Seeded:
             else "see that its disk has room"
         )
         raise StartRefused(f"The control database cannot be used ({reason}); {advice}.") from error
+    except OSError as error:
+        raise StartRefused(unusable(error)) from error
     finally:
         connections.close_all()
 
