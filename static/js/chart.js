@@ -298,13 +298,13 @@ class LiveChart extends HTMLElement {
     this.#label(ctx, bbox, last);
     ctx.fillStyle = color("--text-3");
     ctx.textAlign = "left";
-    ctx.fillText("UTC", 14 * ratio, bbox.top + bbox.height + 16 * ratio);
+    ctx.fillText("UTC", 14 * ratio, bbox.top + bbox.height + 14 * ratio);
     ctx.restore();
   }
 
   /** What happened at a mark, beside its line and inside the chart. */
   #label(ctx, bbox, mark) {
-    if (!mark) return;
+    if (!mark || this.group.charts.values().next().value !== this) return; // once in a group is enough
     const ratio = devicePixelRatio;
     const right = mark.x > bbox.left + bbox.width / 2;
     ctx.fillStyle = color("--text-2");

@@ -1,13 +1,16 @@
 """A real Valkey (or Redis) of the test's own, which may be killed and started again with what it had."""
 
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import redis
 
+from apps.base.processes import die_with
 from tests.support.runtimes import until
 
 
@@ -24,7 +27,9 @@ class Valkey:
 
         command = [redis_server(), "--port", "0", "--unixsocket", self.url.removeprefix("unix://")]
         command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=partial(die_with, os.getpid())
+        )
         until(self.answers)
         return self
 
