@@ -28,7 +28,10 @@ class Valkey:
         command = [redis_server(), "--port", "0", "--unixsocket", self.url.removeprefix("unix://")]
         command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", *options]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=partial(die_with, os.getpid())
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=partial(die_with, os.getpid()),  # noqa: PLW1509 - it makes one call into the kernel
         )
         until(self.answers)
         return self
