@@ -23,6 +23,7 @@ REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
 """As Django's ALLOWED_HOSTS takes it: a name, all under a name, all, or an IPv6 address in brackets."""
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+KEY_ID_CHARS_MAX = 128
 DATABASES = ("postgres://", "postgresql://", "sqlite://")
 REDISES = ("redis://", "rediss://", "unix://")
 
@@ -41,7 +42,7 @@ class Config:
     """The settings. Empty text means "not given"."""
 
     host: str = setting("TIDEGATE_HOST", "127.0.0.1", "Address to listen on")
-    port: int = setting("TIDEGATE_PORT", 4567, "The one port of console, REST, websockets and AWS endpoint")
+    port: int = setting("TIDEGATE_PORT", 4567, "The one port of console, websockets and AWS endpoint")
     data_dir: Path = setting("TIDEGATE_DATA_DIR", Path(".tidegate"), "Where everything that must last is kept")
     region: str = setting("TIDEGATE_REGION", "us-east-1", "Region in ARNs and in signatures")
     account_id: str = setting("TIDEGATE_ACCOUNT_ID", "", "12-digit account id of the first team; generated if not given")
@@ -195,6 +196,8 @@ def _check_first_team(config: Config) -> None:
         raise ConfigError(f"TIDEGATE_ADMIN_EMAIL is {config.admin_email!r}; set it to an e-mail address.")
     if not (config.access_key_id.isprintable() and config.secret_access_key.isprintable()):
         raise ConfigError("TIDEGATE_ACCESS_KEY_ID and TIDEGATE_SECRET_ACCESS_KEY must be printable text on one line.")
+    if len(config.access_key_id) > KEY_ID_CHARS_MAX:
+        raise ConfigError(f"TIDEGATE_ACCESS_KEY_ID has more than {KEY_ID_CHARS_MAX} characters; set it to a shorter one.")
 
 
 def _check_addresses(config: Config) -> None:

@@ -272,10 +272,10 @@ def _from_header(
 def _claim(prefix: str) -> Claim | None:
     """The usual form, `<algorithm> Credential=…, SignedHeaders=…, ` with the signature cut off; None if it is another.
 
-    Everything up to `, SignedHeaders=` is the credential: key ids may contain spaces here.
+    Everything up to the last `, SignedHeaders=` is the credential: key ids may contain spaces, commas and such words here.
     """
     algorithm, found, rest = prefix.partition(" Credential=")
-    before, separated, signed_headers = rest.rstrip(" ,").partition("SignedHeaders=")
+    before, separated, signed_headers = rest.rstrip(" ,").rpartition("SignedHeaders=")
     credential = before.rstrip(" ,")
     if not (found and separated and credential and signed_headers) or before == credential or "=" in signed_headers:
         return None

@@ -58,6 +58,7 @@ def test_every_setting_is_read_from_its_variable():
         ("TIDEGATE_REGION", "my region"), ("TIDEGATE_ADMIN_EMAIL", "owner"), ("TIDEGATE_ALLOWED_HOSTS", "a,http://b/"),
         ("TIDEGATE_ALLOWED_HOSTS", "a:80"), ("TIDEGATE_PUBLIC_URL", "tidegate.example"), ("TIDEGATE_PUBLIC_URL", "https://x/path"),
         ("TIDEGATE_PUBLIC_URL", "https://x:port"), ("TIDEGATE_ACCESS_KEY_ID", "two\nlines"), ("TIDEGATE_SECRET_ACCESS_KEY", "a\tb"),
+        ("TIDEGATE_ACCESS_KEY_ID", "k" * 129),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_refused_by_name(variable, value):

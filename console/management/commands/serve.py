@@ -39,9 +39,9 @@ STATIC_KEPT_S = 31_536_000
 
 
 class Command(BaseCommand):
-    """Serve console, REST, websockets and the AWS endpoint on the one port."""
+    """Serve console, websockets and the AWS endpoint on the one port."""
 
-    help = "Serve console, REST, websockets and the AWS endpoint on the one port."
+    help = "Serve console, websockets and the AWS endpoint on the one port."
     requires_system_checks: list[str] = []  # `up` has run them
 
     def handle(self, *_args: Any, **_options: Any) -> None:
