@@ -101,7 +101,11 @@ def _read_at(query: Query, now_ms: int) -> None:
             query.problems["at"] = "Write a sequence number: digits only."
         elif len(query.shards) > 1:
             number = reading.sequence.decode(query.at)
-            query.shards = [shard for shard in query.shards if number and shard.index == number.shard_index]
+            query.shards = [
+                shard
+                for shard in query.shards
+                if number and (shard.index, shard.created_s) == (number.shard_index, number.created_s)
+            ]
             if not query.shards:
                 query.problems["at"] = "This sequence number is of none of these shards."
 
