@@ -1,7 +1,6 @@
-"""A running Tidegate, a Chromium that is signed in, and a boto3 client."""
+"""A running Tidegate, a Chromium that is signed in, and a boto3 client. `browser` is the one of the folder above."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,11 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.config import Config
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.support.processes import Up, up
 
 EMAIL, PASSWORD = "live@example.test", "correct-horse-battery"
-CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +42,6 @@ def kinesis(running: Up):
     )
     yield client
     client.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield launched
-        launched.close()
 
 
 def sign_in(page: Page, running: Up) -> None:
