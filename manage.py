@@ -4,6 +4,9 @@
 import os
 import sys
 
+NEED_DATA = ("fsck", "import_file", "replay")
+"""Commands about data that is there: on a mistyped folder they must not find everything in order."""
+
 
 def main() -> None:
     """Check the Python version, then hand over to Django."""
@@ -14,12 +17,14 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     from apps.base.config import Config, ConfigError
-    from apps.base.datadir import StartRefused, prepare
+    from apps.base.datadir import StartRefused, find, prepare
     from apps.base.keys import MasterKeyError
 
     try:
         if sys.argv[1:2] == ["up"]:
             prepare(Config.from_environment())  # before the settings look for the master key in it
+        elif sys.argv[1:2] and sys.argv[1] in NEED_DATA and not {"-h", "--help"}.intersection(sys.argv):
+            find(Config.from_environment())  # before the settings make a master key
         execute_from_command_line(sys.argv)
     except (ConfigError, StartRefused, MasterKeyError) as error:
         sys.exit(f"Tidegate cannot run: {error}")

@@ -19,6 +19,7 @@ from apps.accounts.models import AccessKey
 from apps.accounts.principal import Principal
 from apps.accounts.secrets import SecretUnreadable, decrypt
 from apps.base.clock import Clock
+from apps.base.config import KEY_ID_CHARS_MAX
 from apps.base.errors import ServiceUnavailable
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,6 @@ WAITING_MAX = 2_000
 QUERY_MAX = 500
 """Key ids in one query (SQLite binds 999 variables at most in old versions)."""
 
-KEY_ID_CHARS_MAX = 128
 SAVE_USE_S = 30.0
 """How often last_used_at_ms is written."""
 

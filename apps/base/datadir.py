@@ -45,6 +45,14 @@ def prepare(config: Config) -> None:
         _prepare_socket_dir(config.socket_dir)
 
 
+def find(config: Config) -> None:
+    """For commands that look into what `up` has made, and make nothing themselves. Raises StartRefused."""
+    if not config.master_key_path.exists():
+        raise StartRefused(
+            f"There is no data of Tidegate's in {config.data_path}; start Tidegate once, or correct TIDEGATE_DATA_DIR."
+        )
+
+
 def lock(config: Config) -> int:
     """Hold the data directory for this process; answers the descriptor to keep open. Raises StartRefused."""
     path = config.data_path / LOCK_NAME

@@ -192,6 +192,13 @@ def test_a_part_of_the_data_directory_that_cannot_be_used(tmp_path, name):
     assert "cannot be used (Is a directory)" in said
 
 
+@pytest.mark.parametrize("command", [("fsck",), ("import_file", "stream", "file"), ("replay", "one", "other")])
+def test_a_command_about_data_that_is_not_there(tmp_path, command):
+    said = refusal(tmp_path / "mistyped", (sys.executable, "manage.py", *command))
+    assert f"no data of Tidegate's in {tmp_path / 'mistyped'}" in said
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_a_data_directory_open_to_others_keeps_its_files_closed(tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -179,7 +179,10 @@ def test_parameters_in_any_order_and_separation(order, separator):
     assert sigv4.verify(parse(headers), SECRET, BODY) == BODY
 
 
-@pytest.mark.parametrize("key_id", ["test", "a/b/c", "my key", "k=v", "ключ", "a+b", "x" * 900, "Signature=x", "a,b", "a, SignedHeaders=x;y"])
+@pytest.mark.parametrize(
+    "key_id",
+    ["test", "a/b/c", "my key", "k=v", "ключ", "a+b", "x" * 900, "Signature=x", "a,b", "a, SignedHeaders=x;y"],
+)
 def test_key_ids_may_be_any_text(key_id):
     headers = signed(key_id=key_id)
     signature = parse(headers)
