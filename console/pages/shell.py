@@ -97,16 +97,6 @@ def forbidden(request: HttpRequest, action: str) -> HttpResponse:
     return render(request, "403.html", context, status=403)
 
 
-def find_stream(request: TeamRequest, name: str) -> Stream:
-    """The team's stream of that name. Raises Http404."""
-    try:
-        stream = Stream.objects.get(team=request.team, name=name)
-    except Stream.DoesNotExist:
-        raise Http404(name) from None
-    stream.team = request.team
-    return stream
-
-
 def is_fragment(request: HttpRequest) -> bool:
     """True if htmx asks for a part of the page. It chooses the template, never the permission."""
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
