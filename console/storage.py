@@ -14,4 +14,4 @@ class HashedFiles(ManifestStaticFilesStorage):
         """The address of a file."""
         if not self.hashed_files and not force:
             return StaticFilesStorage.url(self, name)
-        return super().url(name, force)
+        return super().url(name or "", force)
