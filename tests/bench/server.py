@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KINESALITE = ROOT / ".interop" / "js" / "node_modules" / ".bin" / "kinesalite"
 SERVER_CORE, GENERATOR_CORE = 0, 1
+ANY_CERTIFICATE = ssl._create_unverified_context()
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 6
         if process.poll() is not None:
             raise SystemExit(f"the server ended with {process.returncode} before it served")
         try:
-            with urllib.request.urlopen(ready, timeout=2) as answer:
+            with urllib.request.urlopen(ready, timeout=2, context=ANY_CERTIFICATE if "https" in ready else None) as answer:
                 if answer.status == 200:
                     return
         except OSError:
@@ -68,6 +70,7 @@ def clean_environment() -> dict[str, str]:
 def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
     """`manage.py up` with throttling off and one web process, in data_dir."""
     port = free_port()
+    address = f"{'https' if 'TIDEGATE_TLS' in settings else 'http'}://127.0.0.1:{port}"
     environment = clean_environment() | {
         "TIDEGATE_PORT": str(port),
         "TIDEGATE_DATA_DIR": str(data_dir),
@@ -82,8 +85,8 @@ def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
         env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT,
     )
     try:
-        wait_for(f"http://127.0.0.1:{port}/healthz", process)
-        yield Server(f"http://127.0.0.1:{port}", "bench", "bench-secret", process.pid)
+        wait_for(f"{address}/healthz", process)
+        yield Server(address, "bench", "bench-secret", process.pid)
     finally:
         stop(process)
         log.close()
