@@ -70,13 +70,10 @@ class Http2:
         self.flush()
 
     def events(self, stream: int) -> Iterator[Any]:
-        """Events of one stream, until it ends. Data is acknowledged as it is taken."""
+        """Events of one stream, until it ends."""
         while True:
             while self._events[stream]:
                 event = self._events[stream].pop(0)
-                if isinstance(event, h2.events.DataReceived):
-                    self.connection.acknowledge_received_data(event.flow_controlled_length, stream)
-                    self.flush()
                 yield event
                 if isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
                     return
@@ -100,5 +97,7 @@ class Http2:
         if not data:
             raise ConnectionError("closed by the server")
         for event in self.connection.receive_data(data):
+            if isinstance(event, h2.events.DataReceived):
+                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             self._events[getattr(event, "stream_id", None) or 0].append(event)
         self.flush()
