@@ -34,6 +34,9 @@ MAX_RINGS_AT_ONCE = 64
 SETTLE_S = 0.1
 """Folder times are coarse: for so long after a change the folder is listed again at each ring."""
 
+LOOK_AGAIN_S = 0.005
+"""So long a commit trusts what the one before found: looking gives the interpreter away, and the loop keeps it."""
+
 Rung = Callable[[Collection[ShardKey] | None], None]
 """Called with the changed shards; None: any of them."""
 
@@ -60,6 +63,7 @@ class Doorbell:
         self._seen_ns = 0
         self._settled_at_s = 0.0
         self._settled = True
+        self._look_again_s = 0.0
 
     def ring(self, shards: Collection[ShardKey]) -> None:
         """Tell the others. Never blocks, never raises."""
@@ -84,12 +88,15 @@ class Doorbell:
                 del self._peers[peer]
 
     def _find_peers(self) -> None:
+        now_s = time.monotonic()
+        if self._settled and now_s < self._look_again_s:
+            return
+        self._look_again_s = now_s + LOOK_AGAIN_S
         try:
             changed_ns = self._folder.stat().st_mtime_ns
         except OSError:
             self._peers.clear()
             return
-        now_s = time.monotonic()
         if changed_ns != self._seen_ns:
             self._seen_ns, self._settled, self._settled_at_s = changed_ns, False, now_s + SETTLE_S
         if not self._settled:
