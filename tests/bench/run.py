@@ -118,10 +118,12 @@ def subscribe_p50_ms(server: servers.Server) -> float:
     """Median of put to event, measured on the generator's core."""
     import json
 
+    command = [
+        sys.executable, "-m", "tests.bench.subscribe", "--endpoint", server.endpoint,
+        "--access-key", server.access_key, "--secret-key", server.secret_key,
+    ]
     done = subprocess.run(
-        ["taskset", "-c", str(servers.GENERATOR_CORE), sys.executable, "-m", "tests.bench.subscribe",
-         "--endpoint", server.endpoint, "--access-key", server.access_key, "--secret-key", server.secret_key],
-        cwd=servers.ROOT, stdout=subprocess.PIPE, check=True,
+        servers.pinned(command, servers.GENERATOR_CORE), cwd=servers.ROOT, stdout=subprocess.PIPE, check=True
     )
     return float(json.loads(done.stdout)["p50_ms"])
 

@@ -40,9 +40,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pinned(command: list[str]) -> list[str]:
-    """The command on the server's core, where the machine has two."""
-    return ["taskset", "-c", str(SERVER_CORE), *command] if (os.cpu_count() or 1) > 1 else command
+def pinned(command: list[str], core: int) -> list[str]:
+    """The command on that core, where the machine has two."""
+    return ["taskset", "-c", str(core), *command] if (os.cpu_count() or 1) > 1 else command
 
 
 def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 60) -> None:
@@ -81,7 +81,7 @@ def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
     }
     log = (data_dir.parent / f"{data_dir.name}.out").open("wb")
     process = subprocess.Popen(
-        pinned([sys.executable, str(ROOT / "manage.py"), "up"]),
+        pinned([sys.executable, str(ROOT / "manage.py"), "up"], SERVER_CORE),
         env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT,
     )
     try:
@@ -97,7 +97,7 @@ def kinesalite() -> Iterator[Server]:
     """kinesalite 3.3.3 in memory, as `make interop` installs it."""
     port = free_port()
     process = subprocess.Popen(
-        pinned([str(KINESALITE), "--port", str(port)]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        pinned([str(KINESALITE), "--port", str(port)], SERVER_CORE), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
@@ -171,7 +171,5 @@ def load(server: Server, label: str, *options: str) -> list[dict[str, object]]:
         sys.executable, "-m", "tests.bench.loadgen", "run", "--endpoint", server.endpoint, "--label", label,
         "--access-key", server.access_key, "--secret-key", server.secret_key, "--server-pid", str(server.pid), *options,
     ]
-    if (os.cpu_count() or 1) > 1:
-        command = ["taskset", "-c", str(GENERATOR_CORE), *command]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(pinned(command, GENERATOR_CORE), cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
