@@ -25,6 +25,13 @@ class StreamMode(models.TextChoices):
     ON_DEMAND = "ON_DEMAND"
 
 
+class RecordDistributionStrategy(models.TextChoices):
+    """AWS's words."""
+
+    USER_PARTITION_KEY = "USER_PARTITION_KEY"
+    AUTO = "AUTO"
+
+
 class Stream(models.Model):
     """A data stream. The row goes when the deletion is complete; a new stream of the same name is a new row."""
 
@@ -48,6 +55,25 @@ class Stream(models.Model):
     """[from_ms, to_ms | null] of the times with a retention above 24 hours, oldest first; meters.py books them."""
     metered_to_ms = models.BigIntegerField(default=0)
     """Up to when the stream's time meters are booked; see meters.py."""
+    distribution_strategy = models.CharField(
+        max_length=18, choices=RecordDistributionStrategy.choices, default=RecordDistributionStrategy.USER_PARTITION_KEY
+    )
+    warm_throughput_mibps = models.PositiveIntegerField(null=True, blank=True)
+    """Asked for; null: never asked for."""
+    mode_changes_ms = models.JSONField(default=list)
+    """Times of the UpdateStreamMode calls of the last 24 hours."""
+    shard_level_metrics = models.JSONField(default=list)
+    """Names switched on by EnableEnhancedMonitoring, sorted."""
+    encryption_key_arn = models.CharField(max_length=2048, blank=True)
+    """The key that new records are encrypted under; empty: they are not."""
+    encryption_key_id = models.CharField(max_length=2048, blank=True)
+    """KeyId as the caller gave it (an id, an ARN or an alias), which is what AWS answers with."""
+    encryption_changes_ms = models.JSONField(default=list)
+    """Times of the StartStreamEncryption and StopStreamEncryption calls of the last 24 hours, as [start?, ms]."""
+    resource_policy = models.TextField(blank=True)
+    """The policy document as it was put; empty: none."""
+    faults = models.JSONField(default=dict)
+    """What an administrator asked to go wrong: throttle_percent, error_percent, latency_ms; empty: nothing."""
     version = models.PositiveBigIntegerField(default=0)
     """Rises with every change that the hot path must see (catalog.py)."""
 
@@ -123,6 +149,8 @@ class Consumer(models.Model):
     stream = models.ForeignKey(Stream, on_delete=models.PROTECT, related_name="consumers")
     name = models.CharField(max_length=128)
     status = models.CharField(max_length=10, choices=ConsumerStatus.choices, default=ConsumerStatus.CREATING)
+    resource_policy = models.TextField(blank=True)
+    """As Stream.resource_policy."""
     created_at_ms = models.BigIntegerField()
 
     class Meta:
@@ -148,6 +176,22 @@ class Tag(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["stream", "key"], name="one_tag_per_stream_and_key")]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+class ConsumerTag(models.Model):
+    """A tag of a registered consumer."""
+
+    consumer = models.ForeignKey(Consumer, on_delete=models.CASCADE, related_name="tags")
+    key = models.CharField(max_length=128)
+    value = models.CharField(max_length=256, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["consumer", "key"], name="one_tag_per_consumer_and_key")
+        ]
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
