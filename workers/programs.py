@@ -62,7 +62,8 @@ def worker_options() -> list[str]:
 
 
 def _redis(config: Config) -> Program:
-    """A server of our own on a unix socket, with an append-only file: queued hints survive its death."""
+    """A server of our own on a unix socket, with an append-only file: queued hints survive its death, but for those of
+    the last two seconds at worst (README)."""
     folder = config.data_path / "redis"
     path = config.redis.removeprefix("unix://")
     options = {

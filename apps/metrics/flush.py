@@ -3,7 +3,7 @@
 `run(runtime)` is the web process's task, `start(runtime)` the thread of a worker. Both do the same around one
 Flusher, which does no I/O of its own. The data plane never waits for any of it: counting is a dict update, and when
 Redis is away or slow a bounded amount is kept (pending.py), what does not fit is counted as lost, and the log says so
-at most once a minute.
+at most once a minute. A Redis that was started anew is told the last seconds again.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class Flusher:
         self._last: int | None = None
         self._known: set[str] = set()
         """Keys that have their time to live, and members that are in their set."""
+        self._redis: object = None
+        """Which start of Redis it is that was told."""
         self._thrift = 0
         self._looked = 0
         self._logged_ms: int | None = None
@@ -159,6 +161,13 @@ class Flusher:
         self._known.add(what)
         return True
 
+    def meet(self, server: Mapping[str, Any]) -> None:
+        """Tell a Redis that was started anew (another run_id in its INFO server) again what the last one confirmed late."""
+        before, self._redis = self._redis, server.get("run_id")
+        if before not in (None, self._redis):
+            self.pending.recall()
+            self._known.clear()
+
     def wants_look(self) -> bool:
         """True if Redis should be asked again how full it is."""
         return abs(self.pending.newest - self._looked) >= LOOK_EVERY_S
@@ -225,6 +234,8 @@ async def run(host: Host) -> None:
 async def send(flusher: Flusher, client: Any, *, final: bool = False) -> None:
     """Write what is pending by a redis.asyncio client. Raises nothing when Redis is away."""
     try:
+        async with asyncio.timeout(connection.TIMEOUT_S):
+            flusher.meet(await client.info("server"))
         for step in flusher.steps(final=final):
             async with asyncio.timeout(connection.TIMEOUT_S), client.pipeline(transaction=False) as pipe:
                 for command in step.commands:
@@ -269,6 +280,7 @@ class FlushThread:
 
     def _send(self, *, final: bool = False) -> None:
         try:
+            self._flusher.meet(self._client.info("server"))
             for step in self._flusher.steps(final=final):
                 with self._client.pipeline(transaction=False) as pipe:
                     for command in step.commands:

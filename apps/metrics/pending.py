@@ -1,8 +1,10 @@
 """What one process counted and Redis has not confirmed yet: bounded, and written so that a repeat does no harm.
 
 A bucket is written whole under the process's own name, each second anew while it still grows. So an answer that got
-lost only means writing the same again. When Redis is away the newest buckets are kept (Store.pending of each width,
-SAMPLES_MAX in all) and the oldest are given up and counted as lost: seconds first, as coarser buckets hold their sums.
+lost only means writing the same again. What was confirmed is kept for RECALL_S more: a Redis that was killed starts
+again without the last commands it confirmed, and is told them once more (recall). When Redis is away the newest
+buckets are kept (Store.pending of each width, SAMPLES_MAX in all) and the oldest are given up and counted as lost:
+seconds first, as coarser buckets hold their sums.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ SAMPLES_MAX = 100_000
 """About 30 MB."""
 
 UPTIME_PENDING_MAX = 3_600
+
+RECALL_S = 5
+"""How long what Redis confirmed is kept. With `appendfsync everysec` it confirms before it writes, and while a slow disk
+still syncs it puts the writing off for up to two seconds (flushAppendOnlyFile in its aof.c, which counts whole seconds
+and looks about ten times in each)."""
+
 MESSAGE_VERSION = 1
 
 
@@ -99,6 +107,7 @@ class Pending:
         self.serves = serves
         self.buckets: dict[int, dict[int, Bucket]] = {store.width_s: {} for store in layout.STORES}
         self.served: deque[int] = deque(maxlen=UPTIME_PENDING_MAX)
+        self._served_lately: deque[int] = deque(maxlen=RECALL_S)
         self.unpublished: deque[Second] = deque(maxlen=layout.SECONDS.pending)
         self.lost = 0
         """Samples of one second given up since the start."""
@@ -126,6 +135,7 @@ class Pending:
             self._add_to(store, second, by_stream, shards)
         if self.serves:
             self.served.append(second)
+            self._served_lately.append(second)
         names = tuple(by_stream.keys() | shards.keys())
         self.unpublished.append(Second(self.buckets[1][second], self.serves, names))
         self._bound()
@@ -155,10 +165,18 @@ class Pending:
                 bucket.samples += len(counted)
                 bucket.unwritten.add(stream)
 
-    def forget_closed(self) -> None:
-        """Drop the buckets that are written and cannot grow any more."""
+    def recall(self) -> None:
+        """Redis may have lost what it confirmed within RECALL_S: all that is held counts as unwritten again."""
+        for buckets in self.buckets.values():
+            for bucket in buckets.values():
+                bucket.unwritten.update(bucket.streams, bucket.shards)
+        self.served.extend([second for second in self._served_lately if second not in self.served])
+
+    def forget_closed(self, recall_s: int = RECALL_S) -> None:
+        """Drop the buckets that are written, cannot grow any more and need not be recalled."""
         for width_s, buckets in self.buckets.items():
-            closed = [b for b in buckets.values() if not b.unwritten and b.end_s <= self.newest - width_s]
+            over_s = self.newest - width_s - recall_s
+            closed = [b for b in buckets.values() if not b.unwritten and b.end_s <= over_s]
             for bucket in closed:
                 del buckets[bucket.start_s]
 
@@ -167,16 +185,21 @@ class Pending:
             buckets = self.buckets[store.width_s]
             while len(buckets) > store.pending + 2:
                 self._give_up(store.width_s)
-        held = sum(bucket.samples for buckets in self.buckets.values() for bucket in buckets.values())
+        if self._held() > SAMPLES_MAX:
+            self.forget_closed(recall_s=0)  # what Redis has confirmed goes before what it has not
+        held = self._held()
         for store in layout.STORES:
             while held > SAMPLES_MAX and len(self.buckets[store.width_s]) > 1:
                 held -= self._give_up(store.width_s)
         while self.unpublished and self.unpublished[0].bucket.start_s not in self.buckets[1]:
             self.unpublished.popleft()
 
+    def _held(self) -> int:
+        return sum(bucket.samples for buckets in self.buckets.values() for bucket in buckets.values())
+
     def _give_up(self, width_s: int) -> int:
         buckets = self.buckets[width_s]
         bucket = buckets.pop(next(iter(buckets)))
-        if width_s == 1:
+        if width_s == 1 and bucket.unwritten:
             self.lost += bucket.samples
         return bucket.samples

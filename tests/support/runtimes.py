@@ -48,7 +48,7 @@ def run_due(runtime: Runtime, kind: str) -> int:
     raise AssertionError(f"{kind} is still due after {ROUNDS_MAX} rounds: {keys}")
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 10.0, every_s: float = 0.02) -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 60.0, every_s: float = 0.02) -> Any:
     """Wait for a condition of another thread or process: its first true answer. Fails after timeout_s."""
     import threading
     import time

@@ -1,4 +1,4 @@
-"""A real Valkey (or Redis) of the test's own, which may be killed and started again with what it had."""
+"""A real Valkey (or Redis) of the test's own, which may be killed and started again with what it confirmed."""
 
 import os
 import shutil
@@ -15,7 +15,11 @@ from tests.support.runtimes import until
 
 
 class Valkey:
-    """On a unix socket in a short temporary folder, with an append-only file as the child of `up` has."""
+    """On a unix socket in a short temporary folder, with an append-only file.
+
+    It writes before it answers. The child of `up` does so a little later (workers/programs.py), up to two seconds on a
+    slow disk, so what a test finds there after a kill would be a matter of luck.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tg-valkey-"))
@@ -26,7 +30,7 @@ class Valkey:
         from workers.programs import redis_server
 
         command = [redis_server(), "--port", "0", "--unixsocket", self.url.removeprefix("unix://")]
-        command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", *options]
+        command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always", *options]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], timeout_s: float = 5.0) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], timeout_s: float = 60.0) -> Any:
     """The condition's first true answer. Fails after timeout_s."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not (answer := await condition()):

@@ -7,7 +7,7 @@ from apps.metrics import layout
 from apps.metrics.buckets import decode
 from apps.metrics.counters import Counters
 from apps.metrics.flush import Flusher
-from apps.metrics.pending import SAMPLES_MAX
+from apps.metrics.pending import RECALL_S, SAMPLES_MAX
 
 T = 1_795_163_467
 
@@ -92,7 +92,7 @@ def test_a_growing_bucket_is_written_anew_and_never_twice_counted():
         tick(clock, flusher, redis)
     redis.take(flusher, final=True)
     assert [redis.total(store) for store in layout.STORES] == [250, 250, 250]
-    assert all(len(buckets) <= 3 for buckets in flusher.pending.buckets.values())
+    assert all(len(buckets) <= RECALL_S + 3 for buckets in flusher.pending.buckets.values())
 
 
 def test_a_late_flush_is_spread_over_the_seconds_it_missed():
@@ -184,6 +184,44 @@ def test_an_unconfirmed_step_is_offered_again():
     tick(clock, flusher, redis)
     redis.take(flusher, final=True)
     assert [redis.total(store) for store in layout.STORES] == [10, 10, 10]
+
+
+def test_a_redis_started_anew_is_told_what_the_last_one_may_have_forgotten():
+    clock, counters, flusher = make()
+    flusher.meet({"run_id": "a"})
+    redis = Redis()
+    for _ in range(60):
+        counters.add(1, 7, "IncomingBytes", 10)
+        counters.add_shard_write(1, 7, 3, 100, 1)
+        flusher.meet({"run_id": "a"})
+        tick(clock, flusher, redis)
+    anew = Redis()
+    flusher.meet({"run_id": "b"})
+    anew.take(flusher, final=True)
+    held_s = RECALL_S + 2
+    assert anew.total(layout.SECONDS) == 10 * held_s
+    assert len(anew.hashes[layout.shard_key(1, 7, T + 59)]) == held_s
+    assert [anew.total(store) for store in (layout.TENS, layout.MINUTES)] == [170, 600]  # the last two of each
+    assert anew.bits == {(layout.uptime_key(T), (T + 59 - n) % 3_600) for n in range(RECALL_S)}
+    assert set(anew.hashes) <= set(anew.ttl)
+    assert not anew.published
+    again = Redis()
+    flusher.meet({"run_id": "b"})
+    again.take(flusher)
+    assert not again.hashes
+
+
+def test_what_redis_confirmed_goes_before_what_it_did_not():
+    clock, counters, flusher = make()
+    redis = Redis()
+    for _ in range(8):
+        for stream in range(5_000):
+            counters.add(1, stream, "IncomingBytes", 1)
+            counters.add(1, stream, "IncomingRecords", 1)
+        tick(clock, flusher, redis)
+    held = sum(b.samples for buckets in flusher.pending.buckets.values() for b in buckets.values())
+    assert held <= SAMPLES_MAX
+    assert flusher.pending.lost == 0
 
 
 def test_a_full_redis_makes_it_thrifty():
