@@ -1,7 +1,7 @@
 """Amazon Resource Names: build and parse.
 
 `arn:aws:kinesis:<region>:<account>:stream/<name>` and, for a consumer,
-`<stream arn>/consumer/<name>:<creation epoch seconds>`.
+`<stream arn>/consumer/<name>:<creation epoch seconds>`; for a queue, `arn:aws:kinesis:<region>:<account>:queue/<id>`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ _STREAM = re.compile(
     r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12})"
     r":stream/(?P<name>[a-zA-Z0-9_.-]{1,128})"
 )
-_CONSUMER = re.compile(
-    _STREAM.pattern + r"/consumer/(?P<consumer>[a-zA-Z0-9_.-]{1,128}):(?P<created_s>\d{1,12})"
+_CONSUMER = re.compile(_STREAM.pattern + r"/consumer/(?P<consumer>[a-zA-Z0-9_.-]{1,128}):(?P<created_s>\d{1,12})")
+
+_QUEUE = re.compile(
+    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):queue/(?P<queue>[a-zA-Z0-9_.-]{1,128})"
 )
 
 
@@ -42,6 +44,18 @@ class ConsumerArn:
         return f"{self.stream}/consumer/{self.name}:{self.created_s}"
 
 
+@dataclass(frozen=True, slots=True)
+class QueueArn:
+    """The parts of a queue's ARN. The id is made with the queue and not derived from its name."""
+
+    region: str
+    account_id: str
+    queue_id: str
+
+    def __str__(self) -> str:
+        return f"arn:aws:kinesis:{self.region}:{self.account_id}:queue/{self.queue_id}"
+
+
 def parse_stream_arn(text: str) -> StreamArn | None:
     """The stream ARN in text, or None if it is not one (a consumer's ARN is not one)."""
     found = _STREAM.fullmatch(text)
@@ -55,3 +69,9 @@ def parse_consumer_arn(text: str) -> ConsumerArn | None:
         return None
     stream = StreamArn(found["region"], found["account"], found["name"])
     return ConsumerArn(stream, found["consumer"], int(found["created_s"]))
+
+
+def parse_queue_arn(text: str) -> QueueArn | None:
+    """The queue ARN in text, or None if it is not one."""
+    found = _QUEUE.fullmatch(text)
+    return QueueArn(found["region"], found["account"], found["queue"]) if found else None
