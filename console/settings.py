@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "apps.metrics",
     "apps.billing",
     "apps.streams",
+    "apps.queues",
     "console",
 ]
 
