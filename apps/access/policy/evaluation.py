@@ -1,0 +1,166 @@
+"""May this caller do this? AWS's evaluation of all policies that have a say: pure, from values alone.
+
+An explicit deny anywhere wins. Without one, every floor that limits (endpoint, boundary, session) must allow, and the
+caller's own policies or the resource's must: within one account either, across accounts both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from apps.access.policy.document import Policy, Principals, Statement
+from apps.access.policy.patterns import Context
+
+DECISIONS_MAX = 2_000
+"""Decisions remembered for one caller; when there are more, all are forgotten."""
+
+
+class Naming(IntEnum):
+    """How closely a policy names a caller; a closer one grants more."""
+
+    NOT = 0
+    ACCOUNT = 1
+    """The caller's account: its own policies must allow, too."""
+    ROLE = 2
+    """Everybody, or the role whose session it is: boundary and session policies still limit."""
+    EXACTLY = 3
+    """The user or the session itself: granted, whatever else is silent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grants:
+    """A caller with what it may do. policies None: the whole account's rights. boundary, sessions: None or empty, no limit.
+
+    arn: as texts name the caller (a session has one of its own). principal_arn: the user or role behind it. decided:
+    what was found out before; it goes with this object, which is made anew when anything of it changes.
+    """
+
+    account_id: str
+    arn: str
+    principal_arn: str
+    context: Mapping[str, str | tuple[str, ...]]
+    policies: tuple[Policy, ...] | None = None
+    boundary: tuple[Policy, ...] | None = None
+    sessions: tuple[Policy, ...] | None = None
+    decided: dict[tuple[object, ...], str | None] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Condition keys that its policies ask for."""
+        every = (*(self.policies or ()), *(self.boundary or ()), *(self.sessions or ()))
+        return frozenset().union(*(policy.names for policy in every))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. resource_account: whose the resource is. resource_policy, endpoint_policy: None where there is none."""
+
+    action: str
+    resource: str
+    resource_account: str
+    context: Context
+    resource_policy: Policy | None = None
+    endpoint_policy: Policy | None = None
+
+
+def decide(grants: Grants, asked: Question) -> str | None:
+    """None: allowed. Else why not, as AWS's text goes on after the resource."""
+    action = asked.action.lower()
+    denied = _explicit_deny(grants, asked, action)
+    if denied is not None:
+        return f"with an explicit deny in {denied}"
+    missing = _no_allow(grants, asked, action)
+    return None if missing is None else f"because no {missing} allows the {asked.action} action"
+
+
+def _explicit_deny(grants: Grants, asked: Question, action: str) -> str | None:
+    if asked.endpoint_policy is not None and _says(asked.endpoint_policy, grants, asked, action, allows=False):
+        return "a VPC endpoint policy"
+    if asked.resource_policy is not None and _says(asked.resource_policy, grants, asked, action, allows=False):
+        return "a resource-based policy"
+    for policies, name in (
+        (grants.policies, "an identity-based policy"),
+        (grants.boundary, "a permissions boundary"),
+        (grants.sessions, "a session policy"),
+    ):
+        if policies and _any_applies(policies, asked, action, allows=False):
+            return name
+    return None
+
+
+def _no_allow(grants: Grants, asked: Question, action: str) -> str | None:
+    """What is silent, and should not be."""
+    endpoint = asked.endpoint_policy
+    if endpoint is not None and not _says(endpoint, grants, asked, action, allows=True):
+        return "VPC endpoint policy"
+    named = Naming.NOT
+    if asked.resource_policy is not None:
+        named = _says(asked.resource_policy, grants, asked, action, allows=True)
+    across = asked.resource_account != grants.account_id
+    if across and not named:
+        return "resource-based policy"
+    if not across and named is Naming.EXACTLY:
+        return None
+    by_resource = not across and named is Naming.ROLE
+    if (
+        not by_resource
+        and grants.policies is not None
+        and not _any_applies(grants.policies, asked, action, allows=True)
+    ):
+        return "identity-based policy"
+    if grants.boundary is not None and not _any_applies(grants.boundary, asked, action, allows=True):
+        return "permissions boundary"
+    if grants.sessions is not None and not _any_applies(grants.sessions, asked, action, allows=True):
+        return "session policy"
+    return None
+
+
+def trusts(trust: Policy, grants: Grants, action: str, context: Context) -> tuple[Naming, bool]:
+    """What a role's trust policy says of a caller: (how it is named in what allows, is it explicitly denied)."""
+    asked = Question(action, "", "", context)
+    denied = bool(_says(trust, grants, asked, action.lower(), allows=False))
+    return _says(trust, grants, asked, action.lower(), allows=True), denied
+
+
+def _any_applies(policies: Iterable[Policy], asked: Question, action: str, *, allows: bool) -> bool:
+    return any(
+        statement.allows is allows and statement.speaks_of(action, asked.resource, asked.context)
+        for policy in policies
+        for statement in policy.statements
+    )
+
+
+def _says(policy: Policy, grants: Grants, asked: Question, action: str, *, allows: bool) -> Naming:
+    """The closest naming of the caller in the statements of that effect that apply."""
+    closest = Naming.NOT
+    for statement in policy.statements:
+        if statement.allows is allows:
+            named = _named(statement, grants)
+            if named > closest and statement.speaks_of(action, asked.resource, asked.context):
+                closest = named
+    return closest
+
+
+def _named(statement: Statement, grants: Grants) -> Naming:
+    principals = statement.principals
+    if principals is None:
+        return Naming.NOT
+    found = _listed(principals, grants)
+    if not principals.negated:
+        return found
+    return Naming.NOT if found else Naming.ROLE
+
+
+def _listed(principals: Principals, grants: Grants) -> Naming:
+    if grants.arn in principals.arns:
+        return Naming.EXACTLY
+    if principals.anybody or grants.principal_arn in principals.arns:
+        return Naming.ROLE
+    return Naming.ACCOUNT if grants.account_id in principals.accounts else Naming.NOT
+
+
+def denial(grants: Grants, asked: Question, reason: str) -> str:
+    """AWS's whole text."""
+    return f"User: {grants.arn} is not authorized to perform: {asked.action} on resource: {asked.resource} {reason}"
