@@ -36,8 +36,14 @@ SUBSCRIPTION_LIFE_MS = 5 * MINUTE_MS
 SUBSCRIBE_AGAIN_MS = 5 * SECOND_MS
 """A second SubscribeToShard for the same consumer and shard is refused for so long after the last success."""
 
+SUBSCRIBE_CALLS = Budget(1, 0, 1, 0)
+"""SubscribeToShard calls per consumer and shard; only those that SUBSCRIBE_AGAIN_MS refuses are counted, as the
+others are five seconds apart anyway."""
+
 FANOUT_BYTES_PER_S = 2 * MIB
-"""Per consumer and shard; events are paced, nothing is refused."""
+"""Per consumer and shard; events are paced, nothing is refused. A consumer who took less may save up one second's
+worth, as pollers may: over any T seconds he gets at most 2 MiB x (T + 1), and one record more where a single one is
+larger than what is left (that is paid back before the next)."""
 
 EVENT_RECORDS_MAX = 10_000
 EVENT_BYTES_MAX = MIB

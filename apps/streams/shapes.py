@@ -156,10 +156,23 @@ class GetRecordsAnswer(msgspec.Struct, gc=False):
     child_shards: list[ChildShard] | UnsetType = field(name="ChildShards", default=UNSET)
 
 
-class SubscribeToShardEvent(msgspec.Struct, gc=False):
-    """One event of a subscription. ContinuationSequenceNumber is null only in the last event of a closed shard."""
+class SubscribeToShardEvent(msgspec.Struct, dict=True):
+    """One event of a subscription. ContinuationSequenceNumber is null only in the last event of a closed shard.
+
+    One that many subscribers get is shared (and never changed again): whoever encodes it first keeps the bytes in
+    frames, by content type.
+    """
 
     records: list[Record] = field(name="Records")
     continuation_sequence_number: str | None = field(name="ContinuationSequenceNumber")
     millis_behind_latest: int = field(name="MillisBehindLatest")
     child_shards: list[ChildShard] | UnsetType = field(name="ChildShards", default=UNSET)
+
+    @property
+    def frames(self) -> dict[str, bytes] | None:
+        """The encoded frames so far; None if the event is one subscriber's own."""
+        return self.__dict__.get("_frames")
+
+    def share(self) -> None:
+        """Many will send it."""
+        self.__dict__["_frames"] = {}

@@ -11,22 +11,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from apps.accounts.bridge import in_thread
 from apps.base.errors import ServiceError
 from apps.base.units import KIB, MINUTE_MS
 from apps.leases import takeover
-from apps.recordlog.interface import Batch, RecordLogError, UnknownShard
+from apps.recordlog.interface import Batch, RecordLogError, ShardKey, UnknownShard
 from apps.runtime import Call, Runtime
 from apps.streams import sequence
 from apps.streams.catalog import Catalog, ConsumerView, ShardView, StreamView
 from apps.streams.errors import ResourceInUseException, ResourceNotFoundException
 from apps.streams.limits import (
     EVENT_BYTES_MAX,
-    EVENT_RECORDS_MAX,
     FANOUT_BYTES_PER_S,
     HEARTBEAT_MS,
     SUBSCRIBE_AGAIN_MS,
@@ -34,6 +34,7 @@ from apps.streams.limits import (
 )
 from apps.streams.reading import children, millis_behind, read, records_of, service_error
 from apps.streams.shapes import SubscribeToShardEvent
+from apps.streams.tip import Piece, Tip
 from apps.throttle.interface import Budget
 from apps.throttle.local import LocalThrottle, NoThrottle
 
@@ -44,10 +45,6 @@ LEASE_MS = 5_000
 RENEW_S = 1.0
 SWEEP_AFTER_MS = 10 * MINUTE_MS
 """A lease that ran out so long ago is forgotten: its consumer or shard may be gone."""
-
-GATHER_S = 0.002
-"""A subscriber who got an event less than this ago waits for the rest of it, so that a busy shard sends few larger
-events; one who was idle gets his at once."""
 
 PACE = Budget(0, FANOUT_BYTES_PER_S, 0, FANOUT_BYTES_PER_S)
 PACE_STEP_BYTES = 64 * KIB
@@ -86,13 +83,16 @@ class Subscription:
     def __init__(self, owner: Subscriptions, call: Call, place: Place, counter: int) -> None:
         self.place = place
         self.counter = counter
+        self._key = place.key
         self._owner = owner
+        self._tip: Tip = owner.enter(place.shard.key)
         self._call = call
         self._runtime = call.runtime
         self._ends_at_ms = call.now_ms + SUBSCRIPTION_LIFE_MS
         self._error: ServiceError | None = None
         self._done = False
-        self._waiting: asyncio.Future[object] | None = None
+        self._left = False
+        self._waiting: asyncio.Future[Any] | None = None
         self._sent_at = float("-inf")
 
     def __aiter__(self) -> Self:
@@ -133,38 +133,70 @@ class Subscription:
 
     def _finish(self) -> None:
         self._done = True
-        self._owner.leave(self)
+        if not self._left:
+            self._left = True
+            self._owner.leave(self)
+            self._owner.exit(self._tip)
 
     async def _next_event(self) -> SubscribeToShardEvent | None:
         """The next event; None at the end of the subscription's life or of the shard."""
         loop, heartbeat_s = asyncio.get_running_loop(), self._owner.heartbeat_ms / 1000
-        await self._gather(loop)
         while True:
             if self._error is not None:
                 raise self._error
-            now_ms = self._runtime.clock.now_ms()
+            now_ms, now_s = self._runtime.clock.now_ms(), loop.time()
             if now_ms >= self._ends_at_ms:
                 return None
-            event = await self._read(now_ms)
+            event = await self._event_now(now_ms, now_s)
             quiet_s = loop.time() - self._sent_at
             if event is None and quiet_s >= heartbeat_s:
                 event = SubscribeToShardEvent([], self._continuation(), 0)
             if event is not None:
                 self._sent_at = loop.time()
                 return event
-            timeout_ms = min((heartbeat_s - quiet_s) * 1000, self._ends_at_ms - now_ms)
-            await self._interruptible(
-                self._runtime.record_log.wait(self.place.shard.key, self.place.ordinal, max(1, round(timeout_ms)))
-            )
+            await self._wait(loop, min(heartbeat_s - quiet_s, (self._ends_at_ms - now_ms) / 1000))
+
+    async def _event_now(self, now_ms: int, now_s: float) -> SubscribeToShardEvent | None:
+        """The shared piece that begins here, what the log has, or None at the tip."""
+        place, tip = self.place, self._tip
+        await self._look_at_catalogue(now_ms)
+        piece = tip.piece_at(place.ordinal, now_s)
+        if piece is not None and piece.size_bytes <= self._owner.pace.left(self._key, PACE, now_ms)[1]:
+            return self._take(piece, now_ms)
+        if place.ordinal == tip.end and not tip.sealed:
+            return None
+        return await self._read(now_ms)
+
+    async def _wait(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+        """Until the shard has grown, the time is over, or end() is called."""
+        if self._error is not None:
+            return
+        place = self.place
+        future = self._waiting = self._tip.join(place.stream, place.shard, place.ordinal)
+        timer = loop.call_later(max(0.001, timeout_s), _settle, future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if self._error is None:
+                raise
+            raise self._error from None
+        finally:
+            timer.cancel()
+            self._waiting = None
+            self._tip.leave(future)
+
+    def _take(self, piece: Piece, now_ms: int) -> SubscribeToShardEvent:
+        self._owner.pace.spend(self._key, PACE, 0, piece.size_bytes, now_ms)
+        self.place.ordinal, self.place.newest_ms = piece.next_offset, piece.newest_ms
+        self._count(len(piece.event.records), piece.size_bytes, max(0, now_ms - piece.newest_ms))
+        return piece.event
 
     async def _read(self, now_ms: int) -> SubscribeToShardEvent | None:
-        """An event with what there is, or None."""
+        """An event of what the log has from here to where others stand, or None."""
         place = self.place
-        await self._look_at_catalogue(now_ms)
         max_bytes = await self._pace(now_ms)
-        batch = await read(
-            self._runtime.record_log, place.stream, place.shard, place.ordinal, now_ms, (EVENT_RECORDS_MAX, max_bytes)
-        )
+        limits = (self._tip.records_to_next(place.ordinal), max_bytes)
+        batch = await read(self._runtime.record_log, place.stream, place.shard, place.ordinal, now_ms, limits)
         place.ordinal = batch.next_offset
         if batch.slices:
             place.newest_ms = batch.slices[-1].arrival_ms
@@ -176,7 +208,7 @@ class Subscription:
 
     def _event(self, batch: Batch, now_ms: int) -> SubscribeToShardEvent:
         records, size_bytes = records_of(self.place.shard, batch)
-        self._owner.pace.spend(self.place.key, PACE, 0, size_bytes, now_ms)
+        self._owner.pace.spend(self._key, PACE, 0, size_bytes, now_ms)
         behind_ms = millis_behind(batch, now_ms)
         self._count(len(records), size_bytes, max(0, now_ms - self.place.newest_ms) if records else 0)
         number = records[-1].sequence_number if records else self._continuation()
@@ -227,16 +259,11 @@ class Subscription:
             return sequence.starting(place.shard.created_s, place.shard.index)
         return sequence.encode(place.shard.fixed, place.ordinal - 1, place.newest_ms // 1000)
 
-    async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
-        rest_s = self._sent_at + GATHER_S - loop.time()
-        if rest_s > 0:
-            await self._interruptible(asyncio.sleep(rest_s))
-
     async def _pace(self, now_ms: int) -> int:
         """How many bytes the next event may have; waits while the consumer's 2 MiB/s are spent."""
-        left = self._owner.pace.left(self.place.key, PACE, now_ms)[1]
+        left = self._owner.pace.left(self._key, PACE, now_ms)[1]
         if left < PACE_STEP_BYTES:
-            await self._interruptible(asyncio.sleep((PACE_STEP_BYTES - left) / FANOUT_BYTES_PER_S))
+            await self._interruptible(self._owner.sleep((PACE_STEP_BYTES - left) / FANOUT_BYTES_PER_S))
             left = PACE_STEP_BYTES
         return round(min(left, EVENT_BYTES_MAX))
 
@@ -266,16 +293,20 @@ class Subscription:
 
 
 class Subscriptions:
-    """All of this process: `runtime.part(Subscriptions)`. heartbeat_ms and renew_s are shorter in tests."""
+    """All of this process: `runtime.part(Subscriptions)`. heartbeat_ms and renew_s are shorter in tests, and
+    sleep, by which the pacing waits, moves their clock."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.heartbeat_ms: float = HEARTBEAT_MS
         self.renew_s = RENEW_S
+        self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         # Pacing is not throttling across processes: a consumer and shard have one subscription, in one process.
         self.pace = LocalThrottle() if runtime.config.throttle else NoThrottle()
+        self._runtime = runtime
         self._clock = runtime.clock
         self._owner = secrets.token_hex(8)
         self._live: dict[str, Subscription] = {}
+        self._tips: dict[ShardKey, Tip] = {}
         self._renewer: asyncio.Task[None] | None = None
         self._swept_at_ms = 0
 
@@ -300,10 +331,27 @@ class Subscriptions:
         if self._live.get(subscription.place.key) is subscription:
             del self._live[subscription.place.key]
 
+    def enter(self, shard: ShardKey) -> Tip:
+        """One more subscription to a shard: its tip, which all of them share. Each leaves it by exit, once."""
+        tip = self._tips.get(shard)
+        if tip is None:
+            tip = self._tips[shard] = Tip(self._runtime, shard)
+        tip.members += 1
+        return tip
+
+    def exit(self, tip: Tip) -> None:
+        """One subscription less; the last one takes the tip with it."""
+        tip.members -= 1
+        if not tip.members:
+            self._tips.pop(tip.shard, None)
+            tip.close()
+
     def close(self) -> None:
         """The process ends."""
         if self._renewer is not None:
             self._renewer.cancel()
+        for tip in self._tips.values():
+            tip.close()
 
     def _end(self, key: str) -> None:
         former = self._live.pop(key, None)
@@ -338,3 +386,8 @@ def taken_over(place: Place) -> ResourceInUseException:
     return ResourceInUseException.subscription_active(
         place.stream.account_id, place.stream.name, place.shard.shard_id, place.consumer.name
     )
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -73,7 +73,20 @@ def initial_response(codec: Codec = json11) -> bytes:
 
 
 def encode_event(operation: Operation, event_type: str, event: Any, codec: Codec = json11) -> bytes:
-    """One event: a dict (times in milliseconds) or a struct (times in seconds). event_type: its name in the model."""
+    """One event: a dict (times in milliseconds) or a struct (times in seconds). event_type: its name in the model.
+
+    An event with frames (a dict) is one that many streams send: it is encoded once per format.
+    """
+    frames: dict[str, bytes] | None = getattr(event, "frames", None)
+    if frames is None:
+        return _event_frame(operation, event_type, event, codec)
+    frame = frames.get(codec.CONTENT_TYPE)
+    if frame is None:
+        frame = frames[codec.CONTENT_TYPE] = _event_frame(operation, event_type, event, codec)
+    return frame
+
+
+def _event_frame(operation: Operation, event_type: str, event: Any, codec: Codec) -> bytes:
     assert operation.events is not None, f"{operation.name} has no event stream"
     payload = codec.encode_shape(operation.events.members[event_type], event)
     return encode_frame(_event_headers(event_type, codec.CONTENT_TYPE), payload)

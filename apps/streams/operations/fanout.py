@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from apps.base.arn import ConsumerArn, parse_consumer_arn
+from apps.base.errors import ServiceError
 from apps.recordlog.interface import RecordLogError, UnknownShard
 from apps.runtime import Call
 from apps.streams.addressing import shard_index
 from apps.streams.catalog import Catalog, ConsumerView, StreamView
 from apps.streams.errors import (
     DryRunOperationException,
+    LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from apps.streams.limits import SUBSCRIBE_CALLS
 from apps.streams.positions import Start, check, ordinal_of
 from apps.streams.reading import find_shard, service_error
 from apps.streams.subscriptions import Place, Subscription, Subscriptions, taken_over
@@ -27,8 +30,10 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
     with it in its stream; 5 minutes of life; ContinuationSequenceNumber in every event, also in the empty ones that
     come when there is nothing to say for 5 s, null only at the shard's end, where ChildShards are told; 2 MiB/s per
     consumer and shard, paced; at most 1 MiB and 10,000 records an event.
+    One call a second per consumer and shard, counted for calls that the five seconds refuse: the second such call
+    within a second gets LimitExceededException.
     Ours: the first event comes at once, with records or without, so that there is always a number to continue from.
-    Not kept: one call a second per consumer and shard (the five seconds are stricter).
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     account_id = call.principal.account_id
     arn = _consumer_arn(call, params["ConsumerARN"])
@@ -54,8 +59,18 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
     counters.add(stream.team_id, stream.key, "SubscribeToShard.Success", 0 if refused else 1)
     counters.add(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", 1 if refused else 0)
     if subscription is None:
-        raise taken_over(place)
+        raise _refused(call, place)
     return subscription
+
+
+def _refused(call: Call, place: Place) -> ServiceError:
+    """Why a call within the five seconds is refused."""
+    if call.runtime.throttle.take(f"subscribe/{place.key}", SUBSCRIBE_CALLS, 1, 0, call.now_ms):
+        return taken_over(place)
+    return LimitExceededException(
+        f"Rate exceeded for consumer {place.consumer.name} and shard {place.shard.shard_id} in stream "
+        f"{place.stream.name} under account {place.stream.account_id}."
+    )
 
 
 def _consumer_arn(call: Call, text: str) -> ConsumerArn:

@@ -6,10 +6,12 @@ import pytest
 
 from apps.base.units import MIB
 from apps.leases.models import Lease
+from apps.recordlog.interface import Entry
 from apps.streams import sequence
 from apps.streams.errors import (
     DryRunOperationException,
     InvalidArgumentException,
+    LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
@@ -146,8 +148,6 @@ async def test_a_consumer_gets_two_mib_a_second(team, one, make_plane):
     log_key = (await Shard.objects.aget(stream=one)).id
     subscription = await subscribe(plane)
     loop = asyncio.get_running_loop()
-    from apps.recordlog.interface import Entry
-
     for _ in range(5):
         await runtime.record_log.append([Entry(log_key, ["a", bytes(MIB // 2)], 1, MIB // 2 + 1, 21)])
     began, seconds = loop.time(), []
@@ -158,6 +158,39 @@ async def test_a_consumer_gets_two_mib_a_second(team, one, make_plane):
     # 2 MiB at once, and of the fifth half MiB the first 64 KiB must have been earned back.
     assert seconds[3] < 0.5
     assert seconds[4] - seconds[3] >= 0.02
+
+
+async def test_pacing_is_exact_over_time(team, make_plane):
+    """Twelve MiB of records of all sizes on a clock that only the waits move: never more than a saved-up second and
+    the rate since, and never much less."""
+    stream = await in_database(lambda: make_stream(team.team, "s", max_record_size_kib=10_240))
+    await in_database(make_consumer, stream)
+    plane = await opened(make_plane, team, stream)
+    clock = plane.clock
+    sizes = [1, 5_000, 300_000, 70_000, MIB, 40_000, 3 * MIB, 900_000, 65_536, 20] * 2
+    key = (await Shard.objects.aget(stream=stream)).id
+    for size in sizes:
+        await plane.runtime.record_log.append([Entry(key, ["a", bytes(size - 1)], 1, size, 1)])
+    slept = [0.0]
+
+    async def sleep_by_the_clock(seconds):
+        slept[0] += seconds
+        clock.set(START_MS + round(slept[0] * 1000))
+
+    plane.runtime.part(Subscriptions).sleep = sleep_by_the_clock
+    subscription = await subscribe(plane)
+    got, largest = 0, 0
+    while got < sum(sizes):
+        event = await event_of(subscription)
+        taken = sum(len(record.data) + 1 for record in event.records)
+        largest = max(largest, taken)
+        got += taken
+        seconds = (clock.now_ms() - START_MS) / 1000
+        # Before this event: what was saved up, and the rate since. The event itself may be one record too large.
+        assert got - taken <= 2 * MIB * (seconds + 1) + 5_000
+        assert largest <= 3 * MIB
+    seconds = (clock.now_ms() - START_MS) / 1000
+    assert 2 * MIB * (seconds + 1) - 70_000 <= got <= 2 * MIB * (seconds + 1) + 3 * MIB
 
 
 # --- one subscription per consumer and shard -------------------------------------------------------------------------
@@ -195,6 +228,18 @@ async def test_a_refused_call_does_not_begin_the_five_seconds_anew(team, one, ma
             await subscribe(plane)
     plane.clock.advance(1_000)
     await subscribe(plane)
+
+
+async def test_refused_calls_come_once_a_second_at_most(team, one, make_plane):
+    plane = await opened(make_plane, team, one)
+    await subscribe(plane)
+    for _ in range(2):
+        with pytest.raises(ResourceInUseException):
+            await subscribe(plane)
+        with pytest.raises(LimitExceededException) as caught:
+            await subscribe(plane)
+        assert caught.value.message == f"Rate exceeded for consumer c and shard shardId-000000000000 in stream s under account {ACCOUNT}."
+        plane.clock.advance(1_000)
 
 
 async def test_a_subscription_that_was_closed_still_counts_for_five_seconds(team, one, make_plane):
