@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "apps.leases",
     "apps.metrics",
     "apps.billing",
+    "apps.capacity",
     "apps.streams",
     "apps.queues",
     "console",

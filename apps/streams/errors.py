@@ -68,26 +68,13 @@ class ResourceInUseException(ServiceError):
     def subscription_active(cls, account_id: str, stream: str, shard_id: str, consumer: str) -> Self:
         """SubscribeToShard less than five seconds after the last success for the same consumer and shard; and what
         the earlier subscription is told when a later one takes its place."""
-        return cls(
-            f"Another active subscription exists for this consumer: {account_id}:{stream}:{shard_id}:{consumer}"
-        )
+        return cls(f"Another active subscription exists for this consumer: {account_id}:{stream}:{shard_id}:{consumer}")
 
 
 class LimitExceededException(ServiceError):
     """A quota of the account or the stream, or too many calls of the control plane."""
 
     code = "LimitExceededException"
-
-    @classmethod
-    def shards(cls, account_id: str, region: str, current: int, limit: int, wanted: int) -> Self:
-        """The account's shard quota: current open shards, and how many more the request would have made."""
-        return cls(
-            f"This request would exceed the shard limit for the account {account_id} in {region}. "
-            f"Current shard count for the account: {current}. Limit: {limit}. Number of additional shards that "
-            f"would have resulted from this request: {wanted}. Refer to the AWS Service Limits page "
-            "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to "
-            "request higher limits."
-        )
 
 
 class InvalidArgumentException(ServiceError):

@@ -1,42 +1,260 @@
-"""What an account or a stream may have: AWS's documented defaults, by name, in one table.
+"""What an account or a stream may have and how often it may be asked: AWS's documented defaults, in one table.
 
-Limits of the data plane (bytes and records per second) are in limits.py.
+Each quota has its default, and the error that a caller gets at its end. An administrator may change any of them for a
+team (`manage.py quotas`). Limits of the data plane (bytes and records per second) are in limits.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps.base.errors import ServiceError
+from apps.capacity.models import QuotaOverride
+from apps.streams.errors import InvalidArgumentException, LimitExceededException
 
 LARGE_REGIONS = frozenset({"us-east-1", "us-west-2", "eu-west-1"})
-
-
-@dataclass(frozen=True, slots=True)
-class Quotas:
-    """Per account and region unless the name says otherwise."""
-
-    shards: int = 1_000
-    """Open shards of all provisioned streams."""
-    on_demand_streams: int = 50
-    on_demand_shards_per_stream: int = 200
-    """200 MB/s of writes; scaling.py goes no further."""
-    streams_creating: int = 5
-    """Streams in CREATING at one time."""
-    shards_per_stream_update: int = 10_000
-    """The most that UpdateShardCount may ask for."""
-    updates_per_day_and_stream: int = 10
-    """UpdateShardCount calls within 24 hours."""
-    consumers_per_stream: int = 20
-    consumers_creating_per_stream: int = 5
-    tags_per_stream: int = 50
-
-
-_LARGE = Quotas(shards=20_000, on_demand_shards_per_stream=10_000)
-_OTHER = Quotas()
 
 ON_DEMAND_SHARDS_AT_START = 4
 """4 MB/s of writes, what AWS gives a new on-demand stream."""
 
 
-def quotas(region: str) -> Quotas:
-    """The quotas that hold in a region."""
-    return _LARGE if region in LARGE_REGIONS else _OTHER
+class Per(StrEnum):
+    """What a quota is counted for; an account has one region here."""
+
+    ACCOUNT = "account"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One quota. text: the error's, with the facts of the case in braces; large: the default in LARGE_REGIONS."""
+
+    name: str
+    default: int
+    per: Per
+    means: str
+    text: str
+    large: int | None = None
+    error: type[ServiceError] = LimitExceededException
+
+    def default_in(self, region: str) -> int:
+        """What holds for teams that nobody changed it for."""
+        return self.large if self.large is not None and region in LARGE_REGIONS else self.default
+
+    def exceeded(self, **facts: Any) -> ServiceError:
+        """The error, to be raised."""
+        return self.error(self.text.format(**facts))
+
+
+COUNTS = (
+    Quota(
+        "shards",
+        1_000,
+        Per.ACCOUNT,
+        "Open shards of all provisioned streams",
+        "This request would exceed the shard limit for the account {account} in {region}. Current shard count for the "
+        "account: {current}. Limit: {limit}. Number of additional shards that would have resulted from this request: "
+        "{wanted}. Refer to the AWS Service Limits page "
+        "(http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request "
+        "higher limits.",
+        large=20_000,
+    ),
+    Quota(
+        "on-demand-streams",
+        50,
+        Per.ACCOUNT,
+        "On-demand streams",
+        "This request would exceed the on-demand stream limit for the account {account} in {region}. Limit: {limit}.",
+    ),
+    Quota(
+        "streams-creating",
+        5,
+        Per.ACCOUNT,
+        "Streams in CREATING at one time",
+        "The account {account} has {limit} streams in state CREATING already. Limit: {limit}. "
+        "Wait until one of them is ACTIVE.",
+    ),
+    Quota(
+        "on-demand-shards",
+        200,
+        Per.STREAM,
+        "Shards that an on-demand stream grows to: 1 MiB/s of writes each",
+        "Warm throughput of {wanted} MiB/s exceeds the limit of on-demand stream {stream} under account {account}. "
+        "Limit: {limit} MiB/s.",
+        large=10_240,
+    ),
+    Quota(
+        "on-demand-peak-days",
+        30,
+        Per.STREAM,
+        "Days for which an on-demand stream keeps the capacity of its highest load",
+        "",
+    ),
+    Quota(
+        "shards-per-update",
+        10_000,
+        Per.STREAM,
+        "The most shards that UpdateShardCount may ask for",
+        "Target shard count or number of open shards cannot be greater than {limit}. Current open shard count: "
+        "{current} Target shard count: {wanted}",
+    ),
+    Quota(
+        "updates-per-day",
+        10,
+        Per.STREAM,
+        "UpdateShardCount calls within 24 hours",
+        "Stream {stream} under account {account} has been updated by UpdateShardCount {current} times within 24 hours. "
+        "Limit: {limit}.",
+    ),
+    Quota(
+        "mode-switches-per-day",
+        2,
+        Per.STREAM,
+        "Switches between on-demand and provisioned within 24 hours",
+        "Stream {stream} under account {account} has been switched between capacity modes {current} times within 24 "
+        "hours. Limit: {limit}.",
+    ),
+    Quota(
+        "encryption-starts-per-day",
+        25,
+        Per.STREAM,
+        "StartStreamEncryption calls within 24 hours",
+        "Stream {stream} under account {account} has been updated by StartStreamEncryption {current} times within 24 "
+        "hours. Limit: {limit}.",
+    ),
+    Quota(
+        "encryption-stops-per-day",
+        25,
+        Per.STREAM,
+        "StopStreamEncryption calls within 24 hours",
+        "Stream {stream} under account {account} has been updated by StopStreamEncryption {current} times within 24 "
+        "hours. Limit: {limit}.",
+    ),
+    Quota(
+        "consumers",
+        20,
+        Per.STREAM,
+        "Registered consumers and queues",
+        "Stream {stream} under account {account} has {current} registered consumers already. Limit: {limit}.",
+    ),
+    Quota(
+        "consumers-advantage",
+        50,
+        Per.STREAM,
+        "Registered consumers and queues of an on-demand stream of an account with the billing commitment",
+        "Stream {stream} under account {account} has {current} registered consumers already. Limit: {limit}.",
+    ),
+    Quota(
+        "consumers-creating",
+        5,
+        Per.STREAM,
+        "Consumers in CREATING at one time",
+        "Stream {stream} under account {account} has {current} consumers in state CREATING already. Limit: {limit}.",
+    ),
+    Quota(
+        "tags",
+        50,
+        Per.STREAM,
+        "Tags of a stream, consumer or queue",
+        "Failed to add tags to {kind} {stream} under account {account} because a given {kind} cannot have more than 10 "
+        "tags associated with it.",  # as recorded: the number is not the limit
+        error=InvalidArgumentException,
+    ),
+)
+
+_OF_STREAM = "Rate exceeded for stream {stream} under account {account}."
+_OF_ACCOUNT = "Rate exceeded for account {account}."
+
+
+def _calls(per_s: int, per: Per, *operations: str) -> Iterable[Quota]:
+    """Calls per second. Where a call names no stream, the text speaks of the account."""
+    for operation in operations:
+        text = _OF_ACCOUNT if operation in _NAME_NO_STREAM else _OF_STREAM
+        yield Quota(f"calls/{operation}", per_s, per, f"Calls of {operation} per second", text)
+
+
+_NAME_NO_STREAM = frozenset(
+    {
+        "ListStreams",
+        "DescribeLimits",
+        "DescribeAccountSettings",
+        "UpdateAccountSettings",
+        "CreateQueue",
+        "UpdateQueue",
+        "DescribeQueue",
+        "ListQueues",
+        "DeleteQueue",
+        "CreateChannel",
+        "UpdateChannel",
+        "DescribeChannel",
+        "ListChannels",
+        "DeleteChannel",
+    }
+)
+
+RATES = (
+    *_calls(1, Per.ACCOUNT, "DescribeLimits"),
+    *_calls(
+        5,
+        Per.ACCOUNT,
+        "AddTagsToStream",
+        "CreateStream",
+        "DecreaseStreamRetentionPeriod",
+        "DeleteStream",
+        "DescribeAccountSettings",
+        "DisableEnhancedMonitoring",
+        "EnableEnhancedMonitoring",
+        "IncreaseStreamRetentionPeriod",
+        "ListStreams",
+        "ListTagsForStream",
+        "MergeShards",
+        "RegisterStreamConsumer",
+        "RemoveTagsFromStream",
+        "SplitShard",
+        "UpdateAccountSettings",
+        "UpdateStreamWarmThroughput",
+        "CreateChannel",
+        "UpdateChannel",
+        "DescribeChannel",
+        "ListChannels",
+        "DeleteChannel",
+    ),
+    # AWS names no number for these; five a second is what it gives to calls of their kind.
+    *_calls(
+        5,
+        Per.ACCOUNT,
+        "DeleteResourcePolicy",
+        "GetResourcePolicy",
+        "ListTagsForResource",
+        "PutResourcePolicy",
+        "StartStreamEncryption",
+        "StopStreamEncryption",
+        "TagResource",
+        "UntagResource",
+        "UpdateMaxRecordSize",
+        "UpdateStreamMode",
+        "UpdateStreamRecordDistributionStrategy",
+        "CreateQueue",
+        "UpdateQueue",
+        "DescribeQueue",
+        "ListQueues",
+        "DeleteQueue",
+    ),
+    *_calls(5, Per.STREAM, "DeregisterStreamConsumer", "ListStreamConsumers"),
+    *_calls(10, Per.ACCOUNT, "DescribeStream", "UpdateShardCount"),
+    *_calls(20, Per.ACCOUNT, "DescribeStreamSummary"),
+    *_calls(20, Per.STREAM, "DescribeStreamConsumer"),
+    *_calls(1_000, Per.STREAM, "ListShards"),
+)
+
+QUOTAS = {quota.name: quota for quota in (*COUNTS, *RATES)}
+"""By name, as `manage.py quotas` prints them."""
+
+
+def limit(team_id: int, region: str, name: str) -> int:
+    """What holds for a team: an administrator's number, else the default of the region."""
+    changed = QuotaOverride.objects.filter(team_id=team_id, name=name).values_list("value", flat=True).first()
+    return QUOTAS[name].default_in(region) if changed is None else changed

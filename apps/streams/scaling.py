@@ -30,7 +30,7 @@ from apps.streams import topology
 from apps.streams.limits import WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
 from apps.streams.models import Shard, Stream, StreamMode, StreamStatus
 from apps.streams.operations.reshard import begin
-from apps.streams.quotas import quotas
+from apps.streams.quotas import limit
 from apps.streams.topology import Kind, Step
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ def scale_stream(runtime: Runtime, stream: Stream) -> int:
     hot = [shard for shard, total in zip(due, totals, strict=True) if _is_hot(shard, total, now_ms)]
     for shard, total in zip(due, totals, strict=True):
         shard.observed_at_ms, shard.observed_bytes, shard.observed_records = now_ms, total.size_bytes, total.records
-    room = quotas(stream.region).on_demand_shards_per_stream - len(open_shards)
+    room = limit(stream.team_id, stream.region, "on-demand-shards") - len(open_shards)
     steps = [step for shard in hot if (step := _split(shard)) is not None][: max(0, room)]
     with transaction.atomic():
         Shard.objects.bulk_update(due, ["observed_at_ms", "observed_bytes", "observed_records"], batch_size=200)

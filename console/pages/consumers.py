@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from apps.base.errors import ServiceError
 from apps.streams.models import Consumer
-from apps.streams.quotas import quotas
+from apps.streams.operations.consumers import consumers_allowed
 from console import calls
 from console.pages import samples
 from console.pages.shell import TeamRequest, team_page
@@ -52,7 +52,7 @@ def consumers(request: TeamRequest, name: str) -> HttpResponse:
         "form": form,
         "consumers": found,
         "changing": any(consumer.status != "ACTIVE" for consumer in found),
-        "quota": quotas(stream.region).consumers_per_stream,
+        "quota": consumers_allowed(stream, calls.now_ms())[1],
         "cli": samples.register_consumer_cli(str(stream.arn)),
     }
     return render(request, "stream/consumers.html", context, status=422 if request.method == "POST" else 200)

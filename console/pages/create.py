@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from apps.base.errors import ServiceError
 from apps.streams.limits import RECORD_KIB_DEFAULT, RECORD_KIB_MAX, WRITE_RECORDS_PER_S
 from apps.streams.models import Stream, StreamMode
-from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, quotas
+from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, limit
 from console import calls
 from console.pages import samples
 from console.pages.shell import TeamRequest, team_page
@@ -143,7 +143,7 @@ def _beside(request: TeamRequest, typed: Any) -> dict[str, Any]:
         "write_records": shards * WRITE_RECORDS_PER_S,
         "read_mib": shards * 2,
         "counts": counts,
-        "on_demand_shards_max": quotas(calls.runtime().config.region).on_demand_shards_per_stream,
+        "on_demand_shards_max": limit(request.team.id, calls.runtime().config.region, "on-demand-shards"),
         "codes": samples.create_stream(
             name if NAME.fullmatch(name) else "my-stream", shards if provisioned else None, tags
         ),

@@ -13,12 +13,13 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from apps.accounts.models import Team
+from apps.capacity.models import QuotaOverride
 from apps.metrics.overview import Overview, overview, together
 from apps.metrics.store import STREAMS_MAX
 from apps.streams import topology
 from apps.streams.limits import WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
 from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatus
-from apps.streams.quotas import quotas
+from apps.streams.quotas import QUOTAS
 from console import calls
 from console.pages import samples, words
 from console.pages.shell import TeamRequest, is_fragment, team_page
@@ -279,17 +280,21 @@ def counts_of(request: TeamRequest) -> Counts:
         counted = rows.filter(**{team: OuterRef("pk")}).order_by().values(team).annotate(n=Count("*")).values("n")
         return Coalesce(Subquery(counted), 0)
 
+    overrides = QuotaOverride.objects.filter(team=OuterRef("pk"), name="shards")
     counted = (
         Team.objects.filter(pk=request.team.pk)
         .values(
             of_streams=per_team(Stream.objects.all(), "team"),
             of_shards=per_team(Shard.objects.filter(OPEN), "stream__team"),
             of_consumers=per_team(Consumer.objects.all(), "stream__team"),
+            of_quota=Subquery(overrides.values("value")[:1]),
         )
         .get()
     )
     request._stream_count = counted["of_streams"]  # type: ignore[attr-defined]  # noqa: SLF001 - the sidebar's number
-    quota = quotas(calls.runtime().config.region).shards
+    quota = counted["of_quota"]
+    if quota is None:
+        quota = QUOTAS["shards"].default_in(calls.runtime().config.region)
     return Counts(counted["of_streams"], counted["of_shards"], counted["of_consumers"], quota)
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from apps.base.arn import parse_consumer_arn
+from apps.capacity import commitment
 from apps.runtime import Call
 from apps.streams import named, tokens
 from apps.streams.errors import (
     InvalidArgumentException,
-    LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
-from apps.streams.models import Consumer, ConsumerStatus, Stream, StreamStatus
+from apps.streams.models import Consumer, ConsumerStatus, Stream, StreamMode, StreamStatus
 from apps.streams.operations.stream import due_now
-from apps.streams.quotas import quotas
+from apps.streams.quotas import QUOTAS, limit
 
 CONSUMERS_PER_PAGE = 100
 
@@ -38,7 +38,7 @@ def register_stream_consumer(call: Call, params: Json) -> Json:
     consumers = list(stream.consumers.all())
     if any(consumer.name == name for consumer in consumers):
         raise ResourceInUseException.consumer_exists(name, call.principal.account_id)
-    _check_quotas(stream, consumers)
+    _check_quotas(stream, consumers, call.now_ms)
     consumer = Consumer.objects.create(stream=stream, name=name, created_at_ms=call.now_ms)
     due_now(call, stream)
     return {"Consumer": _describe(consumer)}
@@ -90,18 +90,28 @@ def deregister_stream_consumer(call: Call, params: Json) -> None:
     due_now(call, consumer.stream)
 
 
-def _check_quotas(stream: Stream, consumers: list[Consumer]) -> None:
-    limits = quotas(stream.region)
-    under = f"Stream {stream.name} under account {stream.team.account_id} has"
-    if len(consumers) >= limits.consumers_per_stream:
-        raise LimitExceededException(
-            f"{under} {len(consumers)} registered consumers already. Limit: {limits.consumers_per_stream}."
-        )
+def _check_quotas(stream: Stream, consumers: list[Consumer], now_ms: int) -> None:
+    facts = {"stream": stream.name, "account": stream.team.account_id}
+    check_consumer_count(stream, len(consumers), now_ms)
     creating = sum(consumer.status == ConsumerStatus.CREATING for consumer in consumers)
-    if creating >= limits.consumers_creating_per_stream:
-        raise LimitExceededException(
-            f"{under} {creating} consumers in state CREATING already. Limit: {limits.consumers_creating_per_stream}."
-        )
+    most = limit(stream.team_id, stream.region, "consumers-creating")
+    if creating >= most:
+        raise QUOTAS["consumers-creating"].exceeded(**facts, current=creating, limit=most)
+
+
+def check_consumer_count(stream: Stream, current: int, now_ms: int) -> None:
+    """Raises LimitExceededException if a stream with so many consumers and queues may not have one more."""
+    name, most = consumers_allowed(stream, now_ms)
+    if current >= most:
+        raise QUOTAS[name].exceeded(stream=stream.name, account=stream.team.account_id, current=current, limit=most)
+
+
+def consumers_allowed(stream: Stream, now_ms: int) -> tuple[str, int]:
+    """The quota that holds for the stream's consumers and queues together, and its number. More are allowed to
+    on-demand streams of an account with the billing commitment (AWS calls them On-demand Advantage)."""
+    advantage = stream.mode == StreamMode.ON_DEMAND and commitment.is_enabled(stream.team_id, now_ms)
+    name = "consumers-advantage" if advantage else "consumers"
+    return name, limit(stream.team_id, stream.region, name)
 
 
 def _describe(consumer: Consumer) -> Json:

@@ -20,7 +20,7 @@ from apps.streams.errors import (
 from apps.streams.models import Shard, Stream, StreamMode, StreamStatus
 from apps.streams.operations.shards import shown
 from apps.streams.operations.stream import check_shard_quota, due_now
-from apps.streams.quotas import quotas
+from apps.streams.quotas import QUOTAS, limit
 from apps.streams.topology import Kind, Step
 
 Json = dict[str, Any]
@@ -141,18 +141,15 @@ def _refuse_closed(stream: Stream, shard: Shard) -> None:
 
 
 def _check_update(stream: Stream, current: int, target: int, recent: int) -> None:
-    limits = quotas(stream.region)
     counts = f"Current open shard count: {current} Target shard count: {target}"
-    if recent >= limits.updates_per_day_and_stream:
-        raise LimitExceededException(
-            f"Stream {stream.name} under account {stream.team.account_id} has been updated by UpdateShardCount "
-            f"{recent} times within 24 hours. Limit: {limits.updates_per_day_and_stream}."
+    updates = limit(stream.team_id, stream.region, "updates-per-day")
+    if recent >= updates:
+        raise QUOTAS["updates-per-day"].exceeded(
+            stream=stream.name, account=stream.team.account_id, current=recent, limit=updates
         )
-    if target > limits.shards_per_stream_update:
-        raise LimitExceededException(
-            "Target shard count or number of open shards cannot be greater than "
-            f"{limits.shards_per_stream_update}. {counts}"
-        )
+    most = limit(stream.team_id, stream.region, "shards-per-update")
+    if target > most:
+        raise QUOTAS["shards-per-update"].exceeded(limit=most, current=current, wanted=target)
     if target > 2 * current:
         raise LimitExceededException(
             f"UpdateShardCount cannot scale up over double your current open shard count. {counts}"

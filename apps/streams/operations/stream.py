@@ -14,7 +14,6 @@ from apps.streams import named, retention, tokens, topology
 from apps.streams.addressing import shard_index
 from apps.streams.errors import (
     InvalidArgumentException,
-    LimitExceededException,
     ResourceInUseException,
     ValidationException,
 )
@@ -23,7 +22,7 @@ from apps.streams.models import ConsumerStatus, Shard, Stream, StreamMode, Strea
 from apps.streams.operations.shards import describe as describe_shard
 from apps.streams.operations.shards import shown
 from apps.streams.operations.tags import check_count, check_tags, set_tags
-from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, quotas
+from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, QUOTAS, limit
 
 STREAMS_PER_PAGE = 100
 SHARDS_PER_DESCRIPTION = 100
@@ -50,7 +49,7 @@ def create_stream(call: Call, params: Json) -> None:
     _refuse_what_is_not_built(params, mode)
     tags = params.get("Tags") or {}
     check_tags(call, name, tags)
-    check_count(call, name, set(tags), region)
+    check_count(call, name, set(tags))
     named.hold_team(call)
     if Stream.objects.filter(team_id=call.principal.team_id, name=name).exists():
         raise ResourceInUseException.stream_exists(name, call.principal.account_id)
@@ -220,30 +219,38 @@ def _refuse_what_is_not_built(params: Json, mode: str) -> None:
 
 
 def _check_quotas(call: Call, mode: str, count: int) -> None:
-    limits = quotas(call.runtime.config.region)
-    streams = Stream.objects.filter(team_id=call.principal.team_id)
-    account_id = call.principal.account_id
     if mode == StreamMode.PROVISIONED:
         check_shard_quota(call, count)
-    elif streams.filter(mode=StreamMode.ON_DEMAND).count() >= limits.on_demand_streams:
-        raise LimitExceededException(
-            f"This request would exceed the on-demand stream limit for the account {account_id} in "
-            f"{call.runtime.config.region}. Limit: {limits.on_demand_streams}."
-        )
-    if streams.filter(status=StreamStatus.CREATING).count() >= limits.streams_creating:
-        raise LimitExceededException(
-            f"The account {account_id} has {limits.streams_creating} streams in state CREATING already. "
-            f"Limit: {limits.streams_creating}. Wait until one of them is ACTIVE."
-        )
+    else:
+        check_on_demand_quota(call)
+    team_id, region = call.principal.team_id, call.runtime.config.region
+    creating = limit(team_id, region, "streams-creating")
+    if Stream.objects.filter(team_id=team_id, status=StreamStatus.CREATING).count() >= creating:
+        raise QUOTAS["streams-creating"].exceeded(account=call.principal.account_id, limit=creating)
+
+
+def check_on_demand_quota(call: Call) -> None:
+    """Raises LimitExceededException if the account may not have one more on-demand stream."""
+    team_id, region = call.principal.team_id, call.runtime.config.region
+    allowed = limit(team_id, region, "on-demand-streams")
+    if Stream.objects.filter(team_id=team_id, mode=StreamMode.ON_DEMAND).count() >= allowed:
+        raise QUOTAS["on-demand-streams"].exceeded(account=call.principal.account_id, region=region, limit=allowed)
 
 
 def check_shard_quota(call: Call, more: int) -> None:
     """Raises LimitExceededException if the account may not have so many more open shards."""
-    region = call.runtime.config.region
-    rows = Shard.objects.filter(stream__team_id=call.principal.team_id, stream__mode=StreamMode.PROVISIONED)
-    current, limit = rows.filter(closed_at_ms__isnull=True).count(), quotas(region).shards
-    if current + more > limit:
-        raise LimitExceededException.shards(call.principal.account_id, region, current, limit, more)
+    team_id, region = call.principal.team_id, call.runtime.config.region
+    current, allowed = provisioned_shards(team_id), limit(team_id, region, "shards")
+    if current + more > allowed:
+        raise QUOTAS["shards"].exceeded(
+            account=call.principal.account_id, region=region, current=current, limit=allowed, wanted=more
+        )
+
+
+def provisioned_shards(team_id: int) -> int:
+    """The team's shards that count against its quota: open ones, and those of streams being made."""
+    rows = Shard.objects.filter(stream__team_id=team_id, stream__mode=StreamMode.PROVISIONED)
+    return rows.filter(closed_at_ms__isnull=True).count()
 
 
 def _prepare_shards(stream: Stream, count: int) -> None:

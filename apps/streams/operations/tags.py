@@ -11,7 +11,7 @@ from apps.runtime import Call
 from apps.streams import named
 from apps.streams.errors import InvalidArgumentException
 from apps.streams.models import Stream, Tag
-from apps.streams.quotas import quotas
+from apps.streams.quotas import QUOTAS, limit
 
 RESERVED_PREFIX = "aws:"
 TAGS_PER_PAGE = 50
@@ -30,7 +30,7 @@ def add_tags_to_stream(call: Call, params: dict[str, Any]) -> None:
     check_tags(call, stream.name, tags)
     named.change(stream)
     there = set(stream.tags.values_list("key", flat=True))
-    check_count(call, stream.name, there | set(tags), stream.region)
+    check_count(call, stream.name, there | set(tags))
     set_tags(stream, tags)
 
 
@@ -75,13 +75,10 @@ def check_tags(call: Call, name: str, tags: dict[str, str]) -> None:
         )
 
 
-def check_count(call: Call, name: str, keys: set[str], region: str) -> None:
-    """Raises InvalidArgumentException if a stream would have more tags than it may."""
-    if len(keys) > quotas(region).tags_per_stream:
-        raise InvalidArgumentException(
-            f"Failed to add tags to stream {name} under account {call.principal.account_id} because a given stream "
-            "cannot have more than 10 tags associated with it."
-        )
+def check_count(call: Call, name: str, keys: set[str], kind: str = "stream") -> None:
+    """Raises InvalidArgumentException if a stream (or another kind of resource) would have more tags than it may."""
+    if len(keys) > limit(call.principal.team_id, call.runtime.config.region, "tags"):
+        raise QUOTAS["tags"].exceeded(kind=kind, stream=name, account=call.principal.account_id)
 
 
 def set_tags(stream: Stream, tags: dict[str, str]) -> None:

@@ -157,10 +157,8 @@ def test_five_streams_may_be_creating_at_once(control):
     control("CreateStream", StreamName="s5", ShardCount=1)
 
 
-def test_fifty_on_demand_streams(control, monkeypatch):
-    from apps.streams import quotas
-
-    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(on_demand_streams=2))
+def test_fifty_on_demand_streams(control):
+    control.allow(on_demand_streams=2)
     control.create("a", shards=None)
     control.create("b", shards=None)
     code, message = control.refused("CreateStream", StreamName="c")

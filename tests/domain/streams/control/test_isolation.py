@@ -87,10 +87,8 @@ def test_the_same_name_is_two_streams(hers, stranger):
     assert hers.status() == "ACTIVE"
 
 
-def test_lists_and_quotas_are_each_ones_own(hers, stranger, monkeypatch):
-    from apps.streams import quotas
-
-    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(shards=2))
+def test_lists_and_quotas_are_each_ones_own(hers, stranger):
+    stranger.allow(shards=2)
     assert stranger("ListStreams")["StreamNames"] == []
     stranger.create("t", shards=2)
     assert hers("ListStreams")["StreamNames"] == ["s"]

@@ -9,7 +9,7 @@ from apps.base.errors import ServiceError
 from apps.billing import ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.models import UsageHour
-from apps.streams import lifecycle, quotas
+from apps.streams import lifecycle
 from apps.streams.models import Consumer, Shard, Stream, Tag
 from apps.streams.topology import even_ranges
 
@@ -55,8 +55,8 @@ def test_one_of_many_gets_the_name(control):
     assert Stream.objects.count() == Shard.objects.count() == 1
 
 
-def test_quotas_hold_against_many(control, monkeypatch):
-    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(shards=5))
+def test_quotas_hold_against_many(control):
+    control.allow(shards=5)
     results = at_once(
         *[lambda n=n: control("CreateStream", StreamName=f"s{n}", ShardCount=2) for n in range(THREADS)]
     )
@@ -100,8 +100,8 @@ def test_many_workers_reshard_as_one(control):
         assert (sealed is None) == (row.closed_at_ms is None)
 
 
-def test_tags_and_consumers_stay_within_their_numbers(control, monkeypatch):
-    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(tags_per_stream=3, consumers_per_stream=2))
+def test_tags_and_consumers_stay_within_their_numbers(control):
+    control.allow(tags=3, consumers=2)
     arn = str(control.create("s").arn)
     results = at_once(
         *[lambda n=n: control("AddTagsToStream", StreamName="s", Tags={f"k{n}": ""}) for n in range(THREADS)]

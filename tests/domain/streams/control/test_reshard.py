@@ -171,10 +171,8 @@ def test_only_one_resharding_at_a_time(control):
         assert control.refused(operation, StreamName="s", **params) == ("ResourceInUseException", text)
 
 
-def test_the_quota_holds_for_splits_and_updates(control, monkeypatch):
-    from apps.streams import quotas
-
-    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(shards=3))
+def test_the_quota_holds_for_splits_and_updates(control):
+    control.allow(shards=3)
     control.create("s", shards=3)
     assert control.refused("SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey="77")[1].startswith(
         f"This request would exceed the shard limit for the account {ACCOUNT} in us-east-1. Current shard count for "

@@ -4,7 +4,7 @@ import pytest
 
 from apps.base.units import MIB
 from apps.leases.models import Lease
-from apps.streams import quotas, scaling
+from apps.streams import scaling
 from apps.streams.models import Shard
 from apps.streams.topology import partitions
 from tests.support.runtimes import run_due
@@ -104,8 +104,8 @@ def test_load_that_goes_on_splits_again_minute_by_minute(s):
     assert sizes == [8, 16, 32, 64]
 
 
-def test_growth_ends_at_the_quota(s, monkeypatch):
-    monkeypatch.setattr(quotas, "_LARGE", quotas.Quotas(on_demand_shards_per_stream=5))
+def test_growth_ends_at_the_quota(s):
+    s.allow(on_demand_shards=5)
     tick(s)
     for index in range(4):
         s.append(s.shard(index), *[b"x" * MIB] * 40)
