@@ -12,22 +12,25 @@ from asyncio import CancelledError, current_task, get_running_loop
 import structlog
 
 from apps.accounts.credentials import Credential, Credentials
-from apps.base.errors import SerializationException, ServiceError
+from apps.base.errors import ServiceError
 from apps.gateway.body import Bodies, ClientGone, Reading, RequestEntityTooLarge
 from apps.gateway.claims import claims
 from apps.gateway.failures import as_service_error
 from apps.gateway.invoke import run
+from apps.gateway.protocols import USUAL, chosen, signing_region
+from apps.gateway.protocols import identified as identified_slowly
 from apps.gateway.request import PROTECTION, Headers, IdMaker, Ids, Request, Response, Stream
-from apps.gateway.services import TARGETS, Route
+from apps.gateway.services import Route
 from apps.gateway.stream import Frames
 from apps.runtime import Call, Runtime
-from apps.wire import cbor, json11, sigv4
+from apps.wire import sigv4
 from apps.wire.codec import Codec
 from apps.wire.errors import UnrecognizedClient
 from apps.wire.eventstream import CONTENT_TYPE as EVENT_STREAM
-from apps.wire.identify import Identified, Refusal, cors_headers, identify, preflight
+from apps.wire.identify import Identified, Refusal, cors_headers, preflight
+from apps.wire.service_codec import ServiceCodec
 
-__all__ = ["Gateway", "claims", "runtime", "use"]
+__all__ = ["USUAL", "Gateway", "claims", "runtime", "use"]
 
 log = structlog.get_logger(__name__)
 
@@ -57,16 +60,20 @@ class Gateway:
         ids = self._ids()
         headers = request.headers
         reading = Reading(current_task(self._loop), self._loop.time())
+        region = self._region
         identified = USUAL.get((request.method, headers.get("content-type"), headers.get("x-amz-target")))
         if identified is None:
-            found = _identify(request)
+            found = identified_slowly(request, ids.request_id)
             if isinstance(found, Refusal):
                 return await self._refuse(request, ids, found, reading)
             identified = found
+            region = signing_region(request, found.target, region)
+            if isinstance(found.codec, ServiceCodec):
+                ids.headers += found.codec.answer_headers
         if "origin" in headers:
             ids.headers += cors_headers(headers["origin"]).items()
         try:
-            return await self._serve(request, ids, identified, reading)
+            return await self._serve(request, ids, identified, reading, region)
         except ServiceError as error:
             return _failed(error, ids.headers, identified.codec, reading)
         except (ClientGone, CancelledError):
@@ -78,14 +85,14 @@ class Gateway:
             self.bodies.release(reading)
 
     async def _serve(
-        self, request: Request, ids: Ids, identified: Identified[Route], reading: Reading
+        self, request: Request, ids: Ids, identified: Identified[Route], reading: Reading, region: str
     ) -> Response | Stream:
         """The straight way: whose is it, body, signature, decode, run, encode."""
         codec, route = identified.codec, identified.target
         now_ms = self.runtime.clock.now_ms()
         try:
             signature = sigv4.parse(
-                request.headers, request.query, now_ms=now_ms, region=self._region, service=route.service
+                request.headers, request.query, now_ms=now_ms, region=region, service=route.signing_name
             )
             if signature.session_token is not None:
                 raise UnrecognizedClient  # nobody issues session tokens here
@@ -93,19 +100,18 @@ class Gateway:
             if credential is None:
                 credential = await self._credential(signature.key_id)
         except ServiceError:
-            _check_body(codec, await self._small_body(request, reading))
+            codec.check_body(await self._small_body(request, reading))
             raise
         body = await self.bodies.read(reading, request.pieces, request.length, to_end=request.to_end)
         try:
             payload = sigv4.verify(signature, credential.secret, body, method=request.method, path=request.path)
         except ServiceError:
-            _check_body(codec, body)
+            codec.check_body(body)
             raise
         credential.used_at_ms = now_ms
         if route.function is None:
-            raise route.refuse()
-        if not payload:
-            raise SerializationException
+            route = chosen(route, codec, payload)
+            assert route.function is not None
         params = codec.decode(payload, route.operation, route.request_type)
         del body, payload  # what was decoded is the operation's to bound, and the log's
         self.bodies.release(reading)
@@ -159,37 +165,15 @@ class Gateway:
         return Response(answer.status, ids.headers, answer.body, unread=not reading.whole)
 
 
-USUAL: dict[tuple[str, str | None, str | None], Identified[Route]] = {
-    ("POST", codec.CONTENT_TYPE, target): Identified(codec, route)
-    for target, route in TARGETS.items()
-    for codec in (json11, cbor)
-}
-"""What identify() says of the requests that clients usually send, without asking it each time."""
-
-
-def _identify(request: Request) -> Identified[Route] | Refusal:
-    headers = request.headers
-    return identify(
-        request.method,
-        headers.get("content-type", ""),
-        headers.get("x-amz-target", ""),
-        signed="authorization" in headers or "X-Amz-Algorithm" in request.query,
-        targets=TARGETS,
-    )
-
-
-def _check_body(codec: Codec, body: bytes) -> None:
-    """A missing or malformed body is told before what is wrong with the signature."""
-    if not body:
-        raise SerializationException
-    codec.check_body(body)
-
-
 def _failed(error: ServiceError, headers: Headers, codec: Codec, reading: Reading) -> Response:
+    status = error.status
+    if isinstance(codec, ServiceCodec):
+        status, more = codec.failure(error)
+        headers += more
     headers.append(("content-type", codec.CONTENT_TYPE))
-    if error.status in RETRY_LATER:
+    if status in RETRY_LATER:
         headers.append(RETRY_AFTER)
-    return Response(error.status, headers, codec.encode_error(error), unread=not reading.whole)
+    return Response(status, headers, codec.encode_error(error), unread=not reading.whole)
 
 
 _process: list[Gateway] = []

@@ -31,5 +31,7 @@ def as_service_error(error: BaseException, *, request_id: str, operation: str) -
     now_s = get_running_loop().time()
     if now_s - _warned_s.get(type(error), float("-inf")) >= WARN_EVERY_S:
         _warned_s[type(error)] = now_s
-        log.warning("part_unavailable", request_id=request_id, operation=operation, error=f"{type(error).__name__}: {error}")
+        log.warning(
+            "part_unavailable", request_id=request_id, operation=operation, error=f"{type(error).__name__}: {error}"
+        )
     return ServiceUnavailable("The service cannot answer at the moment. Try again.")

@@ -38,5 +38,8 @@ def _times(shape: Shape, value: Any, convert: Any) -> Any:
         assert shape.member is not None
         return [_times(shape.member, item, convert) for item in value]
     if shape.type == "structure":
-        return {name: _times(shape.members[name], item, convert) if name in shape.members else item for name, item in value.items()}
+        return {
+            name: _times(shape.members[name], item, convert) if name in shape.members else item
+            for name, item in value.items()
+        }
     return value

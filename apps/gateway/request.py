@@ -74,6 +74,7 @@ TWELVE_DIGITS = 16**12
 STIR = 0x9E3779B97F4B
 """Odd, so that adding it visits every number of twelve hex digits before one comes again."""
 
+
 class Ids:
     """The two ids of one answer: x-amzn-RequestId (of a version 4 UUID's form) and x-amz-id-2 (base64 of 69 bytes: hex
     digits are base64 too). headers: the answer's, as far as they are known."""

@@ -1,17 +1,20 @@
-"""The table of services: X-Amz-Target to the operation's model, function and typed request."""
+"""The table of services: what each speaks, and each operation's model, function and typed request.
+
+A new operation is a line in its service's OPERATIONS; a new service is a line in SERVICES.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from apps.base.errors import ServiceError, UnknownOperationException
-from apps.streams.operations import NOT_IMPLEMENTED, OPERATIONS, REQUESTS
-from apps.wire.model import Operation, load
+from apps.streams import operations as kinesis
+from apps.wire.model import Operation, ServiceModel, load
 
 
 class UnsupportedOperationException(ServiceError):
@@ -21,8 +24,43 @@ class UnsupportedOperationException(ServiceError):
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """One service. name: botocore's folder name. operations: functions by AWS's name; requests: typed ones' structs;
+    not_implemented: why not, by name; otherwise: why not, for every operation that neither names."""
+
+    name: str
+    operations: Mapping[str, Callable[..., Any]]
+    requests: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
+    not_implemented: Mapping[str, str] = field(default_factory=dict)
+    otherwise: str = ""
+
+    @property
+    def model(self) -> ServiceModel:
+        """AWS's model of it."""
+        return load(self.name)
+
+    def why_not(self, operation: str) -> str:
+        """Why an operation is not implemented; empty if it is."""
+        return "" if operation in self.operations else self.not_implemented.get(operation, self.otherwise)
+
+
+SERVICES = {
+    service.name: service
+    for service in (
+        Service("kinesis", kinesis.OPERATIONS, kinesis.REQUESTS, kinesis.NOT_IMPLEMENTED),
+        Service("cloudwatch", {}, otherwise="It is not a part of Tidegate's CloudWatch."),
+        Service("sts", {}, otherwise="It is not a part of Tidegate's STS."),
+        Service("iam", {}, otherwise="It is not a part of Tidegate's IAM."),
+        Service("kms", {}, otherwise="It is not a part of Tidegate's KMS."),
+    )
+}
+"""By name. Which protocols each speaks stands in its model; apps/gateway/protocols.py maps them to codecs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """Where one operation leads. function None: not implemented, and why. on_loop: data plane, awaited directly."""
+    """Where one operation leads. function None: not implemented, and why. on_loop: data plane, awaited directly.
+    signing_name: of the service, in credential scopes."""
 
     service: str
     name: str
@@ -31,6 +69,7 @@ class Route:
     request_type: type[msgspec.Struct] | None
     on_loop: bool
     why_not: str = ""
+    signing_name: str = "kinesis"
 
     def refuse(self) -> UnsupportedOperationException:
         """The error of an operation that is not implemented."""
@@ -45,24 +84,34 @@ def route(service: str, operation: str) -> Route:
         raise UnknownOperationException from None
 
 
-def _routes() -> dict[tuple[str, str], Route]:
-    model = load("kinesis")
-    return {
-        ("kinesis", name): Route(
-            "kinesis",
-            name,
-            operation,
-            OPERATIONS.get(name),
-            REQUESTS.get(name),
-            inspect.iscoroutinefunction(OPERATIONS.get(name)),
-            NOT_IMPLEMENTED.get(name, ""),
-        )
-        for name, operation in model.operations.items()
-    }
+def _routes(service: Service) -> dict[tuple[str, str], Route]:
+    model = service.model
+    unknown = {*service.operations, *service.requests, *service.not_implemented} - model.operations.keys()
+    assert not unknown, f"{service.name} has no operation {unknown}"
+    return {(service.name, name): _route(service, operation) for name, operation in model.operations.items()}
 
 
-ROUTES = _routes()
+def _route(service: Service, operation: Operation) -> Route:
+    name = operation.name
+    function = service.operations.get(name)
+    return Route(
+        service=service.name,
+        name=name,
+        operation=operation,
+        function=function,
+        request_type=service.requests.get(name),
+        on_loop=inspect.iscoroutinefunction(function),
+        why_not=service.why_not(name),
+        signing_name=service.model.signing_name,
+    )
+
+
+ROUTES = {key: found for service in SERVICES.values() for key, found in _routes(service).items()}
 """By service and operation name."""
 
-TARGETS = {f"{load(service).target_prefix}.{name}": found for (service, name), found in ROUTES.items()}
+TARGETS = {
+    f"{SERVICES[service].model.target_prefix}.{name}": found
+    for (service, name), found in ROUTES.items()
+    if SERVICES[service].model.target_prefix
+}
 """By the whole text of X-Amz-Target."""

@@ -7,6 +7,7 @@ Maps, arrays and strings of indefinite length are fine. Every other tag is refus
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, Never, TypeVar, overload
@@ -67,14 +68,17 @@ def check_body(body: bytes) -> None:
     parse(body)
 
 
-def parse(body: bytes) -> Any:
-    """A CBOR map or array as Python values, tag 1 as Instant. Raises SerializationException, then without a message."""
+def parse(body: bytes, *, times_in_seconds: bool = False) -> Any:
+    """A CBOR map or array as Python values, tag 1 as Instant. Raises SerializationException, then without a message.
+
+    times_in_seconds: under tag 1 stand seconds, as RFC 8949 has it, instead of AWS's milliseconds.
+    """
     if len(body) > SKIMMED_BYTES:
         _check_items(body)
     decoder = cbor2.CBORDecoder(
         io.BytesIO(body),
         tag_hook=_refuse,
-        semantic_decoders=_DECODERS,
+        semantic_decoders=_STANDARD_DECODERS if times_in_seconds else _DECODERS,
         max_depth=DEPTH_MAX,
         strict_hashable_types=True,
     )
@@ -173,9 +177,15 @@ def _instant(value: Any, _immutable: bool) -> Instant:
     return Instant(value)
 
 
+def _standard_instant(value: Any, _immutable: bool) -> Instant:
+    is_time = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return Instant(round(value * 1000) if is_time else value)
+
+
 def _refuse(*_arguments: Any) -> Never:
     raise ValueError("tags other than 1 are refused")
 
 
 _DECODERS: Final[Mapping[int, Any]] = {**dict.fromkeys(_BUILT_IN_TAGS, _refuse), EPOCH_TAG: _instant}
 """By tag. cbor2 knows how to make patterns, dates, addresses and more of tagged values; none of that may happen here."""
+_STANDARD_DECODERS: Final[Mapping[int, Any]] = {**_DECODERS, EPOCH_TAG: _standard_instant}

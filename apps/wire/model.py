@@ -41,6 +41,22 @@ class Shape:
     is_error: bool
     has_blobs: bool
     has_timestamps: bool
+    is_flattened: bool
+    """Of lists and maps in the query protocol and XML: their items stand where they themselves would."""
+    item_name: str
+    """What an item of a list is called in XML."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorShape:
+    """An error of the model. query_code: its name in the query protocol. status: HTTP. message: the member with the text,
+    None where it has none."""
+
+    name: str
+    query_code: str
+    status: int
+    is_callers: bool
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +70,8 @@ class Operation:
     errors: tuple[str, ...]
     events: Shape | None
     """The event stream of the output, if it has one: members are events and errors by their names."""
+    result_wrapper: str | None
+    """The element around the output's members in XML, if there is one."""
 
     @property
     def is_event_stream(self) -> bool:
@@ -63,12 +81,24 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServiceModel:
-    """One service. target_prefix: what stands before the dot in X-Amz-Target. signing_name: in credential scopes."""
+    """One service. target_prefix: what stands before the dot in X-Amz-Target; empty if it speaks no JSON.
+
+    signing_name: in credential scopes. protocols: by AWS's names, the preferred one first. api_version, xml_namespace: of
+    the query protocol. is_query_compatible: was it a query service once, whose clients want those error codes?
+    is_global: has AWS one endpoint of it for the world?
+    """
 
     name: str
     target_prefix: str
     signing_name: str
     operations: Mapping[str, Operation]
+    protocols: tuple[str, ...]
+    api_version: str
+    xml_namespace: str
+    is_query_compatible: bool
+    is_global: bool
+    errors: Mapping[str, ErrorShape]
+    """By the shape's name."""
 
 
 @cache
@@ -81,11 +111,31 @@ def load(service: str) -> ServiceModel:
     shapes = _Shapes(data["shapes"])
     return ServiceModel(
         name=service,
-        target_prefix=metadata["targetPrefix"],
+        target_prefix=metadata.get("targetPrefix", ""),
         signing_name=metadata.get("signingName", metadata["endpointPrefix"]),
         operations=MappingProxyType(
             {name: _operation(service, raw, shapes) for name, raw in data["operations"].items()}
         ),
+        protocols=tuple(metadata["protocols"]),
+        api_version=metadata["apiVersion"],
+        xml_namespace=metadata.get("xmlNamespace", ""),
+        is_query_compatible="awsQueryCompatible" in metadata,
+        is_global="globalEndpoint" in metadata,
+        errors=MappingProxyType(
+            {name: _error(name, raw) for name, raw in data["shapes"].items() if raw.get("exception")}
+        ),
+    )
+
+
+def _error(name: str, raw: Mapping[str, Any]) -> ErrorShape:
+    traits = raw.get("error", {})
+    status = traits.get("httpStatusCode", 500 if raw.get("fault") else 400)
+    return ErrorShape(
+        name=name,
+        query_code=traits.get("code", name),
+        status=status,
+        is_callers=status < 500,
+        message=next((member for member in raw.get("members", {}) if member.lower() == "message"), None),
     )
 
 
@@ -95,10 +145,11 @@ def _operation(service: str, raw: Mapping[str, Any], shapes: _Shapes) -> Operati
     return Operation(
         service=service,
         name=raw["name"],
-        input=shapes.get(raw["input"]["shape"]) if "input" in raw else _NOTHING,
+        input=shapes.get(raw["input"]["shape"]) if "input" in raw else NOTHING,
         output=output,
         errors=tuple(error["shape"] for error in raw.get("errors", ())),
         events=events,
+        result_wrapper=raw.get("output", {}).get("resultWrapper"),
     )
 
 
@@ -143,11 +194,13 @@ class _Shapes:
             is_error=raw.get("exception", False),
             has_blobs=raw["type"] == "blob" or any(shape.has_blobs for shape in below),
             has_timestamps=raw["type"] == "timestamp" or any(shape.has_timestamps for shape in below),
+            is_flattened=raw.get("flattened", False),
+            item_name=raw.get("member", {}).get("locationName", "member"),
         )
 
     def _reference(self, raw: Mapping[str, Any], part: str) -> Shape | None:
         return self.get(raw[part]["shape"]) if part in raw else None
 
 
-_NOTHING = _Shapes({"Nothing": {"type": "structure", "members": {}}}).get("Nothing")
+NOTHING = _Shapes({"Nothing": {"type": "structure", "members": {}}}).get("Nothing")
 """The input of an operation that takes none."""

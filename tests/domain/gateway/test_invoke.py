@@ -40,7 +40,7 @@ def put_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], None]:
 
 
 def test_every_operation_of_the_model_has_a_route() -> None:
-    assert {name for _, name in services.ROUTES} == set(OPERATIONS) | set(NOT_IMPLEMENTED)
+    assert {name for service, name in services.ROUTES if service == "kinesis"} == set(OPERATIONS) | set(NOT_IMPLEMENTED)
     for found in services.ROUTES.values():
         assert (found.function is None) == bool(found.why_not), found.name
 
