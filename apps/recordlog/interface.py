@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 ShardKey = int
@@ -67,6 +68,48 @@ class LogBusy(LogUnavailable):
     """MAX_QUEUED_BYTES wait in memory already; nothing of the append was stored. Retry later."""
 
 
+class KeyUnavailable(RecordLogError):
+    """A data key cannot be had now, so the records under it can neither be read nor written.
+
+    reason: what the caller of an operation is told (disabled, deleted, denied, the key service does not answer).
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class DataKey(Struct, frozen=True, gc=False):
+    """What a batch is encrypted with. number: 1 … 2**32 - 1, stored with the batch; cipher: AES-256-GCM."""
+
+    number: int
+    cipher: AESGCM
+
+
+class Keyring(Protocol):
+    """Where the log gets the data keys of what it has stored. It never keeps one itself."""
+
+    def ready(self, number: int) -> DataKey | None:
+        """The key, if it is here and known to be allowed now; None: ask open(). Never waits; called in any thread."""
+        ...
+
+    async def open(self, number: int) -> DataKey:
+        """The key; ready() then has it for a while. Raises KeyUnavailable."""
+        ...
+
+
+class NoKeys:
+    """The keyring of a log without encryption."""
+
+    def ready(self, number: int) -> DataKey | None:  # noqa: ARG002 - the protocol's
+        """See Keyring.ready."""
+        return None
+
+    async def open(self, number: int) -> DataKey:
+        """See Keyring.open."""
+        raise KeyUnavailable(LogUnavailable(f"This record log was opened without keys, and data key {number} is needed."))
+
+
 @dataclass(frozen=True, slots=True)
 class Successor:
     """Where a sealed shard's keys went: a child and its hash range, both ends inclusive."""
@@ -82,7 +125,8 @@ class Entry(Struct, gc=False):
     size_bytes counts UTF-8 keys plus data, as the shard's limits do. payload_units is the sum over the records of
     ceil((key + data bytes) / 25 KiB), at least 1 each. meter_key is the access key id the totals are booked under.
     producer, if given, is (name, sequence): it commits with the records, and a repeat with a sequence not above the
-    last one stored for that name and shard is answered with the first result and stores nothing.
+    last one stored for that name and shard is answered with the first result and stores nothing. key: what the
+    records are encrypted with where they are kept; None: not at all.
     """
 
     shard: ShardKey
@@ -92,6 +136,7 @@ class Entry(Struct, gc=False):
     payload_units: int
     meter_key: str = OTHER_METER_KEY
     producer: tuple[str, int] | None = None
+    key: DataKey | None = None
 
 
 class Appended(Struct, frozen=True, gc=False):
@@ -109,7 +154,8 @@ class ShardClosed:
 
 
 class Slice(Struct, frozen=True, gc=False):
-    """Neighbouring records of one stored batch: offsets from first on, one arrival, flat records.
+    """Neighbouring records of one stored batch: offsets from first on, one arrival, flat records; encrypted: they are
+    where they are kept.
 
     The list may be shared with other readers: never change it.
     """
@@ -117,6 +163,7 @@ class Slice(Struct, frozen=True, gc=False):
     first: Offset
     arrival_ms: int
     records: list[str | bytes | None]
+    encrypted: bool = False
 
 
 class Batch(Struct, frozen=True, gc=False):
@@ -178,12 +225,14 @@ class Trimmed:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a walk over everything stored saw; problems are sentences, none if all is well."""
+    """What a walk over everything stored saw; problems are sentences, none if all is well. unopened: batches whose
+    data key cannot be had now, so that only what stands around their records was checked."""
 
     shards: int
     batches: int
     records: int
     problems: tuple[str, ...]
+    unopened: int = 0
 
 
 class RecordLog(Protocol):
@@ -220,7 +269,8 @@ class RecordLog(Protocol):
 
     async def read(self, shard: ShardKey, start: Offset, max_records: int, max_bytes: int) -> Batch:
         """Records from start on, at most max_records, and at most max_bytes of keys and data (a first record larger
-        than max_bytes comes alone). A trimmed start moves to the first record kept. Raises UnknownShard."""
+        than max_bytes comes alone). A trimmed start moves to the first record kept. Stops before records whose data
+        key cannot be had, and raises KeyUnavailable if they are the first. Raises UnknownShard."""
         ...
 
     async def find(self, shard: ShardKey, at_ms: int) -> Offset:

@@ -3,15 +3,18 @@
 The format on disk
 ==================
 One LMDB environment (`data.mdb`, `lock.mdb`; LMDB 0.9's own format) with five named databases. Numbers in keys
-are big-endian, so that LMDB's order is ours. Every value begins with one byte, the format's version (now 1).
+are big-endian, so that LMDB's order is ours. Every value begins with one byte, the format's version (now 2).
 
 database   key                                     value, after the version byte where it has one
 about      name                                    "format": version byte alone; "incarnation", "turned over at":
                                                    text, no version byte
 shards     shard (4)                               msgpack array: shard_state.ShardState, field by field
 batches    shard (4), ordinal of first record (8)  arrival in ms (8), count (4), bytes (4), payload units (4), the
-                                                   shard's bytes (8) and units (8) before this batch; then msgpack
-                                                   of the flat list [key, data, key, data, …]
+                                                   shard's bytes (8) and units (8) before this batch, number of
+                                                   the data key (4; since format 2); then msgpack of the flat list
+                                                   [key, data, key, data, …]; encrypted, if there is a data key:
+                                                   nonce (12), ciphertext, tag (16), AES-256-GCM, with this database
+                                                   key and all that stands before the nonce authenticated
 meters     shard (4), UTC hour since 1970 (4)      msgpack map: access key id -> [records, bytes, units]; finished
                                                    hours only, the running one is in the shard's value
 producers  shard (4), name (UTF-8)                 msgpack array: sequence, first offset, arrival of its last entry
@@ -56,9 +59,12 @@ from apps.recordlog.interface import (
     Batch,
     Bounds,
     Entry,
+    Keyring,
+    KeyUnavailable,
     LogBusy,
     LogUnavailable,
     MeterRow,
+    NoKeys,
     Offset,
     RecordLogError,
     ShardClosed,
@@ -71,7 +77,7 @@ from apps.recordlog.interface import (
 from apps.recordlog.lmdb_environment import MAP_BYTES, open_environment, translated
 from apps.recordlog.lmdb_format import MAX_PRODUCER_BYTES, Databases
 from apps.recordlog.lmdb_read import NEAR_TIP_RECORDS, Reading
-from apps.recordlog.lmdb_verify import verify
+from apps.recordlog.lmdb_verify import Keys, verify
 from apps.recordlog.lmdb_write import Changed, Writing
 from apps.recordlog.room import FreeBytes, Room, free_disk_bytes
 from apps.recordlog.stored_batch import Gathering
@@ -94,6 +100,11 @@ LOOK_INTERVAL_S = 0.25
 
 SILENT_AFTER_S = 10.0
 
+KEYS_PER_READ = 16
+"""Data keys that one read opens at most; it then answers with what it has."""
+
+KEY_PATIENCE_S = 60.0
+
 _opened: weakref.WeakSet[LmdbLog] = weakref.WeakSet()
 
 
@@ -101,9 +112,11 @@ class LmdbLog:
     """See interface.py. Opened once in a process, after fork."""
 
     def __init__(
-        self, path: str, clock: Clock, *, map_bytes: int = MAP_BYTES, free_bytes: FreeBytes = free_disk_bytes
+        self, path: str, clock: Clock, keyring: Keyring | None = None,
+        *, map_bytes: int = MAP_BYTES, free_bytes: FreeBytes = free_disk_bytes,
     ) -> None:
         """map_bytes and free_bytes are there for tests of a full map and a full disk."""
+        self._keyring = keyring or NoKeys()
         self._folder = Path(path).expanduser().absolute()
         self._clock = clock
         self._map_bytes = map_bytes
@@ -328,6 +341,23 @@ class LmdbLog:
     async def read(self, shard: ShardKey, start: Offset, max_records: int, max_bytes: int) -> Batch:
         """See RecordLog.read. On the loop while that is quick; in a thread while the disk makes it slow."""
         got = Gathering(max(1, start), min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
+        batch = await self._read_on(shard, start, got)
+        for _ in range(KEYS_PER_READ):
+            if got.needs_key is None:
+                return batch
+            try:
+                await self._keyring.open(got.needs_key)
+            except KeyUnavailable:
+                if got.slices:
+                    return batch
+                raise
+            got.needs_key = None
+            batch = await self._read_on(shard, start, got)
+        if got.slices:
+            return batch
+        raise LogUnavailable("The data keys are not found in time; try again.")
+
+    async def _read_on(self, shard: ShardKey, start: Offset, got: Gathering) -> Batch:
         if time.perf_counter() >= self._slow_until_s or self._near_tip(shard, start):
             batch = self._read(shard, got, READ_INLINE_S)
             if not got.late:
@@ -342,7 +372,7 @@ class LmdbLog:
     def _read(self, shard: ShardKey, got: Gathering, for_s: float) -> Batch:
         got.late = False
         until_s = time.perf_counter() + for_s
-        return self._reading(lambda reading: reading.read(shard, got, self._cache, until_s))
+        return self._reading(lambda reading: reading.read(shard, got, self._cache, self._keyring, until_s))
 
     async def find(self, shard: ShardKey, at_ms: int) -> Offset:
         """See RecordLog.find."""
@@ -362,7 +392,11 @@ class LmdbLog:
     async def verify(self) -> Verified:
         """See RecordLog.verify. Runs in a thread, in short read transactions."""
         self._open_committer()
-        return await self._loop.run_in_executor(self._readers, verify, self._reading)
+        return await self._loop.run_in_executor(self._readers, verify, self._reading, Keys(self._keyring, self._open_key))
+
+    def _open_key(self, number: int) -> object:
+        """From a reader's thread. Raises KeyUnavailable."""
+        return asyncio.run_coroutine_threadsafe(self._keyring.open(number), self._loop).result(KEY_PATIENCE_S)
 
     # Waiting
 

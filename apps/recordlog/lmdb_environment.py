@@ -87,6 +87,9 @@ def _incarnation(env: lmdb.Environment, databases: Databases) -> str:
             txn.put(b"incarnation", secrets.token_hex(8).encode(), db=databases.about)
         else:
             check_version(format_stored[0])
+            if format_stored[0] < FORMAT:
+                # From now on there may be entries that an older version must not guess at.
+                txn.put(b"format", bytes([FORMAT]), db=databases.about)
         incarnation = txn.get(b"incarnation", db=databases.about)
     if incarnation is None:
         raise LogUnavailable("The record log has no incarnation; run `manage.py fsck` and restore a backup.")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
 import lmdb
 import msgspec
+from cryptography.exceptions import InvalidTag
 
 from apps.base.units import HOUR_MS
-from apps.recordlog.interface import Appended, LogUnavailable, Offset, ShardKey
+from apps.recordlog.interface import Appended, DataKey, LogUnavailable, Offset, ShardKey
 from apps.recordlog.shard_state import ShardState, Sums
 from apps.recordlog.stored_batch import Records, StoredBatch
 
-FORMAT = 1
+FORMAT = 2
 """What is written. What is read: FORMAT and FORMAT - 1."""
 
 OLDEST_FORMAT = 1
@@ -24,8 +26,14 @@ NAMES = (b"about", b"shards", b"batches", b"meters", b"producers")
 SHARD_KEY = Struct(">I")
 BATCH_KEY = Struct(">IQ")
 HOUR_KEY = Struct(">II")
-BATCH_HEADER = Struct(">BqIIIQQ")
-"""Format, arrival in ms; the batch's count, bytes, payload units; the shard's bytes and units before it."""
+BATCH_HEADER = Struct(">BqIIIQQI")
+"""Format, arrival in ms; the batch's count, bytes, payload units; the shard's bytes and units before it; the number of
+the batch's data key, 0 if it is not encrypted. Format 1 had no number, and in its place the first bytes of the records
+(never fewer than four)."""
+
+NONCE_BYTES = 12
+_RECORDS_AT = (0, BATCH_HEADER.size - 4, BATCH_HEADER.size)
+"""Where the records begin, by format."""
 
 MAX_PRODUCER_BYTES = 400
 """UTF-8 bytes of a producer's name; LMDB's keys end at 511 bytes."""
@@ -63,20 +71,45 @@ def check_version(version: int) -> None:
         )
 
 
-def encode_batch(batch: StoredBatch) -> bytes:
-    """A batch's value. Raises TypeError or ValueError for what msgpack cannot hold."""
+def encode_batch(batch: StoredBatch, place: bytes) -> bytes:
+    """A batch's value; place is its key. Raises TypeError or ValueError for what msgpack cannot hold.
+
+    Encrypted at once and whole: nonce, then ciphertext and tag. What is authenticated with it is the place and all that
+    stands before the records, so that neither can be changed, and no batch be passed for another.
+    """
     header = BATCH_HEADER.pack(
         FORMAT, batch.arrival_ms, batch.count, batch.size_bytes, batch.payload_units,
-        batch.bytes_before, batch.units_before,
+        batch.bytes_before, batch.units_before, 0 if batch.key is None else batch.key.number,
     )
-    return b"".join((header, _encoder.encode(batch.records)))
+    if batch.key is None:
+        return b"".join((header, _encoder.encode(batch.records)))
+    # Random and not the ordinal: a commit that a crash cut short may have left its ciphertext in free pages, and the
+    # ordinals are given out again.
+    nonce = os.urandom(NONCE_BYTES)
+    return b"".join((header, nonce, batch.key.cipher.encrypt(nonce, _encoder.encode(batch.records), place + header)))
 
 
-def decode_records(value: memoryview, count: int) -> Records:
-    """The records of a batch's value, whose header says that there are so many."""
+def key_number(value: memoryview, number: int) -> int:
+    """The number of a batch's data key, from what its header has in that place."""
+    return number if value[0] > 1 else 0
+
+
+def decode_records(value: memoryview, count: int, place: bytes | memoryview, key: DataKey | None) -> Records:
+    """The records of a batch's value, whose header says that there are so many. place: its key in the database; key:
+    the data key whose number it carries.
+
+    Raises LogUnavailable if the batch does not open: its bytes were changed, or moved from another place.
+    """
     if value[0] != FORMAT:
         check_version(value[0])
-    records: Records = _decode_any(value[BATCH_HEADER.size :])
+    at = _RECORDS_AT[value[0]]
+    packed: bytes | memoryview = value[at:]
+    if key is not None:
+        try:
+            packed = key.cipher.decrypt(value[at : at + NONCE_BYTES], value[at + NONCE_BYTES :], bytes(place) + value[:at])
+        except InvalidTag:
+            raise LogUnavailable(f"a batch does not open with its data key {key.number}") from None
+    records: Records = _decode_any(packed)
     assert len(records) == 2 * count, "a stored batch holds what its header says"
     return records
 

@@ -12,6 +12,7 @@ from apps.recordlog.interface import (
     MAX_BATCH_RECORDS,
     Batch,
     Bounds,
+    Keyring,
     MeterRow,
     Offset,
     ShardKey,
@@ -29,6 +30,7 @@ from apps.recordlog.lmdb_format import (
     decode_records,
     decode_state,
     hour_key,
+    key_number,
 )
 from apps.recordlog.shard_state import ShardState, meter_rows
 from apps.recordlog.stored_batch import Gathering
@@ -60,19 +62,22 @@ class Reading:
             raise UnknownShard(shard)
         return state
 
-    def read(self, shard: ShardKey, got: Gathering, cache: BatchCache, until_s: float) -> Batch:
+    def read(self, shard: ShardKey, got: Gathering, cache: BatchCache, keyring: Keyring, until_s: float) -> Batch:
         """RecordLog.read, from where got has come to.
 
-        Stops when time.perf_counter() passes until_s: then got is late, but has a batch more than before.
+        Stops when time.perf_counter() passes until_s: then got is late, but has a batch more than before. Stops
+        before a batch whose data key is not ready: then got needs it.
         """
         state = self.state(shard)
         end = state.next_offset
         if got.next_offset < end:
-            self._gather(shard, end, got, cache, until_s)
+            self._gather(shard, end, got, cache, keyring, until_s)
         next_offset = got.next_offset if got.slices else max(got.next_offset, end)
         return Batch(got.slices, next_offset, end, state.sealed and next_offset >= end, state.floor_ms)
 
-    def _gather(self, shard: ShardKey, end: Offset, got: Gathering, cache: BatchCache, until_s: float) -> None:
+    def _gather(
+        self, shard: ShardKey, end: Offset, got: Gathering, cache: BatchCache, keyring: Keyring, until_s: float
+    ) -> None:
         cursor = self._txn.cursor(self._db.batches)
         if seek(cursor, shard, got.next_offset) is None:
             return
@@ -81,11 +86,18 @@ class Reading:
             key_shard, first = BATCH_KEY.unpack(key)
             if key_shard != shard:
                 return
-            _, arrival_ms, count, size_bytes, _, _, _ = BATCH_HEADER.unpack_from(value)
+            version, arrival_ms, count, size_bytes, _, _, _, number = BATCH_HEADER.unpack_from(value)
             # A batch never changes once it is there, and its place is never used again.
             cached = cache.get(shard, first)
-            records = cached or decode_records(value, count)
-            more = got.take(first, arrival_ms, count, size_bytes, records)
+            # Also for a cached one: what is in memory is not shown either while its key is disabled.
+            data_key = None
+            if version == 1:
+                number = 0
+            if number and (data_key := keyring.ready(number)) is None:
+                got.needs_key = number
+                return
+            records = cached or decode_records(value, count, key, data_key)
+            more = got.take(first, arrival_ms, count, size_bytes, records, number > 0)
             if cached is None and count >= WORTH_KEEPING and (first >= near_tip or got.next_offset < first + count):
                 cache.keep(shard, first, records, size_bytes)
             if not more or first + count >= end:
@@ -133,17 +145,23 @@ class Reading:
         """All shards, those being dropped included."""
         return [SHARD_KEY.unpack(key)[0] for key in self._txn.cursor(self._db.shards).iternext(values=False)]
 
-    def walk(self, walk: ShardWalk, start: Offset, end: Offset, until_s: float) -> Offset | None:
+    def walk(self, walk: ShardWalk, start: Offset, end: Offset, keyring: Keyring, until_s: float) -> Offset | None:
         """Show the walk the batches from start on and before end, at least one. Answers where to go on after
-        time.perf_counter() has passed until_s; None if none is left."""
+        time.perf_counter() has passed until_s, or where the walk needs a key; None if none is left."""
         cursor = self._txn.cursor(self._db.batches)
         found = cursor.set_range(batch_key(walk.shard, start))
         first = key_of(cursor, walk.shard) if found else None
         while first is not None and first < end:
             value = cursor.value()
-            _, arrival_ms, count, size_bytes, units, bytes_before, units_before = BATCH_HEADER.unpack_from(value)
+            _, arrival_ms, count, size_bytes, units, bytes_before, units_before, number = BATCH_HEADER.unpack_from(value)
             sums = (count, size_bytes, units)
-            walk.see(first, arrival_ms, sums, (bytes_before, units_before), decode_records(value, count))
+            number, data_key = key_number(value, number), None
+            if number and number not in walk.closed_keys and (data_key := keyring.ready(number)) is None:
+                walk.needs_key = number
+                return first
+            opens = number == 0 or data_key is not None
+            records = decode_records(value, count, cursor.key(), data_key) if opens else None
+            walk.see(first, arrival_ms, sums, (bytes_before, units_before), records)
             first = key_of(cursor, walk.shard) if cursor.next() else None
             if time.perf_counter() >= until_s:
                 return first

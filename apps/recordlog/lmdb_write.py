@@ -130,7 +130,7 @@ class Writing(Reading):
                 continue
             for batch in growing.batches:
                 key = batch_key(shard, batch.first)
-                if not self._txn.put(key, encode_batch(batch), overwrite=False, db=self._db.batches):
+                if not self._txn.put(key, encode_batch(batch, key), overwrite=False, db=self._db.batches):
                     raise Damaged.at(shard, batch.first)
             self._keep_finished_hour(growing, shard)
             growing.book()
@@ -200,7 +200,7 @@ class Writing(Reading):
         if first == state.next_offset:
             state.trimmed = list(state.totals)
         elif first > oldest:
-            _, _, _, _, _, bytes_before, units_before = BATCH_HEADER.unpack_from(cursor.value())
+            _, _, _, _, _, bytes_before, units_before, _ = BATCH_HEADER.unpack_from(cursor.value())
             state.trimmed = [first - 1, bytes_before, units_before]
         return Trimmed(first - oldest, more=first < horizon)
 

@@ -16,8 +16,11 @@ from apps.recordlog.interface import (
     Batch,
     Bounds,
     Entry,
+    Keyring,
+    KeyUnavailable,
     LogUnavailable,
     MeterRow,
+    NoKeys,
     Offset,
     ShardClosed,
     ShardKey,
@@ -58,8 +61,9 @@ class MemoryShard:
 class MemoryLog:
     """See interface.py. Everything is gone with the object; its incarnation says so to the meters."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, keyring: Keyring | None = None) -> None:
         self._clock = clock
+        self._keyring = keyring or NoKeys()
         self._shards: dict[ShardKey, MemoryShard] = {}
         self._waiters = Waiters()
         self._incarnation = secrets.token_hex(8)
@@ -130,15 +134,27 @@ class MemoryLog:
         state, batches = found.state, found.batches
         got = Gathering(max(1, start), min(max_records, MAX_READ_RECORDS), min(max_bytes, MAX_READ_BYTES))
         at = max(0, bisect_right(batches, start, key=lambda b: b.first) - 1)
-        for i in range(at, len(batches)):
-            batch = batches[i]
+        for batch in batches[at:]:  # a copy: keys may have to be waited for
             if batch.first + batch.count <= start:
                 continue
-            if not got.take(batch.first, batch.arrival_ms, batch.count, batch.size_bytes, batch.records):
+            if batch.key is not None and not await self._may_read(batch.key.number, bool(got.slices)):
+                break
+            encrypted = batch.key is not None
+            if not got.take(batch.first, batch.arrival_ms, batch.count, batch.size_bytes, batch.records, encrypted):
                 break
         end = state.next_offset
         next_offset = got.next_offset if got.slices else max(got.next_offset, end)
         return Batch(got.slices, next_offset, end, state.sealed and next_offset >= end, state.floor_ms)
+
+    async def _may_read(self, number: int, has_some: bool) -> bool:
+        """Nothing here leaves the memory, so nothing is encrypted; but a key that cannot be had closes its records."""
+        try:
+            self._keyring.ready(number) or await self._keyring.open(number)
+        except KeyUnavailable:
+            if not has_some:
+                raise
+            return False
+        return True
 
     async def find(self, shard: ShardKey, at_ms: int) -> Offset:
         """See RecordLog.find."""

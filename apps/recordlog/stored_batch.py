@@ -9,6 +9,7 @@ from apps.recordlog.interface import (
     MAX_BATCH_BYTES,
     MAX_BATCH_RECORDS,
     Appended,
+    DataKey,
     Entry,
     Offset,
     Slice,
@@ -23,15 +24,18 @@ class StoredBatch:
     """Neighbouring records with one arrival, as stored.
 
     bytes_before, units_before: the shard's sums before this batch; with them a trim knows what it removed
-    without reading it.
+    without reading it. key: what it is encrypted with, None if it is not.
     """
 
     __slots__ = (
-        "arrival_ms", "bytes_before", "count", "first", "payload_units", "records", "size_bytes", "units_before",
+        "arrival_ms", "bytes_before", "count", "first", "key", "payload_units", "records", "size_bytes", "units_before",
     )
 
-    def __init__(self, first: Offset, arrival_ms: int, bytes_before: int, units_before: int) -> None:
+    def __init__(
+        self, first: Offset, arrival_ms: int, bytes_before: int, units_before: int, key: DataKey | None = None
+    ) -> None:
         self.first = first
+        self.key = key
         self.arrival_ms = arrival_ms
         self.bytes_before = bytes_before
         self.units_before = units_before
@@ -69,7 +73,11 @@ class GrowingShard:
         first, count, size_bytes, units = self.next_offset, entry.count, entry.size_bytes, entry.payload_units
         if self.batches:
             batch = self.batches[-1]
-            if batch.count + count > MAX_BATCH_RECORDS or batch.size_bytes + size_bytes > MAX_BATCH_BYTES:
+            if (
+                batch.count + count > MAX_BATCH_RECORDS
+                or batch.size_bytes + size_bytes > MAX_BATCH_BYTES
+                or batch.key is not entry.key
+            ):
                 self._open_batches(entry)
             else:
                 batch.add(entry.records, count, size_bytes, units)
@@ -88,21 +96,22 @@ class GrowingShard:
     def _open_batches(self, entry: Entry) -> None:
         """The entry does not fit into the open batch: open another, or several if it is larger than one may be."""
         if entry.count <= MAX_BATCH_RECORDS and entry.size_bytes <= MAX_BATCH_BYTES:
-            self._next_batch(self.next_offset).add(entry.records, entry.count, entry.size_bytes, entry.payload_units)
+            batch = self._next_batch(self.next_offset, entry.key)
+            batch.add(entry.records, entry.count, entry.size_bytes, entry.payload_units)
             return
         offset = self.next_offset
         for records, size_bytes, units in pieces(entry.records):
             count = len(records) // 2
-            self._next_batch(offset).add(records, count, size_bytes, units)
+            self._next_batch(offset, entry.key).add(records, count, size_bytes, units)
             offset += count
 
-    def _next_batch(self, first: Offset) -> StoredBatch:
+    def _next_batch(self, first: Offset, key: DataKey | None) -> StoredBatch:
         if self.batches:
             last = self.batches[-1]
             before = last.bytes_before + last.size_bytes, last.units_before + last.payload_units
         else:
             before = self.state.totals[1], self.state.totals[2]
-        batch = StoredBatch(first, self.arrival_ms, *before)
+        batch = StoredBatch(first, self.arrival_ms, *before, key)
         self.batches.append(batch)
         return batch
 
@@ -146,9 +155,10 @@ def flat_bytes(records: Records) -> int:
 
 
 class Gathering:
-    """What a read has gathered so far, and how much more it may take. late: its time was over before it was done."""
+    """What a read has gathered so far, and how much more it may take. late: its time was over before it was done.
+    needs_key: the number of the data key without which it cannot go on."""
 
-    __slots__ = ("bytes_left", "late", "next_offset", "records_left", "slices")
+    __slots__ = ("bytes_left", "late", "needs_key", "next_offset", "records_left", "slices")
 
     def __init__(self, start: Offset, max_records: int, max_bytes: int) -> None:
         self.next_offset = start
@@ -156,12 +166,15 @@ class Gathering:
         self.bytes_left = max_bytes
         self.slices: list[Slice] = []
         self.late = False
+        self.needs_key: int | None = None
 
-    def take(self, first: Offset, arrival_ms: int, count: int, size_bytes: int, records: Records) -> bool:
+    def take(
+        self, first: Offset, arrival_ms: int, count: int, size_bytes: int, records: Records, encrypted: bool = False
+    ) -> bool:
         """Take from the next stored batch what may be taken. True: there may be room for more."""
         skip = max(0, self.next_offset - first)
         if not skip and count <= self.records_left and size_bytes <= self.bytes_left:
-            self._keep(first, arrival_ms, records, size_bytes)
+            self._keep(first, arrival_ms, records, size_bytes, encrypted)
             return self.records_left > 0
         end = min(count, skip + self.records_left)
         if size_bytes > self.bytes_left:
@@ -169,12 +182,12 @@ class Gathering:
         if end == skip:
             return False
         part = records[2 * skip : 2 * end]
-        self._keep(first + skip, arrival_ms, part, flat_bytes(part))
+        self._keep(first + skip, arrival_ms, part, flat_bytes(part), encrypted)
         return end == count and self.records_left > 0
 
-    def _keep(self, first: Offset, arrival_ms: int, records: Records, size_bytes: int) -> None:
+    def _keep(self, first: Offset, arrival_ms: int, records: Records, size_bytes: int, encrypted: bool) -> None:
         count = len(records) // 2
-        self.slices.append(Slice(first, arrival_ms, records))
+        self.slices.append(Slice(first, arrival_ms, records, encrypted))
         self.next_offset = first + count
         self.records_left -= count
         self.bytes_left -= size_bytes

@@ -19,13 +19,21 @@ class ShardWalk:
         self.sums = no_sums()
         self.problems: list[str] = []
         self.next_offset: int | None = None
+        self.needs_key: int | None = None
+        """The data key without which the walk cannot go on."""
+        self.closed_keys: set[int] = set()
+        """Data keys that cannot be had: their batches are seen from outside only."""
+        self.unopened = 0
         self._arrival_ms = 0
         self._before: list[int] | None = None
 
     def see(
-        self, first: int, arrival_ms: int, sums: tuple[int, int, int], before: tuple[int, int], records: Records
+        self, first: int, arrival_ms: int, sums: tuple[int, int, int], before: tuple[int, int], records: Records | None
     ) -> None:
-        """The next stored batch: its own sums (records, bytes, units), and the shard's (bytes, units) before it."""
+        """The next stored batch: its own sums (records, bytes, units), and the shard's (bytes, units) before it.
+
+        records None: its data key cannot be had.
+        """
         if self._before is None:
             self._before = [first - 1, *before]
         elif [first - 1, *before] != [was + seen for was, seen in zip(self._before, self.sums, strict=True)]:
@@ -34,7 +42,9 @@ class ShardWalk:
             self.complain(f"offset {self.next_offset} is missing or doubled; the next batch begins at {first}")
         if arrival_ms < self._arrival_ms:
             self.complain(f"the batch at {first} arrived {self._arrival_ms - arrival_ms} ms before the one before it")
-        if sums != _sums_of(records):
+        if records is None:
+            self.unopened += 1
+        elif sums != _sums_of(records):
             self.complain(f"the batch at {first} says {sums}, but holds {_sums_of(records)}")
         self.batches += 1
         add_to(self.sums, *sums)
