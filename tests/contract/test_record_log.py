@@ -24,6 +24,7 @@ from apps.recordlog.interface import (
 )
 from apps.recordlog.lmdb import LmdbLog
 from apps.recordlog.memory import MemoryLog
+from tests.support.keyrings import TestKeyring
 from tests.support.record_logs import all_records, all_texts, append_texts, entry, texts
 
 ALL_HASHES = (0, 2**128 - 1)
@@ -31,9 +32,25 @@ FOREVER_MS = 60_000
 GENEROUS = (1_000_000, 1_000 * MIB)
 
 
-@pytest.fixture(params=["memory", "lmdb", "faulty"])
+class EncryptingLog(LmdbLog):
+    """Everything that is appended is encrypted: the same promises hold."""
+
+    def __init__(self, path, clock):
+        self.keys = TestKeyring()
+        super().__init__(path, clock, self.keys)
+
+    async def append(self, entries):
+        for one in entries:
+            one.key = self.keys.key(1)
+        return await super().append(entries)
+
+
+ENGINES = {"lmdb": LmdbLog, "encrypted": EncryptingLog}
+
+
+@pytest.fixture(params=["memory", "lmdb", "faulty", "encrypted"])
 async def log(request, tmp_path, clock):
-    engine = LmdbLog(str(tmp_path / "log"), clock) if request.param == "lmdb" else MemoryLog(clock)
+    engine = ENGINES[request.param](str(tmp_path / "log"), clock) if request.param in ENGINES else MemoryLog(clock)
     built = FaultyLog(engine) if request.param == "faulty" else engine
     await built.open()
     for shard in (1, 2, 3):

@@ -19,11 +19,13 @@ from apps.recordlog.stored_batch import payload_units, record_bytes
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def entry(shard: int, *records: tuple[str | None, bytes], meter_key: str = "other", producer: Any = None) -> Entry:
+def entry(
+    shard: int, *records: tuple[str | None, bytes], meter_key: str = "other", producer: Any = None, key: Any = None
+) -> Entry:
     """An Entry of (key, data) pairs with the right sums."""
     flat: list[Any] = [part for record in records for part in record]
     sizes = [record_bytes(flat, i) for i in range(0, len(flat), 2)]
-    return Entry(shard, flat, len(records), sum(sizes), sum(map(payload_units, sizes)), meter_key, producer)
+    return Entry(shard, flat, len(records), sum(sizes), sum(map(payload_units, sizes)), meter_key, producer, key)
 
 
 def texts(shard: int, *datas: str, **more: Any) -> Entry:
