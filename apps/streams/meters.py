@@ -141,21 +141,40 @@ def _of_rows(stream: Stream, first_hour_ms: int, to_ms: int) -> list[Reading]:
         if opened_ms is not None and (closed_ms is None or closed_ms > first_hour_ms)
     ]
     extended = [(since_ms, to_ms if end_ms is None else end_ms) for since_ms, end_ms in stream.extended_spans]
+    modes = _mode_spans(stream, to_ms)
     consumers = list(stream.consumers.all())
     readings = []
     for hour_ms in range(first_hour_ms, to_ms, HOUR_MS):
         hour = (hour_ms, min(hour_ms + HOUR_MS, to_ms))
-        if stream.mode == StreamMode.PROVISIONED:
-            readings.append(_of_time(stream, SHARD_TIME.name, hour_ms, _covered(hour, shards), to_ms))
-            extra = sum([_covered(hour, shards, span) for span in extended])
-            readings.append(_of_time(stream, EXTENDED_RETENTION_TIME.name, hour_ms, extra, to_ms))
-        elif shards:
+        of_shards = sum(_covered(hour, shards, span) for span in modes[StreamMode.PROVISIONED])
+        readings.append(_of_time(stream, SHARD_TIME.name, hour_ms, of_shards, to_ms))
+        extra = sum(_covered(hour, shards, _both(a, b)) for a in extended for b in modes[StreamMode.PROVISIONED])
+        readings.append(_of_time(stream, EXTENDED_RETENTION_TIME.name, hour_ms, extra, to_ms))
+        if shards:
             lifetime = (stream.created_at_ms, to_ms)
-            readings.append(_of_time(stream, ON_DEMAND_TIME.name, hour_ms, _covered(hour, [lifetime]), to_ms))
+            value = sum(_covered(hour, [lifetime], span) for span in modes[StreamMode.ON_DEMAND])
+            readings.append(_of_time(stream, ON_DEMAND_TIME.name, hour_ms, value, to_ms))
         for consumer in consumers:
             value = _covered(hour, shards, (consumer.created_at_ms, to_ms))
             readings.append(_of_time(stream, CONSUMER_TIME.name, hour_ms, value, to_ms, consumer))
     return [reading for reading in readings if reading.value]
+
+
+def _mode_spans(stream: Stream, to_ms: int) -> dict[str, list[Span]]:
+    """When the stream was in which mode. A switch books the time up to itself, and is remembered for a day: longer than
+    the hours that are booked anew."""
+    spans: dict[str, list[Span]] = {mode: [] for mode in StreamMode}
+    mode, end_ms = stream.mode, to_ms
+    for at_ms in reversed(stream.mode_changes_ms):
+        spans[mode].append((at_ms, end_ms))
+        mode = StreamMode.ON_DEMAND if mode == StreamMode.PROVISIONED else StreamMode.PROVISIONED
+        end_ms = at_ms
+    spans[mode].append((0, end_ms))
+    return spans
+
+
+def _both(a: Span, b: Span) -> Span:
+    return max(a[0], b[0]), min(a[1], b[1])
 
 
 def _of_time(

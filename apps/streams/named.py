@@ -7,10 +7,11 @@ from typing import Any
 from django.db.models import F
 
 from apps.accounts.models import Team
+from apps.base.arn import parse_consumer_arn
 from apps.runtime import Call
 from apps.streams.addressing import stream_name
 from apps.streams.errors import ResourceInUseException, ResourceNotFoundException
-from apps.streams.models import Stream, StreamStatus
+from apps.streams.models import Consumer, Stream, StreamStatus
 
 IN_SERVICE = (StreamStatus.ACTIVE, StreamStatus.UPDATING)
 
@@ -35,6 +36,17 @@ def by_name(call: Call, name: str) -> Stream:
     if found is None:
         raise ResourceNotFoundException.stream(name, call.principal.account_id)
     return found
+
+
+def consumer(call: Call, arn: str) -> Consumer:
+    """The team's registered consumer of that ARN. Raises ResourceNotFoundException."""
+    parsed = parse_consumer_arn(arn)
+    if parsed is not None:
+        rows = Consumer.objects.select_related("stream__team").filter(stream__team_id=call.principal.team_id)
+        found = rows.filter(stream__name=parsed.stream.name, name=parsed.name).first()
+        if found is not None and str(found.arn) == arn:
+            return found
+    raise ResourceNotFoundException.consumer(arn, call.principal.account_id)
 
 
 def change(stream: Stream) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from apps.streams import shapes
-from apps.streams.operations import consumers, fanout, records, reshard, shards, stream, tags
+from apps.streams.operations import account, capacity, consumers, fanout, records, reshard, shards, stream, tags
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "CreateStream": stream.create_stream,
@@ -27,6 +27,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "SplitShard": reshard.split_shard,
     "MergeShards": reshard.merge_shards,
     "UpdateShardCount": reshard.update_shard_count,
+    "UpdateStreamMode": capacity.update_stream_mode,
+    "UpdateStreamWarmThroughput": capacity.update_stream_warm_throughput,
+    "UpdateStreamRecordDistributionStrategy": capacity.update_stream_record_distribution_strategy,
+    "UpdateMaxRecordSize": capacity.update_max_record_size,
+    "DescribeLimits": account.describe_limits,
+    "DescribeAccountSettings": account.describe_account_settings,
+    "UpdateAccountSettings": account.update_account_settings,
     "RegisterStreamConsumer": consumers.register_stream_consumer,
     "DescribeStreamConsumer": consumers.describe_stream_consumer,
     "ListStreamConsumers": consumers.list_stream_consumers,
@@ -34,6 +41,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "AddTagsToStream": tags.add_tags_to_stream,
     "RemoveTagsFromStream": tags.remove_tags_from_stream,
     "ListTagsForStream": tags.list_tags_for_stream,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
+    "ListTagsForResource": tags.list_tags_for_resource,
     "PutRecord": records.put_record,
     "PutRecords": records.put_records,
     "GetShardIterator": records.get_shard_iterator,
@@ -53,10 +63,6 @@ _CHANNELS = "Channels are not part of this version of Tidegate."
 _POLICIES = "Resource policies are not part of this version of Tidegate."
 _ENCRYPTION = "Server-side encryption with KMS keys is not part of this version of Tidegate."
 _MONITORING = "Shard-level metrics are not part of this version of Tidegate."
-_RESOURCE_TAGS = "Tags by resource ARN are not part of this version of Tidegate; streams are tagged by AddTagsToStream."
-_CAPACITY = "On-demand capacity settings are not part of this version of Tidegate."
-_ACCOUNT = "Account settings are not part of this version of Tidegate."
-_RECORD_SIZE = "Changing the record size limit is not part of this version of Tidegate."
 
 NOT_IMPLEMENTED: dict[str, str] = {
     "AcknowledgeDeadLetterQueueRecords": _QUEUES,
@@ -66,31 +72,21 @@ NOT_IMPLEMENTED: dict[str, str] = {
     "DeleteChannel": _CHANNELS,
     "DeleteQueue": _QUEUES,
     "DeleteResourcePolicy": _POLICIES,
-    "DescribeAccountSettings": _ACCOUNT,
     "DescribeChannel": _CHANNELS,
-    "DescribeLimits": _ACCOUNT,
     "DescribeQueue": _QUEUES,
     "DisableEnhancedMonitoring": _MONITORING,
     "EnableEnhancedMonitoring": _MONITORING,
     "GetResourcePolicy": _POLICIES,
     "ListChannels": _CHANNELS,
     "ListQueues": _QUEUES,
-    "ListTagsForResource": _RESOURCE_TAGS,
     "PutResourcePolicy": _POLICIES,
     "ReceiveDeadLetterQueueRecords": _QUEUES,
     "ReceiveQueueRecords": _QUEUES,
     "RestoreDeadLetterQueueRecords": _QUEUES,
     "StartStreamEncryption": _ENCRYPTION,
     "StopStreamEncryption": _ENCRYPTION,
-    "TagResource": _RESOURCE_TAGS,
-    "UntagResource": _RESOURCE_TAGS,
-    "UpdateAccountSettings": _ACCOUNT,
     "UpdateChannel": _CHANNELS,
     "UpdateDeadLetterQueueRecordsVisibility": _QUEUES,
-    "UpdateMaxRecordSize": _RECORD_SIZE,
     "UpdateQueue": _QUEUES,
     "UpdateQueueRecordsVisibility": _QUEUES,
-    "UpdateStreamMode": _CAPACITY,
-    "UpdateStreamRecordDistributionStrategy": _CAPACITY,
-    "UpdateStreamWarmThroughput": _CAPACITY,
 }

@@ -15,6 +15,7 @@ from apps.streams.errors import (
 )
 from apps.streams.models import Consumer, ConsumerStatus, Stream, StreamMode, StreamStatus
 from apps.streams.operations.stream import due_now
+from apps.streams.operations.tags import Tagged, check_count, check_tags
 from apps.streams.quotas import QUOTAS, limit
 
 CONSUMERS_PER_PAGE = 100
@@ -26,13 +27,11 @@ def register_stream_consumer(call: Call, params: Json) -> Json:
     """A consumer that is CREATING; a worker turns it ACTIVE.
 
     Kept from AWS: a name is taken once per stream, also by one that is being deleted; quotas of consumers, and of
-    those in CREATING. Refused: Tags. Not kept: five calls a second.
+    those in CREATING; Tags. Not kept: StreamId is reserved in the model and means nothing.
     """
-    if params.get("Tags"):
-        raise InvalidArgumentException(
-            "Tags cannot be specified: tags of consumers are not part of this version of Tidegate."
-        )
-    stream, name = named.find(call, params), params["ConsumerName"]
+    stream, name, tags = named.find(call, params), params["ConsumerName"], params.get("Tags") or {}
+    check_tags(call, name, tags, "consumer")
+    check_count(call, name, set(tags), "consumer")
     named.change(stream)
     named.require_active(stream, StreamStatus.UPDATING)
     consumers = list(stream.consumers.all())
@@ -40,6 +39,7 @@ def register_stream_consumer(call: Call, params: Json) -> Json:
         raise ResourceInUseException.consumer_exists(name, call.principal.account_id)
     _check_quotas(stream, consumers, call.now_ms)
     consumer = Consumer.objects.create(stream=stream, name=name, created_at_ms=call.now_ms)
+    Tagged.of_consumer(consumer).write(tags)
     due_now(call, stream)
     return {"Consumer": _describe(consumer)}
 
@@ -136,14 +136,8 @@ def _find(call: Call, params: Json) -> Consumer:
             raise ResourceNotFoundException.consumer(name, call.principal.account_id)
         return found
     parsed = parse_consumer_arn(consumer_arn)
-    if parsed is None:
-        raise ResourceNotFoundException.consumer(consumer_arn, call.principal.account_id)
-    if stream_arn not in (None, str(parsed.stream)) or name not in (None, parsed.name):
+    if parsed is not None and (stream_arn not in (None, str(parsed.stream)) or name not in (None, parsed.name)):
         raise InvalidArgumentException(
             f"StreamARN and ConsumerName do not belong to the consumer that ConsumerARN {consumer_arn} names."
         )
-    rows = Consumer.objects.select_related("stream__team").filter(stream__team_id=call.principal.team_id)
-    found = rows.filter(stream__name=parsed.stream.name, name=parsed.name).first()
-    if found is None or str(found.arn) != consumer_arn:
-        raise ResourceNotFoundException.consumer(consumer_arn, call.principal.account_id)
-    return found
+    return named.consumer(call, consumer_arn)

@@ -19,7 +19,7 @@ from apps.streams.errors import (
 )
 from apps.streams.models import Shard, Stream, StreamMode, StreamStatus
 from apps.streams.operations.shards import shown
-from apps.streams.operations.stream import check_shard_quota, due_now
+from apps.streams.operations.stream import check_shard_quota, due_now, open_shard_count
 from apps.streams.quotas import QUOTAS, limit
 from apps.streams.topology import Kind, Step
 
@@ -30,7 +30,7 @@ def split_shard(call: Call, params: Json) -> None:
     """Split a shard in two at NewStartingHashKey; the lower child has the lower number.
 
     Kept from AWS: order of checks (form of the id, stream, mode, state, shard, quota, hash key, closed) and texts.
-    Not kept: five calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     name, account_id = named.name_in(call, params), call.principal.account_id
     index = shard_index(params["ShardToSplit"], name, account_id)
@@ -46,14 +46,15 @@ def split_shard(call: Call, params: Json) -> None:
             f"{shard.start_hash} and less than the shard's EndingHashKey {shard.end_hash}."
         )
     _refuse_closed(stream, shard)
-    _start(call, stream, topology.plan_of([Step(Kind.SPLIT, boundary)]))
+    start(call, stream, topology.plan_of([Step(Kind.SPLIT, boundary)]))
 
 
 def merge_shards(call: Call, params: Json) -> None:
     """Merge a shard with its upper neighbour.
 
     Kept from AWS: order of checks (form of both ids, stream, mode, state, both shards, adjacency, closed) and texts;
-    the pair in inverted order is refused. Not kept: five calls a second.
+    the pair in inverted order is refused.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     name, account_id = named.name_in(call, params), call.principal.account_id
     given = (params["ShardToMerge"], params["AdjacentShardToMerge"])
@@ -67,7 +68,7 @@ def merge_shards(call: Call, params: Json) -> None:
         )
     for shard in (lower, upper):
         _refuse_closed(stream, shard)
-    _start(call, stream, topology.plan_of([Step(Kind.MERGE, int(upper.start_hash))]))
+    start(call, stream, topology.plan_of([Step(Kind.MERGE, int(upper.start_hash))]))
 
 
 def update_shard_count(call: Call, params: Json) -> Json:
@@ -75,18 +76,18 @@ def update_shard_count(call: Call, params: Json) -> Json:
 
     Kept from AWS: at most double, at least half (rounded up), 10,000 a stream, ten calls within 24 hours, the
     account's quota; the present number is allowed and evens the ranges out. Not kept: short-lived shards on the way
-    are not refused by the quota (though they count while they live); ten calls a second.
+    are not refused by the quota (though they count while they live).
     """
     named.hold_team(call)
     stream = _reshardable(call, params)
-    current = stream.shards.filter(opened_at_ms__isnull=False, closed_at_ms__isnull=True).count()
+    current = open_shard_count(stream)
     target = params["TargetShardCount"]
     recent = [at_ms for at_ms in stream.updates_ms if at_ms > call.now_ms - DAY_MS]
     _check_update(stream, current, target, len(recent))
     check_shard_quota(call, max(0, target - current))
     stream.updates_ms = [*recent, call.now_ms]
     stream.save(update_fields=["updates_ms"])
-    _start(call, stream, topology.plan_uniform(target))
+    start(call, stream, topology.plan_uniform(target))
     return {
         "StreamName": stream.name,
         "CurrentShardCount": current,
@@ -95,8 +96,8 @@ def update_shard_count(call: Call, params: Json) -> Json:
     }
 
 
-def _start(call: Call, stream: Stream, plan: topology.Plan) -> None:
-    """Write the plan down and let a worker begin."""
+def start(call: Call, stream: Stream, plan: topology.Plan) -> None:
+    """Write the plan down and let a worker begin. With an empty one the stream is UPDATING for a moment all the same."""
     if not begin(stream, plan):
         raise ResourceInUseException.stream_not_active(stream.name, call.principal.account_id, StreamStatus.UPDATING)
     due_now(call, stream)

@@ -7,8 +7,10 @@ import string
 from typing import Any
 
 from apps.base.units import HOUR_MS
+from apps.capacity import commitment
 from apps.leases import hold
 from apps.leases.wake import wake
+from apps.queues.models import Queue
 from apps.runtime import Call
 from apps.streams import named, retention, tokens, topology
 from apps.streams.addressing import shard_index
@@ -18,10 +20,17 @@ from apps.streams.errors import (
     ValidationException,
 )
 from apps.streams.limits import RECORD_KIB_DEFAULT
-from apps.streams.models import ConsumerStatus, Shard, Stream, StreamMode, StreamStatus
+from apps.streams.models import (
+    ConsumerStatus,
+    RecordDistributionStrategy,
+    Shard,
+    Stream,
+    StreamMode,
+    StreamStatus,
+)
 from apps.streams.operations.shards import describe as describe_shard
 from apps.streams.operations.shards import shown
-from apps.streams.operations.tags import check_count, check_tags, set_tags
+from apps.streams.operations.tags import Tagged, check_count, check_tags
 from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, QUOTAS, limit
 
 STREAMS_PER_PAGE = 100
@@ -41,19 +50,20 @@ def create_stream(call: Call, params: Json) -> None:
     """A stream that is CREATING; a worker makes its shards and turns it ACTIVE.
 
     Kept from AWS: on-demand with four shards where neither ShardCount nor a mode is given, quotas of shards, of
-    on-demand streams and of streams in CREATING, MaxRecordSizeInKiB, tags. Refused: WarmThroughputMiBps, and AUTO
-    distribution. Not kept: five calls a second.
+    on-demand streams and of streams in CREATING, MaxRecordSizeInKiB, tags; WarmThroughputMiBps with the billing
+    commitment and AUTO distribution for on-demand streams. Not kept: the stream may be ACTIVE within a second.
     """
     name, region = params["StreamName"], call.runtime.config.region
     mode = _mode(params)
-    _refuse_what_is_not_built(params, mode)
     tags = params.get("Tags") or {}
     check_tags(call, name, tags)
     check_count(call, name, set(tags))
     named.hold_team(call)
+    _check_on_demand_members(call, params, mode)
     if Stream.objects.filter(team_id=call.principal.team_id, name=name).exists():
         raise ResourceInUseException.stream_exists(name, call.principal.account_id)
-    count = ON_DEMAND_SHARDS_AT_START if mode == StreamMode.ON_DEMAND else params["ShardCount"]
+    warm = params.get("WarmThroughputMiBps") or 0
+    count = max(ON_DEMAND_SHARDS_AT_START, warm) if mode == StreamMode.ON_DEMAND else params["ShardCount"]
     _check_quotas(call, mode, count)
     stream = Stream.objects.create(
         team_id=call.principal.team_id,
@@ -62,12 +72,14 @@ def create_stream(call: Call, params: Json) -> None:
         stream_id=_new_stream_id(),
         mode=mode,
         max_record_size_kib=params.get("MaxRecordSizeInKiB") or RECORD_KIB_DEFAULT,
+        warm_throughput_mibps=warm or None,
+        distribution_strategy=params.get("RecordDistributionStrategy") or RecordDistributionStrategy.USER_PARTITION_KEY,
         created_at_ms=call.now_ms,
         metered_to_ms=call.now_ms,
         next_shard_index=count,
     )
     _prepare_shards(stream, count)
-    set_tags(stream, tags)
+    Tagged.of_stream(stream).write(tags)
     hold.ensure("metering", "readings", call.now_ms)
     hold.ensure("throttling", "on-demand", call.now_ms)
     due_now(call, stream)
@@ -121,14 +133,37 @@ def describe_stream_summary(call: Call, params: Json) -> Json:
         "StreamDescriptionSummary": {
             **_common(stream),
             "StreamId": stream.stream_id,
-            "OpenShardCount": stream.shards.filter(opened_at_ms__isnull=False, closed_at_ms__isnull=True).count(),
+            "OpenShardCount": open_shard_count(stream),
             "ConsumerCount": stream.consumers.count(),
             "MaxRecordSizeInKiB": stream.max_record_size_kib,
-            "RecordDistributionStrategy": "USER_PARTITION_KEY",
             "ChannelCount": 0,
-            "QueueCount": 0,
+            "QueueCount": Queue.objects.filter(stream=stream).count(),
+            **_on_demand_members(stream),
         }
     }
+
+
+def _on_demand_members(stream: Stream) -> Json:
+    """What only on-demand streams have."""
+    if stream.mode != StreamMode.ON_DEMAND:
+        return {}
+    members: Json = {"RecordDistributionStrategy": stream.distribution_strategy}
+    warm = warm_throughput(stream)
+    if warm is not None:
+        members["WarmThroughput"] = warm
+    return members
+
+
+def warm_throughput(stream: Stream) -> Json | None:
+    """The warm throughput asked for and what the open shards take now; None if none was asked for."""
+    if stream.warm_throughput_mibps is None:
+        return None
+    return {"TargetMiBps": stream.warm_throughput_mibps, "CurrentMiBps": open_shard_count(stream)}
+
+
+def open_shard_count(stream: Stream) -> int:
+    """How many shards take records now."""
+    return stream.shards.filter(opened_at_ms__isnull=False, closed_at_ms__isnull=True).count()
 
 
 def list_streams(call: Call, params: Json) -> Json:
@@ -205,17 +240,28 @@ def _mode(params: Json) -> str:
     return given or (StreamMode.PROVISIONED if has_count else StreamMode.ON_DEMAND)
 
 
-def _refuse_what_is_not_built(params: Json, mode: str) -> None:
-    if params.get("WarmThroughputMiBps") is not None:
+def _check_on_demand_members(call: Call, params: Json, mode: str) -> None:
+    warm = params.get("WarmThroughputMiBps")
+    if mode == StreamMode.PROVISIONED:
+        if warm is not None:
+            raise ValidationException("WarmThroughputMiBps is not expected when StreamMode=PROVISIONED")
+        if params.get("RecordDistributionStrategy") == RecordDistributionStrategy.AUTO:
+            raise InvalidArgumentException("RecordDistributionStrategy AUTO is available for on-demand streams only.")
+    elif warm:
+        check_warm_throughput(call, params["StreamName"], warm)
+
+
+def check_warm_throughput(call: Call, name: str, warm: int) -> None:
+    """Raises InvalidArgumentException without the billing commitment, LimitExceededException above the quota."""
+    account_id, team_id = call.principal.account_id, call.principal.team_id
+    if not commitment.is_enabled(team_id, call.now_ms):
         raise InvalidArgumentException(
-            "WarmThroughputMiBps cannot be specified: warm throughput is not part of this version of Tidegate."
+            f"WarmThroughputMiBps cannot be specified: account {account_id} has MinimumThroughputBillingCommitment "
+            f"{commitment.status(commitment.newest(team_id), call.now_ms)}. Enable it with UpdateAccountSettings first."
         )
-    if params.get("RecordDistributionStrategy") == "AUTO":
-        raise InvalidArgumentException(
-            "RecordDistributionStrategy AUTO is available for on-demand streams only."
-            if mode == StreamMode.PROVISIONED
-            else "RecordDistributionStrategy AUTO is not part of this version of Tidegate; use USER_PARTITION_KEY."
-        )
+    most = limit(team_id, call.runtime.config.region, "on-demand-shards")
+    if warm > most:
+        raise QUOTAS["on-demand-shards"].exceeded(wanted=warm, stream=name, account=account_id, limit=most)
 
 
 def _check_quotas(call: Call, mode: str, count: int) -> None:

@@ -1,16 +1,21 @@
-"""AddTagsToStream, RemoveTagsFromStream, ListTagsForStream."""
+"""AddTagsToStream, RemoveTagsFromStream, ListTagsForStream; TagResource, UntagResource, ListTagsForResource."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Manager, QuerySet
+
+from apps.base.arn import parse_queue_arn
+from apps.queues.models import Queue, QueueTag
 from apps.runtime import Call
 from apps.streams import named
-from apps.streams.errors import InvalidArgumentException
-from apps.streams.models import Stream, Tag
+from apps.streams.errors import InvalidArgumentException, ResourceNotFoundException
+from apps.streams.models import Consumer, ConsumerTag, Stream, Tag
 from apps.streams.quotas import QUOTAS, limit
 
 RESERVED_PREFIX = "aws:"
@@ -25,13 +30,7 @@ def add_tags_to_stream(call: Call, params: dict[str, Any]) -> None:
     Kept from AWS: characters and their two errors, order of checks, the quota and its text (which says 10).
     Not kept: five calls a second. Colons are allowed, as AWS's rules for tags have it today.
     """
-    stream = named.find(call, params)
-    tags = params["Tags"]
-    check_tags(call, stream.name, tags)
-    named.change(stream)
-    there = set(stream.tags.values_list("key", flat=True))
-    check_count(call, stream.name, there | set(tags))
-    set_tags(stream, tags)
+    _add(call, Tagged.of_stream(named.find(call, params)), params["Tags"])
 
 
 def remove_tags_from_stream(call: Call, params: dict[str, Any]) -> None:
@@ -39,11 +38,7 @@ def remove_tags_from_stream(call: Call, params: dict[str, Any]) -> None:
 
     Kept from AWS: characters and their two errors, order of checks. Not kept: five calls a second.
     """
-    stream = named.find(call, params)
-    _check_characters(params["TagKeys"])
-    _refuse_percent(call, stream.name, "remove tags from", params["TagKeys"])
-    named.change(stream)
-    stream.tags.filter(key__in=params["TagKeys"]).delete()
+    _remove(call, Tagged.of_stream(named.find(call, params)), params["TagKeys"])
 
 
 def list_tags_for_stream(call: Call, params: dict[str, Any]) -> dict[str, Any]:
@@ -63,14 +58,111 @@ def list_tags_for_stream(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def check_tags(call: Call, name: str, tags: dict[str, str]) -> None:
+def tag_resource(call: Call, params: dict[str, Any]) -> None:
+    """Set tags of a stream, a consumer or a queue, by its ARN; those with the same key are replaced.
+
+    Kept from AWS: as AddTagsToStream. Not kept: channels have no tags, because there are none. StreamId is reserved in
+    the model and means nothing.
+    """
+    _add(call, _tagged(call, params["ResourceARN"]), params["Tags"])
+
+
+def untag_resource(call: Call, params: dict[str, Any]) -> None:
+    """Take tags of a stream, a consumer or a queue away; keys that are not there are no error.
+
+    Kept from AWS: as RemoveTagsFromStream. Not kept: StreamId is reserved in the model and means nothing.
+    """
+    _remove(call, _tagged(call, params["ResourceARN"]), params["TagKeys"])
+
+
+def list_tags_for_resource(call: Call, params: dict[str, Any]) -> dict[str, Any]:
+    """All tags of a stream, a consumer or a queue, by key in code point order.
+
+    Kept from AWS: no pages. Not kept: StreamId is reserved in the model and means nothing.
+    """
+    found = _tagged(call, params["ResourceARN"])
+    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(found.rows().values_list("key", "value"))]}
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """What has tags. kind, name: as texts say them; field: of its rows, towards the resource; stream: whose version
+    is raised, so that one call at a time changes them."""
+
+    kind: str
+    name: str
+    tags: Manager[Any]
+    field: str
+    resource: Stream | Consumer | Queue
+    stream: Stream
+
+    @classmethod
+    def of_stream(cls, stream: Stream) -> Tagged:
+        """A stream's tags."""
+        return cls("stream", stream.name, Tag.objects, "stream", stream, stream)
+
+    @classmethod
+    def of_consumer(cls, consumer: Consumer) -> Tagged:
+        """A registered consumer's."""
+        return cls("consumer", consumer.name, ConsumerTag.objects, "consumer", consumer, consumer.stream)
+
+    @classmethod
+    def of_queue(cls, queue: Queue) -> Tagged:
+        """A queue's."""
+        return cls("queue", queue.name, QueueTag.objects, "queue", queue, queue.stream)
+
+    def rows(self) -> QuerySet[Any]:
+        """Its tags."""
+        return self.tags.filter(**{self.field: self.resource})
+
+    def write(self, tags: dict[str, str]) -> None:
+        """Write tags that were checked."""
+        self.tags.bulk_create(
+            [self.tags.model(**{self.field: self.resource, "key": key, "value": value}) for key, value in tags.items()],
+            update_conflicts=True,
+            unique_fields=[self.field, "key"],
+            update_fields=["value"],
+        )
+
+
+def _tagged(call: Call, arn: str) -> Tagged:
+    """What an ARN names, within the caller's account. Raises ResourceNotFoundException."""
+    account_id = call.principal.account_id
+    if "/consumer/" in arn:
+        return Tagged.of_consumer(named.consumer(call, arn))
+    parsed = parse_queue_arn(arn)
+    if parsed is None:
+        return Tagged.of_stream(named.find(call, {"StreamARN": arn}))
+    rows = Queue.objects.select_related("team", "stream__team").filter(team_id=call.principal.team_id)
+    found = rows.filter(queue_id=parsed.queue_id).first()
+    if found is None or str(found.arn) != arn:
+        raise ResourceNotFoundException(f"Queue {arn} under account {account_id} not found.")
+    return Tagged.of_queue(found)
+
+
+def _add(call: Call, found: Tagged, tags: dict[str, str]) -> None:
+    check_tags(call, found.name, tags, found.kind)
+    named.change(found.stream)
+    there = set(found.rows().values_list("key", flat=True))
+    check_count(call, found.name, there | set(tags), found.kind)
+    found.write(tags)
+
+
+def _remove(call: Call, found: Tagged, keys: list[str]) -> None:
+    _check_characters(keys)
+    _refuse_percent(call, f"{found.kind} {found.name}", "remove tags from", keys)
+    named.change(found.stream)
+    found.rows().filter(key__in=keys).delete()
+
+
+def check_tags(call: Call, name: str, tags: dict[str, str], kind: str = "stream") -> None:
     """Raises InvalidArgumentException if a key or value has characters that no tag may have."""
     texts = [*tags, *tags.values()]
     _check_characters(texts)
-    _refuse_percent(call, name, "add tags to", texts)
+    _refuse_percent(call, f"{kind} {name}", "add tags to", texts)
     if any(key.lower().startswith(RESERVED_PREFIX) for key in tags):
         raise InvalidArgumentException(
-            f"Failed to add tags to stream {name} under account {call.principal.account_id} because tag keys that "
+            f"Failed to add tags to {kind} {name} under account {call.principal.account_id} because tag keys that "
             f"begin with {RESERVED_PREFIX} are reserved."
         )
 
@@ -79,16 +171,6 @@ def check_count(call: Call, name: str, keys: set[str], kind: str = "stream") -> 
     """Raises InvalidArgumentException if a stream (or another kind of resource) would have more tags than it may."""
     if len(keys) > limit(call.principal.team_id, call.runtime.config.region, "tags"):
         raise QUOTAS["tags"].exceeded(kind=kind, stream=name, account=call.principal.account_id)
-
-
-def set_tags(stream: Stream, tags: dict[str, str]) -> None:
-    """Write tags that were checked."""
-    Tag.objects.bulk_create(
-        [Tag(stream=stream, key=key, value=value) for key, value in tags.items()],
-        update_conflicts=True,
-        unique_fields=["stream", "key"],
-        update_fields=["value"],
-    )
 
 
 def _check_characters(texts: Iterable[str]) -> None:
@@ -106,11 +188,11 @@ def _allowed(text: str) -> bool:
     return all(_PLAIN.fullmatch(char) or unicodedata.category(char) in {"Zs", "Mn", "Mc"} for char in text)
 
 
-def _refuse_percent(call: Call, name: str, verb: str, texts: Iterable[str]) -> None:
+def _refuse_percent(call: Call, what: str, verb: str, texts: Iterable[str]) -> None:
     """AWS's first list of valid characters has the percent sign, its second has not."""
     if any("%" in text for text in texts):
         raise InvalidArgumentException(
-            f"Failed to {verb} stream {name} under account {call.principal.account_id} because some tags contained "
+            f"Failed to {verb} {what} under account {call.principal.account_id} because some tags contained "
             "illegal characters. The allowed characters are Unicode letters, white-spaces, "
             "'_',',','/','=','+','-','@'."
         )

@@ -101,11 +101,14 @@ def test_a_stream_that_is_not_in_service_takes_none(control):
     )
 
 
-def test_tags_of_consumers_are_refused_not_ignored(s):
-    assert s.refused("RegisterStreamConsumer", StreamARN=s.arn, ConsumerName="c", Tags={"a": "b"})[0] == (
-        "InvalidArgumentException"
-    )
-    assert not Consumer.objects.exists()
+def test_a_consumer_may_have_tags_from_the_beginning(s):
+    consumer = s("RegisterStreamConsumer", StreamARN=s.arn, ConsumerName="c", Tags={"b": "2", "a": "1"})["Consumer"]
+    assert s("ListTagsForResource", ResourceARN=consumer["ConsumerARN"])["Tags"] == [
+        {"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"},
+    ]  # fmt: skip
+    code, message = s.refused("RegisterStreamConsumer", StreamARN=s.arn, ConsumerName="d", Tags={"a;": "b"})
+    assert (code, "invalid characters" in message) == ("InvalidArgumentException", True)
+    assert Consumer.objects.count() == 1
 
 
 def test_how_a_consumer_may_be_named(s):

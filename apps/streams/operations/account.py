@@ -1,0 +1,80 @@
+"""DescribeLimits, DescribeAccountSettings, UpdateAccountSettings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.capacity import commitment
+from apps.capacity.models import Commitment
+from apps.runtime import Call
+from apps.streams import named
+from apps.streams.errors import ValidationException
+from apps.streams.models import Stream, StreamMode
+from apps.streams.operations.stream import provisioned_shards
+from apps.streams.quotas import limit
+
+CHANNELS_MAX = 0
+"""Channels are not built: an account has none and may have none."""
+
+NAMED_MAX = 5
+"""A refusal names no more streams."""
+
+Json = dict[str, Any]
+
+
+def describe_limits(call: Call, params: Json) -> Json:  # noqa: ARG001 - it takes none
+    """What the account may have, and has.
+
+    Kept from AWS: shards of provisioned streams, on-demand streams, channels (none here), one call a second.
+    Not kept: a changed limit is answered at once.
+    """
+    team_id, region = call.principal.team_id, call.runtime.config.region
+    return {
+        "ShardLimit": limit(team_id, region, "shards"),
+        "OpenShardCount": provisioned_shards(team_id),
+        "OnDemandStreamCount": Stream.objects.filter(team_id=team_id, mode=StreamMode.ON_DEMAND).count(),
+        "OnDemandStreamCountLimit": limit(team_id, region, "on-demand-streams"),
+        "ChannelCount": 0,
+        "ChannelCountLimit": CHANNELS_MAX,
+    }
+
+
+def describe_account_settings(call: Call, params: Json) -> Json:  # noqa: ARG001 - it takes none
+    """The minimum throughput billing commitment and its times.
+
+    Kept from AWS: the three states, five calls a second. Not kept: nothing.
+    """
+    return _answer(commitment.newest(call.principal.team_id), call.now_ms)
+
+
+def update_account_settings(call: Call, params: Json) -> Json:
+    """Enable or disable the commitment. What it is already is no error.
+
+    Kept from AWS: it lasts 24 hours at least; disabled sooner it is ENABLED_UNTIL_EARLIEST_ALLOWED_END, which enabling
+    again takes back; it cannot be disabled while a stream has warm throughput.
+    Not kept: nothing.
+    """
+    named.hold_team(call)
+    team_id = call.principal.team_id
+    if params["MinimumThroughputBillingCommitment"]["Status"] == commitment.ENABLED:
+        return _answer(commitment.enable(team_id, call.now_ms), call.now_ms)
+    rows = Stream.objects.filter(team_id=team_id, warm_throughput_mibps__isnull=False)
+    warm = list(rows.order_by("name").values_list("name", flat=True)[:NAMED_MAX])
+    if warm:
+        raise ValidationException(
+            f"Request is invalid. Account {call.principal.account_id} has streams with warm throughput, among them "
+            f"{', '.join(warm)}. Remove it with UpdateStreamWarmThroughput (WarmThroughputMiBps 0) first."
+        )
+    return _answer(commitment.disable(team_id, call.now_ms), call.now_ms)
+
+
+def _answer(found: Commitment | None, now_ms: int) -> Json:
+    status = commitment.status(found, now_ms)
+    output: Json = {"Status": status}
+    if found is not None:
+        output["StartedAt"] = found.started_at_ms
+        if status == commitment.DISABLED:
+            output["EndedAt"] = found.ends_at_ms
+        else:
+            output["EarliestAllowedEndAt"] = commitment.earliest_end_ms(found)
+    return {"MinimumThroughputBillingCommitment": output}
