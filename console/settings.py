@@ -38,6 +38,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "apps.accounts",
+    "apps.access",
+    "apps.encryption",
     "apps.leases",
     "apps.metrics",
     "apps.billing",

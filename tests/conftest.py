@@ -3,10 +3,12 @@
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from apps.access import audit_guard
 from apps.base.clock import FakeClock
 from apps.runtime import Runtime
 from tests.support.runtimes import memory_runtime
@@ -31,6 +33,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """--dist loadscope: a folder's tests go to one worker, as they share a server that takes long to start.
+
+    (The grouping by marks of xdist 3.8 does nothing since pytest 9.2, https://github.com/pytest-dev/pytest-xdist/issues/1386.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("::")[0].rpartition("/")[0]
+
+    return ByFolder(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with a browser last: Playwright keeps an event loop running, beside which no asynchronous test can run."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
@@ -51,13 +67,17 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
-    """Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for."""
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
+    audit trail's own guard would refuse to be emptied (tests/domain/access/test_audit.py sets it again)."""
     from django.contrib.contenttypes.management import create_contenttypes
+    from django.db import connection
     from django.db.models.signals import post_migrate
 
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     post_migrate.disconnect(create_contenttypes)
+    with django_db_blocker.unblock():
+        audit_guard.remove(connection)
 
 
 @pytest.fixture

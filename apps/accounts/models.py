@@ -90,6 +90,10 @@ class AccessKey(models.Model):
     name = models.CharField(max_length=80, blank=True)
     is_active = models.BooleanField(default=True)
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL)
+    identity = models.ForeignKey(
+        "access.Identity", null=True, blank=True, on_delete=models.CASCADE, related_name="access_keys"
+    )
+    """The user whose key it is, with that user's rights; null: a key of the team, with all of its rights."""
     created_at_ms = models.BigIntegerField()
     last_used_at_ms = models.BigIntegerField(null=True, blank=True)
 

@@ -11,7 +11,7 @@ from asyncio import CancelledError, current_task, get_running_loop
 
 import structlog
 
-from apps.accounts.credentials import Credential, Credentials
+from apps.access.credentials import Credential, Credentials
 from apps.base.errors import ServiceError
 from apps.gateway.body import Bodies, ClientGone, Reading, RequestEntityTooLarge
 from apps.gateway.claims import claims
@@ -25,7 +25,7 @@ from apps.gateway.stream import Frames
 from apps.runtime import Call, Runtime
 from apps.wire import sigv4
 from apps.wire.codec import Codec
-from apps.wire.errors import UnrecognizedClient
+from apps.wire.errors import ExpiredToken, UnrecognizedClient
 from apps.wire.eventstream import CONTENT_TYPE as EVENT_STREAM
 from apps.wire.identify import Identified, Refusal, cors_headers, preflight
 from apps.wire.service_codec import ServiceCodec
@@ -50,7 +50,7 @@ class Gateway:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.bodies = Bodies()
-        self.credentials = Credentials(runtime.clock)
+        self.credentials = Credentials(runtime.clock, runtime.config.master_key_path)
         self._region = runtime.config.region
         self._ids = IdMaker()
         self._loop = get_running_loop()
@@ -94,11 +94,11 @@ class Gateway:
             signature = sigv4.parse(
                 request.headers, request.query, now_ms=now_ms, region=region, service=route.signing_name
             )
-            if signature.session_token is not None:
-                raise UnrecognizedClient  # nobody issues session tokens here
             credential = self.credentials.fresh(signature.key_id, self._loop.time())
-            if credential is None:
-                credential = await self._credential(signature.key_id)
+            if credential is None or credential.token != signature.session_token:
+                credential = await self._credential(signature)
+            if credential.token is not None and now_ms >= credential.expires_ms:
+                raise ExpiredToken
         except ServiceError:
             codec.check_body(await self._small_body(request, reading))
             raise
@@ -123,8 +123,8 @@ class Gateway:
         ids.headers.append(("content-type", codec.CONTENT_TYPE))
         return Response(200, ids.headers, codec.encode(route.operation, answer))
 
-    async def _credential(self, key_id: str) -> Credential:
-        credential = await self.credentials.find(key_id)
+    async def _credential(self, signature: sigv4.Signature) -> Credential:
+        credential = await self.credentials.find(signature.key_id, signature.session_token)
         if credential is None:
             raise UnrecognizedClient
         return credential

@@ -41,3 +41,12 @@ class UnrecognizedClient(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("The security token included in the request is invalid.")
+
+
+class ExpiredToken(ServiceError):
+    """The session is over. Query services call it ExpiredToken, with HTTP 403."""
+
+    code = "ExpiredTokenException"
+
+    def __init__(self) -> None:
+        super().__init__("The security token included in the request is expired")

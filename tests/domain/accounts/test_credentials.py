@@ -8,8 +8,8 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
-from apps.accounts import credentials as module
-from apps.accounts.credentials import Credentials
+from apps.access import credentials as module
+from apps.access.credentials import Credentials
 from apps.accounts.models import AccessKey
 from apps.accounts.secrets import encrypt
 from apps.base.clock import FakeClock
@@ -30,9 +30,9 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     asked: list[list[str]] = []
     real = module._rows
 
-    def rows(key_ids: list[str]) -> Any:
+    def rows(key_ids: list[str], opened: Any) -> Any:
         asked.append(key_ids)
-        return real(key_ids)
+        return real(key_ids, opened)
 
     monkeypatch.setattr(module, "_rows", rows)
     return asked
@@ -143,7 +143,7 @@ async def test_known_keys_outlive_a_database_that_does_not_answer(
     credentials = Credentials(FakeClock())
     first = await credentials.find(ACCESS_KEY_ID)
 
-    def away(_key_ids: list[str]) -> None:
+    def away(_key_ids: list[str], _opened: Any) -> None:
         raise OperationalError("gone")
 
     monkeypatch.setattr(module, "_rows", away)

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from django.db import OperationalError
 
-from apps.accounts.credentials import Credential
+from apps.access.credentials import Credential, Row
 from apps.accounts.principal import Principal
 from apps.base.errors import ServiceError
 from apps.gateway import app, failures
@@ -36,7 +36,7 @@ async def gateway() -> AsyncIterator[Gateway]:
     await runtime.open()
     made = Gateway(runtime)
     principal = Principal(1, "123456789012", KEY_ID)
-    made.credentials._known[KEY_ID] = Credential(KEY_ID, SECRET, principal, (b"", 1, ""), read_at_s=float("inf"))
+    made.credentials._known[KEY_ID] = Credential(KEY_ID, SECRET, principal, Row(b"", 1, ""), read_at_s=float("inf"))
     yield made
     await runtime.close()
 
