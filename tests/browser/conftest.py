@@ -29,7 +29,7 @@ def demo(running: Up) -> Iterator[dict[str, str]]:
     """The demo data; addresses of what was put."""
     metrics = demo_data.seed(running)
     try:
-        eventually(metrics.caught_up, 60, "an hour of metrics")
+        eventually(metrics.caught_up, what="an hour of metrics")
         yield demo_data.pages(running)
     finally:
         metrics.stop()

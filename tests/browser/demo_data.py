@@ -33,6 +33,8 @@ SETTINGS = {
     "TIDEGATE_ACCOUNT_ID": "123456789012",
 }
 HOUR_S = 3_600
+CREATED_AT_ONCE = 4
+"""AWS lets five streams of a team be in the making."""
 BYTES_PER_RECORD = 1_400
 MB = 1_000_000
 
@@ -94,12 +96,8 @@ def seed(running: Up) -> "Metrics":
     """All of it; the metrics go on until stop()."""
     team_id = int(_shell(running, PEOPLE).split()[-1])
     kinesis = kinesis_of(running)
-    for kind in KINDS:
-        size = {"ShardCount": kind.shards} if kind.shards else {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}
-        kinesis.create_stream(StreamName=kind.name, Tags=dict.fromkeys(kind.tags, ""), **size)
-        _active(kinesis, kind.name)
-        if kind.hours != 24:
-            kinesis.increase_stream_retention_period(StreamName=kind.name, RetentionPeriodHours=kind.hours)
+    for first in range(0, len(KINDS), CREATED_AT_ONCE):
+        _create(kinesis, KINDS[first : first + CREATED_AT_ONCE])
     _reshard(kinesis)
     _put_orders(kinesis)
     ids = json.loads(_shell(running, _IDS))
@@ -107,6 +105,16 @@ def seed(running: Up) -> "Metrics":
     metrics.start()
     kinesis.close()
     return metrics
+
+
+def _create(kinesis, kinds: tuple[Kind, ...]) -> None:
+    for kind in kinds:
+        size = {"ShardCount": kind.shards} if kind.shards else {"StreamModeDetails": {"StreamMode": "ON_DEMAND"}}
+        kinesis.create_stream(StreamName=kind.name, Tags=dict.fromkeys(kind.tags, ""), **size)
+    for kind in kinds:
+        _active(kinesis, kind.name)
+        if kind.hours != 24:
+            kinesis.increase_stream_retention_period(StreamName=kind.name, RetentionPeriodHours=kind.hours)
 
 
 _IDS = """
@@ -135,7 +143,7 @@ def _active(kinesis, name: str) -> None:
         found = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         return found["StreamStatus"] == "ACTIVE"
 
-    eventually(is_active, 30, f"{name} is active")
+    eventually(is_active, what=f"{name} is active")
 
 
 def _reshard(kinesis) -> None:

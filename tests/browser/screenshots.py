@@ -52,7 +52,7 @@ def start_import(page: Page, base: str) -> None:
     lines = "".join(f"2026-11-20 14:31:{n % 60:02} stock sku-{n:05} changed\n" for n in range(1000))
     page.set_input_files("#id_file", {"name": "stock-changes.log", "mimeType": "text/plain", "buffer": lines.encode()})
     page.click("main button:has-text('Import file')")
-    page.wait_for_selector(".st-ok:has-text('Complete')", timeout=30_000)
+    page.wait_for_selector(".st-ok:has-text('Complete')", timeout=120_000)
 
 
 def take_all(context: BrowserContext, running: Up, known: dict[str, str], names: list[str], suffix: str) -> None:

@@ -9,7 +9,7 @@ from tests.browser import chromium, demo_data
 from tests.browser.addresses import ADDRESSES
 from tests.browser.screenshots import open_page, start_import
 
-pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.xdist_group("browser-pages")]
+pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 AXE = (Path(__file__).parent / "vendor/axe-core/axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser import demo_data
 from tests.browser.demo_data import kinesis_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.xdist_group("browser-pages")]
+pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 SEEN_WITHIN_MS = 3_000
 

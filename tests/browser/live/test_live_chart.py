@@ -10,7 +10,7 @@ import pytest
 from tests.browser.live.conftest import Tab, sign_in
 from tests.support.processes import processes
 
-pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.xdist_group("browser-live")]
+pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 AXE = Path(__file__).resolve().parents[1] / "vendor"
 
