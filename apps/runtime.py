@@ -13,11 +13,12 @@ import msgspec
 from apps.base.clock import Clock, SystemClock
 from apps.base.config import Config
 from apps.metrics.counters import Counters
-from apps.recordlog.interface import RecordLog
+from apps.recordlog.interface import Keyring, RecordLog
 from apps.throttle.interface import Throttle
 
 if TYPE_CHECKING:
     from apps.accounts.principal import Principal
+    from apps.encryption.data_keys import DataKeys
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ class Runtime:
     record_log: RecordLog
     throttle: Throttle
     counters: Counters
+    data_keys: DataKeys
     loop: asyncio.AbstractEventLoop | None = None
     _parts: dict[Any, Any] = field(default_factory=dict)
     _thread: threading.Thread | None = None
@@ -62,6 +64,7 @@ class Runtime:
         """Close the engine and every part that can be closed. Idempotent."""
         await self.record_log.close()
         await self.throttle.close()
+        await self.data_keys.close()
         parts, self._parts = self._parts, {}
         for part in parts.values():
             if hasattr(part, "close"):
@@ -103,7 +106,26 @@ class Call(msgspec.Struct, frozen=True):
 def build(config: Config, clock: Clock | None = None) -> Runtime:
     """Choose the classes for the URLs in config. The only place that does."""
     clock = clock or SystemClock()
-    return Runtime(config, clock, _record_log(config.record_log, clock), _throttle(config), Counters())
+    data_keys = _data_keys(config, clock)
+    record_log = _record_log(config.record_log, clock, data_keys)
+    return Runtime(config, clock, record_log, _throttle(config), Counters(), data_keys)
+
+
+def _data_keys(config: Config, clock: Clock) -> DataKeys:
+    from apps.encryption.data_keys import DataKeys
+
+    if not config.kms_endpoint:
+        from apps.encryption.keystore import KeyStore
+        from apps.encryption.local import LocalKeys
+
+        return DataKeys(LocalKeys(KeyStore(config.master_key_path, config.region), clock), clock)
+    from apps.encryption.remote import KmsAddress, RemoteKeys
+
+    address = KmsAddress(
+        config.kms_endpoint.rstrip("/"), config.kms_region or config.region, config.kms_access_key_id,
+        config.kms_secret_access_key, config.kms_default_key,
+    )  # fmt: skip
+    return DataKeys(RemoteKeys(address), clock)
 
 
 def _throttle(config: Config) -> Throttle:
@@ -118,12 +140,12 @@ def _throttle(config: Config) -> Throttle:
     return LeasedThrottle(config.redis, config.web_processes)
 
 
-def _record_log(url: str, clock: Clock) -> RecordLog:
+def _record_log(url: str, clock: Clock, keyring: Keyring) -> RecordLog:
     scheme, _, rest = url.partition(":")
     if scheme == "memory":
         from apps.recordlog.memory import MemoryLog
 
-        return MemoryLog(clock)
+        return MemoryLog(clock, keyring)
     from apps.recordlog.lmdb import LmdbLog
 
-    return LmdbLog(rest, clock)
+    return LmdbLog(rest, clock, keyring)

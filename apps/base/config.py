@@ -66,6 +66,13 @@ class Config:
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
     tls_certificate: str = setting("TIDEGATE_TLS_CERTIFICATE", "", "PEM file of the certificate chain: serve HTTPS")
     tls_key: str = setting("TIDEGATE_TLS_KEY", "", "PEM file of the certificate's key")
+    kms_endpoint: str = setting(
+        "TIDEGATE_KMS_ENDPOINT", "", "http(s)://host of AWS KMS or a service like it that keeps the keys; Tidegate's own if not given"
+    )
+    kms_region: str = setting("TIDEGATE_KMS_REGION", "", "Region of that service; TIDEGATE_REGION if not given")
+    kms_access_key_id: str = setting("TIDEGATE_KMS_ACCESS_KEY_ID", "", "Access key that Tidegate signs with there")
+    kms_secret_access_key: str = setting("TIDEGATE_KMS_SECRET_ACCESS_KEY", "", "Its secret")
+    kms_default_key: str = setting("TIDEGATE_KMS_DEFAULT_KEY", "", "Key there that alias/aws/kinesis stands for; itself if not given")
     tls: str = setting("TIDEGATE_TLS", "", "self-signed: make a local authority and a certificate, and serve HTTPS")
 
     @classmethod
@@ -208,9 +215,23 @@ def _check_addresses(config: Config) -> None:
         raise ConfigError("REDIS_URL is no address of a Redis; set it to redis://host:port/0.")
     if config.public_url and not _is_origin(config.public_url):
         raise ConfigError(f"TIDEGATE_PUBLIC_URL is {config.public_url!r}; set it to http(s)://host or http(s)://host:port.")
+    if config.kms_endpoint:
+        _check_kms(config)
     for name in config.allowed_hosts:
         if not HOST_NAME.fullmatch(name):
             raise ConfigError(f"TIDEGATE_ALLOWED_HOSTS has {name!r}; set it to host names alone, without scheme, port or path.")
+
+
+def _check_kms(config: Config) -> None:
+    """The endpoint is an origin too: SigV4 signs the root, and nothing of a caller's ever comes into it."""
+    if not _is_origin(config.kms_endpoint):
+        raise ConfigError(f"TIDEGATE_KMS_ENDPOINT is {config.kms_endpoint!r}; set it to http(s)://host or http(s)://host:port.")
+    if not (config.kms_access_key_id and config.kms_secret_access_key):
+        raise ConfigError(
+            "TIDEGATE_KMS_ENDPOINT needs TIDEGATE_KMS_ACCESS_KEY_ID and TIDEGATE_KMS_SECRET_ACCESS_KEY; set both."
+        )
+    if config.kms_region and not REGION.fullmatch(config.kms_region):
+        raise ConfigError(f"TIDEGATE_KMS_REGION is {config.kms_region!r}; set it to lower-case letters, digits and hyphens.")
 
 
 def _is_origin(url: str) -> bool:

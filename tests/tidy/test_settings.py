@@ -37,6 +37,8 @@ def test_every_setting_is_read_from_its_variable():
         "REDIS_URL": "redis://r", "RECORD_LOG_URL": "lmdb:there", "TIDEGATE_MASTER_KEY_FILE": "k",
         "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b", "TIDEGATE_WEB_PROCESSES": "2",
         "TIDEGATE_THROTTLE": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
+        "TIDEGATE_KMS_ENDPOINT": "https://kms.example", "TIDEGATE_KMS_REGION": "eu-west-1", "TIDEGATE_KMS_DEFAULT_KEY": "alias/k",
+        "TIDEGATE_KMS_ACCESS_KEY_ID": "AK", "TIDEGATE_KMS_SECRET_ACCESS_KEY": "s",
     }  # fmt: skip
     config = Config.from_environment(given)
     default = Config()
@@ -58,7 +60,8 @@ def test_every_setting_is_read_from_its_variable():
         ("TIDEGATE_REGION", "my region"), ("TIDEGATE_ADMIN_EMAIL", "owner"), ("TIDEGATE_ALLOWED_HOSTS", "a,http://b/"),
         ("TIDEGATE_ALLOWED_HOSTS", "a:80"), ("TIDEGATE_PUBLIC_URL", "tidegate.example"), ("TIDEGATE_PUBLIC_URL", "https://x/path"),
         ("TIDEGATE_PUBLIC_URL", "https://x:port"), ("TIDEGATE_ACCESS_KEY_ID", "two\nlines"), ("TIDEGATE_SECRET_ACCESS_KEY", "a\tb"),
-        ("TIDEGATE_ACCESS_KEY_ID", "k" * 129),
+        ("TIDEGATE_ACCESS_KEY_ID", "k" * 129), ("TIDEGATE_KMS_ENDPOINT", "kms.example"), ("TIDEGATE_KMS_ENDPOINT", "file:///x"),
+        ("TIDEGATE_KMS_ENDPOINT", "http://169.254.169.254/latest"), ("TIDEGATE_KMS_ENDPOINT", "https://kms.example"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_refused_by_name(variable, value):
