@@ -40,8 +40,8 @@ class Point(NamedTuple):
         )
 
 
-Points = dict[int, Point]
-"""By metric number."""
+Points = dict[int | str, Point]
+"""By metric number; metrics of consumers and shards by names.stored_under()."""
 
 NOTHING = Point(0, 0, 0, 0, 0)
 """Somebody counted, and there was nothing to count."""
@@ -53,26 +53,35 @@ def point_of(sample: Sample) -> Point:
 
 
 def share(sample: Sample, seconds: int) -> list[Sample]:
-    """sample spread over so many seconds, for a flush that came late. A second without an observation stays empty."""
+    """sample spread over so many seconds, for a flush that came late. A second without an observation stays empty.
+
+    Whole numbers stay whole, and the parts' totals come to exactly the sample's."""
     counts = [sample.count // seconds + (n < sample.count % seconds) for n in range(seconds)]
-    return [Sample(sample.total * count / sample.count, count, sample.least, sample.most) for count in counts]
+    parts, counted, booked = [], 0, type(sample.total)(0)
+    for count in counts:
+        counted += count
+        total = sample.total * counted
+        upto = total // sample.count if isinstance(total, int) else total / sample.count
+        parts.append(Sample(upto - booked, count, sample.least, sample.most))
+        booked = upto
+    return parts
 
 
-def merge_beside(into: Points, points: Mapping[int, Point]) -> None:
+def merge_beside(into: Points, points: Mapping[int | str, Point]) -> None:
     """Add another process's points of the same time."""
     for number, point in points.items():
         known = into.get(number)
         into[number] = point if known is None else known.beside(point)
 
 
-def merge_then(into: Points, points: Mapping[int, Point]) -> None:
+def merge_then(into: Points, points: Mapping[int | str, Point]) -> None:
     """Add the points of another time."""
     for number, point in points.items():
         known = into.get(number)
         into[number] = point if known is None else known.then(point)
 
 
-def encode(points: Mapping[int, Point]) -> bytes:
+def encode(points: Mapping[int | str, Point]) -> bytes:
     """msgpack {number: value}; one observation is the bare value, more are [total, count, least, most, peak]."""
     return _packed({number: _shape(point) for number, point in points.items()})
 

@@ -15,6 +15,12 @@ Series = tuple[int, int, str]
 Stream = tuple[int, int]
 """(team id, stream id)."""
 
+Label = str | int
+"""A part of a stream: a consumer's name, or a shard's number."""
+
+Labelled = tuple[int, int, str, Label]
+"""(team id, stream id, metric name, label)."""
+
 
 @dataclass(slots=True)
 class Sample:
@@ -26,6 +32,15 @@ class Sample:
     count: int = 0
     least: float = float("inf")
     most: float = float("-inf")
+
+    def add(self, value: float) -> None:
+        """Count one observation."""
+        self.total += value
+        self.count += 1
+        if value < self.least:  # noqa: PLR1730 - see Counters.add
+            self.least = value
+        if value > self.most:  # noqa: PLR1730
+            self.most = value
 
     def merge(self, other: Sample) -> None:
         """Add what other counted."""
@@ -61,6 +76,7 @@ class Counters:
     """The sums since the last drain, by series."""
 
     _samples: dict[Series, Sample] = field(default_factory=dict)
+    _labelled: dict[Labelled, Sample] = field(default_factory=dict)
     _shards: dict[Stream, dict[int, ShardSample]] = field(default_factory=dict)
 
     def add(self, team_id: int, stream_id: int, metric: str, value: float) -> None:
@@ -76,6 +92,15 @@ class Counters:
             sample.least = value
         if value > sample.most:  # noqa: PLR1730
             sample.most = value
+
+    def add_labelled(self, team_id: int, stream_id: int, metric: str, label: Label, value: float) -> None:
+        """Count one observation of a consumer (also counted for the stream then, by drain) or of a shard (not so: the
+        metrics of streams and of shards are different ones in AWS, too)."""
+        series = (team_id, stream_id, metric, label)
+        sample = self._labelled.get(series)
+        if sample is None:
+            sample = self._labelled[series] = Sample()
+        sample.add(value)
 
     def add_shard_write(
         self, team_id: int, stream_id: int, shard_index: int, size_bytes: int, records: int,
@@ -105,8 +130,16 @@ class Counters:
         return sample
 
     def drain(self) -> dict[Series, Sample]:
-        """Take what was counted per stream and start anew."""
+        """Take what was counted per stream and start anew. Call drain_labelled first: it adds the consumers."""
         taken, self._samples = self._samples, {}
+        return taken
+
+    def drain_labelled(self) -> dict[Labelled, Sample]:
+        """Take what was counted per consumer and shard and start anew; what consumers had counts for their streams."""
+        taken, self._labelled = self._labelled, {}
+        for (team_id, stream_id, metric, label), sample in taken.items():
+            if isinstance(label, str):
+                self._samples.setdefault((team_id, stream_id, metric), Sample()).merge(sample)
         return taken
 
     def drain_shards(self) -> dict[Stream, dict[int, ShardSample]]:

@@ -84,9 +84,13 @@ class Flusher:
         last, self._last = self._last, ended
         late = last is not None and 1 < ended - last <= SPREAD_S_MAX
         seconds = range((last or 0) + 1, ended + 1) if late else [ended]
+        labelled = self._counters.drain_labelled()
         samples, shards = self._counters.drain(), self._counters.drain_shards()
         for second, part in zip(seconds, _spread(samples, len(seconds)), strict=True):
-            self.pending.add(second, part, shards if second == ended else {})
+            if second == ended:
+                self.pending.add(second, part, shards, labelled)
+            else:
+                self.pending.add(second, part, {})
 
     def steps(self, *, final: bool = False) -> Iterator[Step]:
         """What Redis has to be told. Confirm each step before the next is taken.

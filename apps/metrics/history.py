@@ -30,14 +30,14 @@ class History:
         if n is not None and self.buckets[n] is None:
             self.buckets[n] = {}
 
-    def put(self, start_s: int, points: Mapping[int, object]) -> None:
+    def put(self, start_s: int, points: Points) -> None:
         """Add what was counted in a narrower bucket (or one as wide) that starts then."""
         n = self._at(start_s)
         if n is not None:
             bucket = self.buckets[n]
             if bucket is None:
                 bucket = self.buckets[n] = {}
-            merge_then(bucket, points)  # type: ignore[arg-type]
+            merge_then(bucket, points)
 
     def _at(self, start_s: int) -> int | None:
         n = (start_s - self.from_s) // self.width_s

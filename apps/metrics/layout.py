@@ -79,8 +79,8 @@ HEADLINE: frozenset[int] = frozenset(
 SHARD_BLOCK_S = 30
 SHARD_KEEP_S = 120
 
-ROLLUP_KEEP_S: dict[int, int] = {60: 7 * DAY_S, 300: 30 * DAY_S, HOUR_S: 456 * DAY_S}
-"""Widths kept in the database and for how long: 7 days, 30 days, 15 months."""
+ROLLUP_KEEP_S: dict[int, int] = {60: 15 * DAY_S, 300: 63 * DAY_S, HOUR_S: 456 * DAY_S}
+"""Widths kept in the database and for how long: As CloudWatch: 15 days, 63 days, 15 months."""
 
 POINTS_MAX = 600
 """Points of one series in one answer."""

@@ -214,9 +214,54 @@ SHARD_METRICS: tuple[Metric, ...] = (
         "Records read from the shard by GetRecords and fan-out",
         SHARD,
     ),
+    Metric(
+        29,
+        "IteratorAgeMilliseconds",
+        Unit.MILLISECONDS,
+        TIMES,
+        Draw.MOST,
+        "Age of the last record of each GetRecords call on the shard; 0 at the tip",
+        SHARD,
+    ),
+    Metric(
+        19,
+        "ReadProvisionedThroughputExceeded",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "1 for each GetRecords call refused by the shard's read limits, 0 for each that was not",
+        SHARD,
+    ),
 )
-"""Counted by counters.add_shard_write and add_shard_read, one call per shard and operation. Kept for minutes, for
-the shard map."""
+"""The sums of all but the last two are counted always, by counters.add_shard_write and add_shard_read, one call per
+shard and operation, and kept for minutes, for the shard map. SHARD_LEVEL has those that EnableEnhancedMonitoring switches on."""
+
+SHARD_LEVEL: dict[str, Metric] = {metric.name: metric for metric in SHARD_METRICS if metric.name != "ThrottledBytes"}
+"""By AWS's name: counted by counters.add_labelled and kept like a stream's metrics, from when they are switched on."""
+
+ALIASES: dict[str, str] = {
+    "PutRecords.Records": "PutRecords.SuccessfulRecords",
+    "GetRecords.IteratorAge": "GetRecords.IteratorAgeMilliseconds",
+}
+"""Names that AWS has deprecated and still answers."""
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 BY_NUMBER: dict[int, Metric] = {metric.number: metric for metric in METRICS}
+
+
+def stored_under(metric: str, label: str | int) -> str:
+    """What a consumer's or a shard's metric is called in what is stored of its stream: `22@consumer`, `1#5`."""
+    if isinstance(label, str):
+        return f"{BY_NAME[metric].number}@{label}"
+    return f"{SHARD_LEVEL[metric].number}#{label}"
+
+
+def labels_of(stored: str | int) -> tuple[int, str | int | None]:
+    """The counterpart: a metric's number, and the consumer or shard that it is of."""
+    if isinstance(stored, int):
+        return stored, None
+    number, at, consumer = stored.partition("@")
+    if at:
+        return int(number), consumer
+    number, _, index = stored.partition("#")
+    return int(number), int(index)

@@ -18,9 +18,9 @@ import msgpack
 
 from apps.metrics import layout
 from apps.metrics.buckets import Points, encode, encode_shards, merge_then, point_of
-from apps.metrics.counters import Sample, Series, ShardSample, Stream
+from apps.metrics.counters import Labelled, Sample, Series, ShardSample, Stream
 from apps.metrics.layout import Store
-from apps.metrics.names import BY_NAME
+from apps.metrics.names import BY_NAME, SHARD_LEVEL, stored_under
 
 SAMPLES_MAX = 100_000
 """About 30 MB."""
@@ -33,6 +33,8 @@ still syncs it puts the writing off for up to two seconds (flushAppendOnlyFile i
 and looks about ten times in each)."""
 
 MESSAGE_VERSION = 1
+
+NOTHING_LABELLED: Mapping[Labelled, Sample] = {}
 
 
 @dataclass(slots=True)
@@ -117,7 +119,11 @@ class Pending:
         self.newest = 0
 
     def add(
-        self, second: int, samples: Mapping[Series, Sample], shards: Mapping[Stream, dict[int, ShardSample]]
+        self,
+        second: int,
+        samples: Mapping[Series, Sample],
+        shards: Mapping[Stream, dict[int, ShardSample]],
+        labelled: Mapping[Labelled, Sample] = NOTHING_LABELLED,
     ) -> None:
         """Count one second. A second that was given before is added to."""
         if second < self.newest:
@@ -133,12 +139,24 @@ class Pending:
             by_stream.setdefault((team_id, stream_id), {})[metric.number] = point_of(sample)
         for store in layout.STORES:
             self._add_to(store, second, by_stream, shards)
+        if labelled:
+            self._add_labelled(second, labelled)
         if self.serves:
             self.served.append(second)
             self._served_lately.append(second)
         names = tuple(by_stream.keys() | shards.keys())
         self.unpublished.append(Second(self.buckets[1][second], self.serves, names))
         self._bound()
+
+    def _add_labelled(self, second: int, labelled: Mapping[Labelled, Sample]) -> None:
+        """Consumers and shards are kept from ten seconds on: a thousand shards, second by second, would fill Redis."""
+        by_stream: dict[Stream, Points] = {}
+        for (team_id, stream_id, name, label), sample in labelled.items():
+            if name not in (BY_NAME if isinstance(label, str) else SHARD_LEVEL):
+                self.unknown.add(name)
+                continue
+            by_stream.setdefault((team_id, stream_id), {})[stored_under(name, label)] = point_of(sample)
+        self._add_to(layout.TENS, second, by_stream, {})
 
     def _add_to(
         self,
@@ -153,7 +171,7 @@ class Pending:
             bucket = self.buckets[store.width_s][start_s] = Bucket(store, start_s, self._process)
         for stream, points in streams.items():
             if store is layout.MINUTES:
-                headline = {number: point for number, point in points.items() if number in layout.HEADLINE}
+                headline: Points = {number: point for number, point in points.items() if number in layout.HEADLINE}
                 bucket.add(stream, headline)
             else:
                 bucket.add(stream, points)

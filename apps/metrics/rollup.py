@@ -169,7 +169,7 @@ def _save(width_s: int, found: Minutes) -> None:
     )
 
 
-def fuller(before: Mapping[int, Point], points: Mapping[int, Point]) -> Points:
+def fuller(before: Mapping[int | str, Point], points: Mapping[int | str, Point]) -> Points:
     """For each metric the one of the two that holds more observations."""
     after = dict(before)
     for number, point in points.items():

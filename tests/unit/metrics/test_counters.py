@@ -3,12 +3,13 @@
 import ast
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.metrics.buckets import Point, decode, decode_shards, encode, encode_shards, merge_then, point_of, share
 from apps.metrics.counters import Counters, Sample, ShardSample
-from apps.metrics.names import BY_NAME, BY_NUMBER, METRICS, SHARD_METRICS
+from apps.metrics.names import BY_NAME, BY_NUMBER, METRICS, SHARD_LEVEL, SHARD_METRICS, labels_of, stored_under
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -98,3 +99,32 @@ def test_the_table_is_what_the_code_counts():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add":
                 used |= {a.value for a in node.args[2:3] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
     assert used == set(BY_NAME)
+
+
+def test_consumers_count_for_their_stream_and_shards_do_not() -> None:
+    counters = Counters()
+    counters.add_labelled(1, 2, "SubscribeToShardEvent.Bytes", "a", 5)
+    counters.add_labelled(1, 2, "SubscribeToShardEvent.Bytes", "b", 7)
+    counters.add_labelled(1, 2, "IncomingBytes", 3, 9)
+    assert counters.drain_labelled() == {
+        (1, 2, "SubscribeToShardEvent.Bytes", "a"): Sample(5, 1, 5, 5),
+        (1, 2, "SubscribeToShardEvent.Bytes", "b"): Sample(7, 1, 7, 7),
+        (1, 2, "IncomingBytes", 3): Sample(9, 1, 9, 9),
+    }
+    assert counters.drain() == {(1, 2, "SubscribeToShardEvent.Bytes"): Sample(12, 2, 5, 7)}
+    assert counters.drain_labelled() == {}
+
+
+@pytest.mark.parametrize("label", ["consumer", "a.b@c#1", 0, 4_095])
+def test_names_of_what_is_stored(label: str | int) -> None:
+    metric = "SubscribeToShardEvent.Bytes" if isinstance(label, str) else "OutgoingBytes"
+    number = (BY_NAME if isinstance(label, str) else SHARD_LEVEL)[metric].number
+    assert labels_of(stored_under(metric, label)) == (number, label)
+    assert labels_of(7) == (7, None)
+
+
+def test_a_late_flush_loses_nothing_of_whole_numbers() -> None:
+    total = 2**53 + 1
+    parts = share(Sample(total, 7, 1, total), 10)
+    assert all(isinstance(part.total, int) for part in parts)
+    assert (sum(part.total for part in parts), sum(part.count for part in parts)) == (total, 7)
