@@ -17,14 +17,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from apps.access.policy.document import Policy
+from apps.access.rights import resource_policy
 from apps.accounts.bridge import in_thread
 from apps.base.arn import StreamArn
 from apps.base.units import HOUR_MS, KIB
 from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
+from apps.streams.faults import Faults, faults_of
 from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
-from apps.streams.models import Consumer, ConsumerStatus, Shard, Stream, StreamStatus
+from apps.streams.models import Consumer, ConsumerStatus, Shard, Stream, StreamStatus, Tag
 from apps.streams.sequence import fixed_part
 from apps.throttle.interface import Budget
 
@@ -93,6 +96,8 @@ class ConsumerView:
     created_s: int
     active: bool
     deleting: bool
+    resource_policy: Policy | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,10 @@ class StreamView:
     by_key: Mapping[int, ShardView]
     consumers: Mapping[tuple[str, int], ConsumerView]
     """By name and creation second."""
+    faults: Faults | None = None
+    """What an administrator asked to go wrong; usually nothing."""
+    resource_policy: Policy | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
@@ -314,13 +323,18 @@ def _views_of(rows: Sequence[Stream]) -> Iterable[StreamView]:
     for shard in Shard.objects.filter(stream_id__in=list(shards)).order_by("index"):
         shards[shard.stream_id].append(shard)
     consumers: dict[int, list[Consumer]] = {row.pk: [] for row in rows}
-    for consumer in Consumer.objects.filter(stream_id__in=list(shards)):
+    for consumer in Consumer.objects.filter(stream_id__in=list(shards)).prefetch_related("tags"):
         consumers[consumer.stream_id].append(consumer)
+    tags: dict[int, dict[str, str]] = {row.pk: {} for row in rows}
+    for stream_id, name, value in Tag.objects.filter(stream_id__in=list(shards)).values_list("stream_id", "key", "value"):
+        tags[stream_id][name] = value
     for row in rows:
-        yield view_of(row, shards[row.pk], consumers[row.pk])
+        yield view_of(row, shards[row.pk], consumers[row.pk], tags[row.pk])
 
 
-def view_of(row: Stream, shards: Iterable[Shard], consumers: Iterable[Consumer] = ()) -> StreamView:
+def view_of(
+    row: Stream, shards: Iterable[Shard], consumers: Iterable[Consumer] = (), tags: Mapping[str, str] | None = None
+) -> StreamView:
     """The snapshot of a stream's rows."""
     views = [shard_view_of(shard) for shard in shards]
     open_shards = tuple(
@@ -347,6 +361,9 @@ def view_of(row: Stream, shards: Iterable[Shard], consumers: Iterable[Consumer] 
         by_index={view.index: view for view in views},
         by_key={view.key: view for view in views},
         consumers={(view.name, view.created_s): view for view in map(_consumer_view_of, consumers)},
+        faults=faults_of(row.faults),
+        resource_policy=resource_policy(row.resource_policy),
+        tags=tags or {},
     )
 
 
@@ -357,6 +374,8 @@ def _consumer_view_of(row: Consumer) -> ConsumerView:
         row.created_at_ms // 1000,
         active=row.status == ConsumerStatus.ACTIVE,
         deleting=row.status == ConsumerStatus.DELETING,
+        resource_policy=resource_policy(row.resource_policy),
+        tags={tag.key: tag.value for tag in row.tags.all()},
     )
 
 

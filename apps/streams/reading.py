@@ -84,6 +84,17 @@ def children(stream: StreamView, shard: ShardView) -> list[ChildShard]:
     ]
 
 
+def check_arn(stream: StreamView, arn: str | None) -> None:
+    """Raises ResourceNotFoundException for the ARN of a stream of the same name elsewhere."""
+    if arn is not None and arn != stream.arn:
+        raise ResourceNotFoundException.stream(stream.name, stream.account_id)
+
+
+def since(call: Call) -> int:
+    """Milliseconds since the call began."""
+    return max(0, call.runtime.clock.now_ms() - call.now_ms)
+
+
 def service_error(error: RecordLogError) -> ServiceError:
     """What a caller is told of an engine in trouble. Clients retry all of them."""
     match error:

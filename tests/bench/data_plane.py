@@ -19,12 +19,14 @@ django.setup()
 
 import msgspec
 
+from apps.accounts.models import Team
 from apps.accounts.principal import Principal
 from apps.base.clock import SystemClock
 from apps.base.config import Config
 from apps.runtime import Call, Runtime, build
 from apps.streams.catalog import Catalog, ConsumerView, StreamView, _Snapshot, view_of
-from apps.streams.operations import records
+from apps.streams.models import Stream
+from apps.streams.operations import polling, records
 from apps.streams.shapes import (
     GetRecordsRequest,
     GetShardIteratorRequest,
@@ -43,11 +45,9 @@ DECODER = msgspec.json.Decoder(PutRecordsRequest)
 
 def view(shards: int, now_ms: int) -> StreamView:
     """A stream as the catalogue would give it."""
-    team = SimpleNamespace(account_id=PRINCIPAL.account_id)
-    stream = SimpleNamespace(
-        pk=1, team_id=1, team=team, region="us-east-1", name="bench", stream_id="x", status="ACTIVE",
-        mode="PROVISIONED", retention_hours=24, retention_floor_ms=0, max_record_size_kib=1024,
-        created_at_ms=now_ms, version=1,
+    stream = Stream(
+        pk=1, team=Team(pk=1, account_id=PRINCIPAL.account_id), region="us-east-1", name="bench", stream_id="x",
+        status="ACTIVE", created_at_ms=now_ms, version=1,
     )  # fmt: skip
     rows = [
         SimpleNamespace(
@@ -129,17 +129,17 @@ async def measure(runtime: Runtime) -> None:
         return 64
 
     started = GetShardIteratorRequest("shardId-000000000001", "TRIM_HORIZON", stream_name="bench")
-    token = (await records.get_shard_iterator(call(), started)).shard_iterator
+    token = (await polling.get_shard_iterator(call(), started)).shard_iterator
 
     async def get_records() -> int:
-        return len((await records.get_records(call(), GetRecordsRequest(token))).records)
+        return len((await polling.get_records(call(), GetRecordsRequest(token))).records)
 
     async def get_records_coded() -> int:
-        answer = await records.get_records(call(), GetRecordsRequest(token))
+        answer = await polling.get_records(call(), GetRecordsRequest(token))
         return len(ENCODER.encode(answer)) and len(answer.records)
 
     async def get_few() -> int:
-        return len((await records.get_records(call(), GetRecordsRequest(token, limit=100))).records)
+        return len((await polling.get_records(call(), GetRecordsRequest(token, limit=100))).records)
 
     print(type(runtime.record_log).__name__)
     await timed("Event of one record, 20 subscribers", await pushing(runtime, pinned, call), calls=20)

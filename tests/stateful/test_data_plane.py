@@ -11,13 +11,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from apps.accounts.models import Team
 from apps.accounts.principal import Principal
 from apps.base.clock import FakeClock
 from apps.recordlog.interface import Successor
 from apps.runtime import Call
 from apps.streams.catalog import Catalog, view_of
 from apps.streams.hashkeys import digest_of_key
-from apps.streams.operations import records
+from apps.streams.models import Stream
+from apps.streams.operations import polling, records
 from apps.streams.shapes import (
     GetRecordsRequest,
     GetShardIteratorRequest,
@@ -54,10 +56,9 @@ class Rows:
         return shard
 
     def view(self):
-        row = SimpleNamespace(
-            pk=1, team_id=1, team=SimpleNamespace(account_id=PRINCIPAL.account_id), region="us-east-1", name="s",
-            stream_id="x", status="UPDATING", mode="PROVISIONED", retention_hours=24, retention_floor_ms=0,
-            max_record_size_kib=1024, created_at_ms=0, version=self.version,
+        row = Stream(
+            pk=1, team=Team(pk=1, account_id=PRINCIPAL.account_id), region="us-east-1", name="s", stream_id="x",
+            status="UPDATING", created_at_ms=0, version=self.version,
         )  # fmt: skip
         return view_of(row, self.shards)
 
@@ -230,10 +231,10 @@ class DataPlaneMachine(RuleBasedStateMachine):
         try:
             if index not in self.readers:
                 started = GetShardIteratorRequest(str(index), "TRIM_HORIZON", stream_name="s")
-                token = self.run(records.get_shard_iterator(self.call(), started)).shard_iterator
+                token = self.run(polling.get_shard_iterator(self.call(), started)).shard_iterator
                 self.readers[index] = Reader(token)
             reader = self.readers[index]
-            answer = self.run(records.get_records(self.call(), GetRecordsRequest(reader.token, limit=limit)))
+            answer = self.run(polling.get_records(self.call(), GetRecordsRequest(reader.token, limit=limit)))
         except ProvisionedThroughputExceededException:
             return 0
         shard = self.rows.shards[index]

@@ -13,7 +13,18 @@ from typing import Any
 import msgspec
 
 from apps.streams import shapes
-from apps.streams.operations import account, capacity, consumers, fanout, records, reshard, shards, stream, tags
+from apps.streams.operations import (
+    account,
+    capacity,
+    consumers,
+    fanout,
+    polling,
+    records,
+    reshard,
+    shards,
+    stream,
+    tags,
+)
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "CreateStream": stream.create_stream,
@@ -46,8 +57,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ListTagsForResource": tags.list_tags_for_resource,
     "PutRecord": records.put_record,
     "PutRecords": records.put_records,
-    "GetShardIterator": records.get_shard_iterator,
-    "GetRecords": records.get_records,
+    "GetShardIterator": polling.get_shard_iterator,
+    "GetRecords": polling.get_records,
     "SubscribeToShard": fanout.subscribe_to_shard,
 }
 

@@ -16,6 +16,7 @@ from apps.streams.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from apps.streams.faults import strike
 from apps.streams.limits import SUBSCRIBE_CALLS
 from apps.streams.positions import Start, check, ordinal_of
 from apps.streams.reading import find_shard, service_error
@@ -54,6 +55,7 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
     if params.get("DryRun"):
         raise DryRunOperationException
     place = Place(stream, shard, consumer, ordinal, newest_ms)
+    await _strike(call, place)
     subscription = await call.runtime.part(Subscriptions).begin(call, place)
     counters, refused = call.runtime.counters, subscription is None
     counters.add(stream.team_id, stream.key, "SubscribeToShard.Success", 0 if refused else 1)
@@ -63,10 +65,23 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
     return subscription
 
 
+async def _strike(call: Call, place: Place) -> None:
+    """Faults that an administrator asked for: a throttled call is one that came too fast."""
+    stream = place.stream
+    if stream.faults is not None and await strike(call, stream.faults):
+        call.runtime.counters.add(stream.team_id, stream.key, "SubscribeToShard.Success", 0)
+        call.runtime.counters.add(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", 1)
+        raise _rate_exceeded(place)
+
+
 def _refused(call: Call, place: Place) -> ServiceError:
     """Why a call within the five seconds is refused."""
     if call.runtime.throttle.take(f"subscribe/{place.key}", SUBSCRIBE_CALLS, 1, 0, call.now_ms):
         return taken_over(place)
+    return _rate_exceeded(place)
+
+
+def _rate_exceeded(place: Place) -> LimitExceededException:
     return LimitExceededException(
         f"Rate exceeded for consumer {place.consumer.name} and shard {place.shard.shard_id} in stream "
         f"{place.stream.name} under account {place.stream.account_id}."

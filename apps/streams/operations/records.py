@@ -1,4 +1,4 @@
-"""PutRecord, PutRecords, GetShardIterator, GetRecords: the data plane.
+"""PutRecord and PutRecords: the data plane's writing half. polling.py has the reading one.
 
 A straight line of about ten calls each: no ORM, no lock, nothing logged or counted per record. Counters get one
 observation per call and metric.
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from apps.base.errors import InternalFailure, ServiceError
 from apps.recordlog.interface import (
     Appended,
-    Batch,
     Entry,
     RecordLogError,
     ShardClosed,
@@ -20,7 +19,7 @@ from apps.recordlog.interface import (
 )
 from apps.runtime import Call
 from apps.streams import sequence
-from apps.streams.addressing import shard_index, stream_name
+from apps.streams.addressing import stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
 from apps.streams.errors import (
     DryRunOperationException,
@@ -29,32 +28,13 @@ from apps.streams.errors import (
     ResourceNotFoundException,
     rate_exceeded,
 )
-from apps.streams.iterators import Position, ShardIterators
+from apps.streams.faults import Faults, strike, strike_batch, throttle_ms
 from apps.streams.limits import (
-    GET_RECORDS_BYTES_MAX,
-    GET_RECORDS_MAX,
-    ITERATORS,
-    LARGE_READ,
     PUT_RECORDS_BYTES_MAX,
-    READ_BYTES_PER_S,
-    READ_CALLS,
 )
 from apps.streams.placement import Group, Placeable, place_all, place_anew, record_bytes, record_too_large, shard_for
-from apps.streams.positions import Start, begin, check, to_ms
-from apps.streams.reading import (
-    children,
-    find_shard,
-    find_shard_anew,
-    millis_behind,
-    read,
-    records_of,
-    service_error,
-)
+from apps.streams.reading import check_arn, service_error, since
 from apps.streams.shapes import (
-    GetRecordsAnswer,
-    GetRecordsRequest,
-    GetShardIteratorAnswer,
-    GetShardIteratorRequest,
     PutRecordAnswer,
     PutRecordRequest,
     PutRecordsAnswer,
@@ -78,9 +58,6 @@ class StreamReplaced(ResourceNotFoundException):
     def __init__(self, stream: StreamView) -> None:
         super().__init__(f"Stream {stream.name} under account {stream.account_id} not found.")
         self.by = stream
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
 
 
 async def put_record(call: Call, request: PutRecordRequest) -> PutRecordAnswer:
@@ -110,7 +87,7 @@ async def _put_record(call: Call, stream: StreamView, request: PutRecordRequest)
     counters.add(team, key, "WriteProvisionedThroughputExceeded", 0)
     counters.add(team, key, "PutRecord.Bytes", size_bytes)
     counters.add(team, key, "PutRecord.Success", 1)
-    counters.add(team, key, "PutRecord.Latency", _since(call))
+    counters.add(team, key, "PutRecord.Latency", since(call))
     counters.add_shard_write(team, key, shard.index, size_bytes, 1)
     return PutRecordAnswer(shard.shard_id, sequence.encode(shard.fixed, stored.first, stored.arrival_ms // 1000))
 
@@ -124,7 +101,10 @@ async def _put_one(call: Call, stream: StreamView, request: PutRecordRequest) ->
         await _check_ordering(call, stream, shard, request.sequence_number_for_ordering)
     if request.dry_run:
         raise DryRunOperationException
-    if not call.runtime.throttle.take(shard.write_bucket, stream.write_budget, 1, size_bytes, call.now_ms):
+    struck = stream.faults is not None and await strike(call, stream.faults, size_bytes)
+    if struck or not call.runtime.throttle.take(
+        shard.write_bucket, stream.write_budget, 1, size_bytes, throttle_ms(call, stream)
+    ):
         counters = call.runtime.counters
         counters.add(stream.team_id, stream.key, "WriteProvisionedThroughputExceeded", 1)
         counters.add_shard_write(stream.team_id, stream.key, shard.index, 0, 0, size_bytes, 1)
@@ -160,7 +140,8 @@ async def _put_records(call: Call, stream: StreamView, request: PutRecordsReques
     results: list[PutRecordsResult | PutRecordsFailure] = [None] * len(request.records)  # type: ignore[list-item]
     try:
         groups, largest = _placed(stream, request)
-        throttled = _throttle(call, stream, groups, results)
+        throttled = 0 if stream.faults is None else await _strike(call, stream, stream.faults, groups, results)
+        throttled += _throttle(call, stream, groups, results)
         groups = [group for group in groups if group.positions]
         stored, failed = await _append(call, stream, groups, largest, request.records) if groups else ([], [])
     except BaseException:
@@ -168,9 +149,7 @@ async def _put_records(call: Call, stream: StreamView, request: PutRecordsReques
         raise
     for group, appended in stored:
         shard_id = group.shard.shard_id
-        numbers = sequence.run(
-            group.shard.fixed, appended.first, appended.arrival_ms // 1000, len(group.positions)
-        )
+        numbers = sequence.run(group.shard.fixed, appended.first, appended.arrival_ms // 1000, len(group.positions))
         for position, number in zip(group.positions, numbers):  # noqa: B905 - equal by construction; strict costs
             results[position] = PutRecordsResult(number, shard_id)
     lost = _fail(results, failed)
@@ -192,7 +171,7 @@ def _throttle(
     call: Call, stream: StreamView, groups: list[Group], results: list[PutRecordsResult | PutRecordsFailure]
 ) -> int:
     """Cut each group down to what its shard may take now, writing the refusals into results; how many there are."""
-    throttle, budget, now_ms = call.runtime.throttle, stream.write_budget, call.now_ms
+    throttle, budget, now_ms = call.runtime.throttle, stream.write_budget, throttle_ms(call, stream)
     throttled = 0
     for group in groups:
         shard = group.shard
@@ -208,16 +187,38 @@ def _throttle(
             taken_bytes += size
         if count and not throttle.take(shard.write_bucket, budget, count, taken_bytes, now_ms):
             count = taken_bytes = 0
-        refused_bytes = group.size_bytes - taken_bytes
-        failure = PutRecordsFailure(THROTTLED, rate_exceeded(shard.shard_id, stream.name, stream.account_id))
-        refused = group.keep(count, taken_bytes)
-        for position in refused:
-            results[position] = failure
-        throttled += len(refused)
-        call.runtime.counters.add_shard_write(
-            stream.team_id, stream.key, shard.index, 0, 0, refused_bytes, len(refused)
-        )
+        throttled += _refuse(call, stream, group, count, taken_bytes, results)
     return throttled
+
+
+async def _strike(
+    call: Call, stream: StreamView, faults: Faults, groups: list[Group],
+    results: list[PutRecordsResult | PutRecordsFailure],
+) -> int:  # fmt: skip
+    """Throttle as many entries of each shard as the faults ask for; how many in all. Raises InternalFailure."""
+    hits = await strike_batch(
+        call, faults, [len(group.positions) for group in groups], sum(group.size_bytes for group in groups)
+    )
+    throttled = 0
+    for group, hit in zip(groups, hits, strict=True):
+        if hit:
+            count = len(group.positions) - hit
+            throttled += _refuse(call, stream, group, count, sum(group.sizes()[:count]), results)
+    return throttled
+
+
+def _refuse(
+    call: Call, stream: StreamView, group: Group, count: int, taken_bytes: int,
+    results: list[PutRecordsResult | PutRecordsFailure],
+) -> int:  # fmt: skip
+    """Throttle all but the first count records of a shard, which have taken_bytes; how many these are."""
+    shard, refused_bytes = group.shard, group.size_bytes - taken_bytes
+    failure = PutRecordsFailure(THROTTLED, rate_exceeded(shard.shard_id, stream.name, stream.account_id))
+    refused = group.keep(count, taken_bytes)
+    for position in refused:
+        results[position] = failure
+    call.runtime.counters.add_shard_write(stream.team_id, stream.key, shard.index, 0, 0, refused_bytes, len(refused))
+    return len(refused)
 
 
 def _fail(results: list[PutRecordsResult | PutRecordsFailure], groups: list[Group]) -> int:
@@ -268,15 +269,14 @@ async def _append(
                 return stored, [group for group, _ in refused]
             raise now
         groups = [
-            part
-            for group, successors in refused
-            for part in place_anew(now, group, successors or _open(now), records)
+            part for group, successors in refused for part in place_anew(now, group, successors or _open(now), records)
         ]
         for group in groups:
             # They were granted by the parent's budget; the child's pays as well, so that it starts at the truth.
             call.runtime.throttle.spend(
-                group.shard.write_bucket, now.write_budget, len(group.positions), group.size_bytes, call.now_ms
-            )
+                group.shard.write_bucket, now.write_budget, len(group.positions), group.size_bytes,
+                throttle_ms(call, now),
+            )  # fmt: skip
     if stored:
         return stored, groups
     raise InternalFailure
@@ -323,7 +323,7 @@ def _count_put_records(
     counters.add(team, key, "PutRecords.SuccessfulRecords", records)
     counters.add(team, key, "PutRecords.FailedRecords", lost)
     counters.add(team, key, "PutRecords.ThrottledRecords", throttled)
-    counters.add(team, key, "PutRecords.Latency", _since(call))
+    counters.add(team, key, "PutRecords.Latency", since(call))
 
 
 async def _check_ordering(call: Call, stream: StreamView, shard: ShardView, number: str) -> None:
@@ -346,131 +346,6 @@ async def _check_ordering(call: Call, stream: StreamView, shard: ShardView, numb
         )
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-async def get_shard_iterator(call: Call, request: GetShardIteratorRequest) -> GetShardIteratorAnswer:
-    """A position in a shard, good for five minutes.
-
-    Kept from AWS: all five types and the order of its checks (the id's form before the stream's existence); LATEST is
-    fixed now; trimmed numbers and old timestamps move to the horizon; a shard's starting number is good, and the
-    ending one of a closed shard; 5 calls/s per shard. Refused: a Timestamp where none belongs.
-    Not kept: AWS answers HTTP 500 to the number 0; here it is invalid like others from elsewhere.
-    """
-    account_id, runtime = call.principal.account_id, call.runtime
-    name = stream_name(account_id, request.stream_name, request.stream_arn)
-    index = shard_index(request.shard_id, name, account_id)
-    stream, shard = await find_shard(call, name, index)
-    _check_arn(stream, request.stream_arn)
-    start = Start(request.shard_iterator_type, request.starting_sequence_number, to_ms(request.timestamp))
-    check(start, call.now_ms)
-    if not request.dry_run and not runtime.throttle.take(shard.iterator_bucket, ITERATORS, 1, 0, call.now_ms):
-        raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, account_id)
-    try:
-        stream, shard, ordinal = await begin(call, start, stream, shard, "GetShardIterator")
-    except UnknownShard:
-        raise ResourceNotFoundException.shard(shard.shard_id, stream.name, account_id) from None
-    except RecordLogError as error:
-        raise service_error(error) from error
-    if request.dry_run:
-        raise DryRunOperationException
-    position = Position(stream.team_id, stream.key, shard.key, shard.index, ordinal, call.now_ms, stream.name)
-    return GetShardIteratorAnswer(runtime.part(ShardIterators).issue(position))
-
-
-async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswer:
-    """Records from an iterator on: at most 10,000 and 10 MiB.
-
-    Kept from AWS: 5 calls/s and 2 MiB/s per shard, shared by all who poll it, a 10 MiB answer closes the shard for
-    5 s; a new iterator with every answer, also an empty one; at the end of a closed shard none, but ChildShards;
-    MillisBehindLatest; records past the retention are not shown, trimmed or not; no EncryptionType.
-    Not kept: AWS may answer empty pages although there is more; here an empty page means the tip.
-    """
-    runtime, account_id = call.runtime, call.principal.account_id
-    position = runtime.part(ShardIterators).open(request.shard_iterator, call.now_ms)
-    if position.team_id != call.principal.team_id:
-        raise InvalidArgumentException("Invalid ShardIterator.")
-    if request.stream_arn is not None:
-        stream_name(account_id, position.name, request.stream_arn)
-    stream, shard = await find_shard(call, position.name, position.shard_index)
-    _check_arn(stream, request.stream_arn)
-    if shard.key != position.shard_key:
-        stream, shard = await find_shard_anew(call, position.name, position.shard_index)
-    if shard.key != position.shard_key:
-        raise ResourceNotFoundException.shard(shard.shard_id, position.name, account_id)
-    if request.dry_run:
-        raise DryRunOperationException
-    _take_read(call, stream, shard)
-    try:
-        limits = (request.limit or GET_RECORDS_MAX, GET_RECORDS_BYTES_MAX)
-        batch = await read(runtime.record_log, stream, shard, position.ordinal, call.now_ms, limits)
-        records, size_bytes = records_of(shard, batch)
-    except RecordLogError as error:
-        runtime.counters.add(stream.team_id, stream.key, "GetRecords.Success", 0)
-        if isinstance(error, UnknownShard):
-            raise ResourceNotFoundException.shard(shard.shard_id, stream.name, account_id) from None
-        raise service_error(error) from error
-    _spend_read(call, shard, size_bytes)
-    behind_ms = millis_behind(batch, call.now_ms)
-    _count_get_records(call, stream, shard, batch, len(records), size_bytes)
-    if batch.at_end:
-        stream, shard = await _closed(call, stream, shard)
-        if shard.closed_at_ms is not None:
-            return GetRecordsAnswer(records, behind_ms, child_shards=children(stream, shard))
-    following = position._replace(ordinal=batch.next_offset, issued_ms=call.now_ms)
-    return GetRecordsAnswer(records, behind_ms, runtime.part(ShardIterators).issue(following))
-
-
-async def _closed(call: Call, stream: StreamView, shard: ShardView) -> tuple[StreamView, ShardView]:
-    """The log says that the shard has ended; the rows say so a moment later, and only then can clients find its
-    children. Until they do, readers get an iterator once more, as they may with AWS.
-
-    Raises ResourceNotFoundException if it ended because the stream is being deleted: there are no children to go on to.
-    """
-    if shard.closed_at_ms is not None:
-        return stream, shard
-    now = await call.runtime.part(Catalog).refresh(stream)
-    if now is None or not now.gives_records or shard.key not in now.by_key:
-        raise ResourceNotFoundException.shard(shard.shard_id, stream.name, stream.account_id)
-    return now, now.by_key[shard.key]
-
-
-def _take_read(call: Call, stream: StreamView, shard: ShardView) -> None:
-    throttle, counters = call.runtime.throttle, call.runtime.counters
-    if throttle.take(shard.large_read_bucket, LARGE_READ, 0, 0, call.now_ms) and throttle.take(
-        shard.read_bucket, READ_CALLS, 1, 0, call.now_ms
-    ):
-        counters.add(stream.team_id, stream.key, "ReadProvisionedThroughputExceeded", 0)
-        return
-    counters.add(stream.team_id, stream.key, "ReadProvisionedThroughputExceeded", 1)
-    counters.add(stream.team_id, stream.key, "GetRecords.Success", 0)
-    raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, stream.account_id)
-
-
-def _spend_read(call: Call, shard: ShardView, size_bytes: int) -> None:
-    throttle = call.runtime.throttle
-    throttle.spend(shard.read_bucket, READ_CALLS, 0, size_bytes, call.now_ms)
-    if size_bytes > READ_BYTES_PER_S:
-        throttle.spend(shard.large_read_bucket, LARGE_READ, 0, size_bytes, call.now_ms)
-
-
-def _count_get_records(
-    call: Call, stream: StreamView, shard: ShardView, batch: Batch, records: int, size_bytes: int
-) -> None:
-    counters, team, key = call.runtime.counters, stream.team_id, stream.key
-    age_ms = max(0, call.now_ms - batch.slices[-1].arrival_ms) if batch.slices else 0
-    counters.add(team, key, "GetRecords.Bytes", size_bytes)
-    counters.add(team, key, "GetRecords.Records", records)
-    if call.principal.user_id is None:  # a person who looks at old records is no consumer that lags
-        counters.add(team, key, "GetRecords.IteratorAgeMilliseconds", age_ms)
-    counters.add(team, key, "GetRecords.Success", 1)
-    counters.add(team, key, "GetRecords.Latency", _since(call))
-    counters.add_shard_read(team, key, shard.index, size_bytes, records)
-
-
-# --- both ------------------------------------------------------------------------------------------------------------
-
-
 async def _stream_to_write(call: Call, name: str | None, arn: str | None) -> StreamView:
     """A stream that takes records. Raises ResourceNotFoundException, after a look into the database itself."""
     account_id = call.principal.account_id
@@ -481,16 +356,5 @@ async def _stream_to_write(call: Call, name: str | None, arn: str | None) -> Str
         stream = await catalog.read(account_id, name)
     if stream is None or not stream.takes_records:
         raise ResourceNotFoundException.stream(name, account_id)
-    _check_arn(stream, arn)
+    check_arn(stream, arn)
     return stream
-
-
-def _check_arn(stream: StreamView, arn: str | None) -> None:
-    """Raises ResourceNotFoundException for the ARN of a stream of the same name elsewhere."""
-    if arn is not None and arn != stream.arn:
-        raise ResourceNotFoundException.stream(stream.name, stream.account_id)
-
-
-def _since(call: Call) -> int:
-    """Milliseconds since the call began."""
-    return max(0, call.runtime.clock.now_ms() - call.now_ms)
