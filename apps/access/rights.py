@@ -20,6 +20,9 @@ PARSED_MAX = 2_000
 NOTHING = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
 """Stands for a stored policy that cannot be read: its denials are not known, so everything is denied."""
 
+NOBODY = NOTHING.replace('"Effect"', '"Principal": "*", "Effect"')
+"""The same for a resource policy."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rights:
@@ -49,6 +52,18 @@ def parsed(text: str) -> Policy:
     except (Malformed, TooLarge) as error:
         log.error("policy_unreadable", error=str(error))  # noqa: TRY400 - a sentence, not a bug
         return parse(NOTHING, Kind.ROLE)
+
+
+@lru_cache(maxsize=PARSED_MAX)
+def resource_policy(text: str) -> Policy | None:
+    """A stored resource policy; None: there is none."""
+    if not text:
+        return None
+    try:
+        return parse(text, Kind.RESOURCE)
+    except (Malformed, TooLarge) as error:
+        log.error("policy_unreadable", error=str(error))  # noqa: TRY400 - a sentence, not a bug
+        return parse(NOBODY, Kind.RESOURCE)
 
 
 def read(keys: Iterable[int]) -> dict[int, Rights]:
