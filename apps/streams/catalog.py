@@ -27,7 +27,7 @@ from apps.streams.addressing import shard_id_text
 from apps.streams.faults import Faults, faults_of
 from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
-from apps.streams.models import Consumer, ConsumerStatus, Shard, Stream, StreamStatus, Tag
+from apps.streams.models import Consumer, ConsumerStatus, RecordDistributionStrategy, Shard, Stream, StreamStatus, Tag
 from apps.streams.sequence import fixed_part
 from apps.throttle.interface import Budget
 
@@ -132,6 +132,8 @@ class StreamView:
     """What an administrator asked to go wrong; usually nothing."""
     resource_policy: Policy | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    auto: bool = False
+    """Records are distributed evenly, whatever their keys are (spreading.py)."""
 
     @property
     def arn(self) -> str:
@@ -364,6 +366,7 @@ def view_of(
         faults=faults_of(row.faults),
         resource_policy=resource_policy(row.resource_policy),
         tags=tags or {},
+        auto=row.distribution_strategy == RecordDistributionStrategy.AUTO,
     )
 
 

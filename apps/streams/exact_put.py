@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from apps.base.units import PAYLOAD_UNIT_BYTES
 from apps.recordlog.interface import Entry, ShardClosed, UnknownShard
 from apps.runtime import Runtime
-from apps.streams.hashkeys import digest_of_key, digest_of_number
+from apps.streams.hashkeys import digest_of_data, digest_of_key, digest_of_number
 from apps.streams.placement import record_bytes
 
 HOPS_MAX = 16
@@ -30,7 +30,7 @@ HOPS_MAX = 16
 Range = tuple[int, int, int]
 """A shard's key in the log, and its first and last hash."""
 
-Record = tuple[str, bytes]
+Record = tuple[str | None, bytes]
 
 
 class TargetGone(Exception):
@@ -56,12 +56,16 @@ class Part:
 
 
 def divide(records: Sequence[Record], shards: Sequence[Range], producer: str) -> list[Part]:
-    """The records by shard, order kept; shards without any are left out. The ranges must hold every key."""
+    """The records by shard, order kept; shards without any are left out. The ranges must hold every key.
+
+    Records without a key (of a stream that distributed them itself) go by their data, on a repeat as at first.
+    """
     ordered = sorted(shards, key=lambda shard: shard[1])
     cuts = [digest_of_number(start) for _, start, _ in ordered[1:]]
     parts = [Part(key, f"{producer}>{key}") for key, _, _ in ordered]
     for key, data in records:
-        part = parts[bisect_right(cuts, digest_of_key(key))]
+        digest = digest_of_data(data) if key is None else digest_of_key(key)
+        part = parts[bisect_right(cuts, digest)]
         part.records.append((key, data))
         part.size_bytes += record_bytes(key, data)
     return [part for part in parts if part.records]

@@ -22,6 +22,12 @@ def digest_of_key(partition_key: str) -> bytes:
     return digest
 
 
+def digest_of_data(data: bytes) -> bytes:
+    """A place for a record that has no key: MD5 of its data."""
+    digest: bytes = _md5_of(data).digest()
+    return digest
+
+
 def digest_of_number(hash_key: int) -> bytes:
     """The place of a hash key given as a number in [0, 2^128)."""
     return hash_key.to_bytes(16, "big")

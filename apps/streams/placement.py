@@ -29,7 +29,7 @@ class Group:
         self.positions: list[int] = []
         self.size_bytes = 0
 
-    def add(self, position: int, key: str, data: bytes, size_bytes: int) -> None:
+    def add(self, position: int, key: str | None, data: bytes, size_bytes: int) -> None:
         """One more record. (place_all does this in place, to save the call.)"""
         self.records += (key, data)
         self.positions.append(position)
@@ -54,8 +54,10 @@ class Group:
         return sum(max(1, -(-size // PAYLOAD_UNIT_BYTES)) for size in self.sizes())
 
 
-def record_bytes(key: str, data: bytes) -> int:
+def record_bytes(key: str | None, data: bytes) -> int:
     """What a record counts against every limit: UTF-8 of the key, and the data."""
+    if key is None:
+        return len(data)
     return (len(key) if key.isascii() else len(key.encode())) + len(data)
 
 
@@ -68,7 +70,9 @@ def digest_of(record: Placeable) -> bytes:
 
 
 def shard_for(stream: StreamView, record: Placeable) -> ShardView:
-    """The open shard of one record. Raises InvalidArgumentException."""
+    """The open shard of one record. Raises InvalidArgumentException, and ValidationException (no partition key)."""
+    if record.partition_key is None:
+        raise no_partition_key()
     if not stream.cuts and record.explicit_hash_key is None:
         return stream.open_shards[0]
     return stream.open_shards[bisect_right(stream.cuts, digest_of(record))]
@@ -124,11 +128,12 @@ def place_anew(
     return [part for part in groups if part.positions]
 
 
-def no_partition_key(position: int) -> ValidationException:
-    """The model lets PutRecords leave the key out for a strategy that we do not have; without it the key is needed."""
+def no_partition_key(position: int | None = None) -> ValidationException:
+    """The model lets puts leave the key out where the stream distributes records itself (spreading.py); elsewhere it is
+    needed. position: in PutRecords."""
+    member = "partitionKey" if position is None else f"records.{position + 1}.member.partitionKey"
     return ValidationException(
-        f"1 validation error detected: Value null at 'records.{position + 1}.member.partitionKey' "
-        "failed to satisfy constraint: Member must not be null"
+        f"1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
     )
 
 

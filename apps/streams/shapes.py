@@ -34,10 +34,10 @@ ShardIteratorType = Literal["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM
 
 
 class PutRecordRequest(msgspec.Struct, gc=False, frozen=True):
-    """PutRecord's input."""
+    """PutRecord's input. The key may be absent where the stream distributes records itself."""
 
     data: Data = field(name="Data")
-    partition_key: PartitionKey = field(name="PartitionKey")
+    partition_key: PartitionKey | None = field(name="PartitionKey", default=None)
     stream_name: StreamName | None = field(name="StreamName", default=None)
     stream_arn: StreamArn | None = field(name="StreamARN", default=None)
     explicit_hash_key: HashKey | None = field(name="ExplicitHashKey", default=None)
@@ -53,8 +53,14 @@ class PutRecordAnswer(msgspec.Struct, gc=False, frozen=True):
     sequence_number: str = field(name="SequenceNumber")
 
 
+class EncryptedPutRecordAnswer(PutRecordAnswer, gc=False, frozen=True):
+    """The same of an encrypted stream."""
+
+    encryption_type: str = field(name="EncryptionType", default="KMS")
+
+
 class PutRecordsEntry(msgspec.Struct, gc=False):
-    """One record of PutRecords. The model lets the key be absent (for strategies that place records themselves)."""
+    """One record of PutRecords. The key may be absent where the stream distributes records itself."""
 
     data: Data = field(name="Data")
     partition_key: PartitionKey | None = field(name="PartitionKey", default=None)
@@ -90,6 +96,12 @@ class PutRecordsAnswer(msgspec.Struct, gc=False):
 
     failed_record_count: int = field(name="FailedRecordCount")
     records: list[PutRecordsResult | PutRecordsFailure] = field(name="Records")
+
+
+class EncryptedPutRecordsAnswer(PutRecordsAnswer, gc=False):
+    """The same of an encrypted stream."""
+
+    encryption_type: str = field(name="EncryptionType", default="KMS")
 
 
 class GetShardIteratorRequest(msgspec.Struct, gc=False, frozen=True):
@@ -130,6 +142,12 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     """Epoch seconds."""
     data: bytes = field(name="Data")
     partition_key: str | None = field(name="PartitionKey", default=None)
+
+
+class EncryptedRecord(Record, gc=False, omit_defaults=True):
+    """One record that is encrypted where it is stored. The type is given each time: defaults are not written."""
+
+    encryption_type: str | UnsetType = field(name="EncryptionType", default=UNSET)
 
 
 class HashKeyRange(msgspec.Struct, gc=False, frozen=True):

@@ -42,6 +42,7 @@ from apps.streams.shapes import (
     PutRecordsRequest,
     PutRecordsResult,
 )
+from apps.streams.spreading import shard_in_turn, spread, spread_anew
 
 ROUNDS_MAX = 16
 """How often the rest of a call is handed on to children that were closed in their turn before it is given up."""
@@ -96,7 +97,7 @@ async def _put_one(call: Call, stream: StreamView, request: PutRecordRequest) ->
     size_bytes = record_bytes(request.partition_key, request.data)
     if size_bytes > stream.max_record_bytes:
         raise record_too_large(stream, size_bytes)
-    shard = shard_for(stream, request)
+    shard = shard_in_turn(stream) if stream.auto else shard_for(stream, request)
     if request.sequence_number_for_ordering is not None:
         await _check_ordering(call, stream, shard, request.sequence_number_for_ordering)
     if request.dry_run:
@@ -125,8 +126,9 @@ async def put_records(call: Call, request: PutRecordsRequest) -> PutRecordsAnswe
     entries, a bad or too large record fails the whole call; 200 even if all were throttled; neighbouring numbers for
     the records of one shard. Ours: once a record of a shard is throttled, all later ones of that shard in the call
     are too, so that resending the failed entries in their order keeps the order per key.
-    Not kept: records without a partition key (AWS takes them where it distributes them itself). StreamId is reserved
-    in the model and means nothing.
+    A record without a partition key is taken where the stream distributes records itself (AUTO), and fails the call
+    elsewhere.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     stream = await _stream_to_write(call, request.stream_name, request.stream_arn)
     try:
@@ -159,7 +161,7 @@ async def _put_records(call: Call, stream: StreamView, request: PutRecordsReques
 
 def _placed(stream: StreamView, request: PutRecordsRequest) -> tuple[list[Group], int]:
     """The records by shard and the size of the largest; everything that fails the whole call fails here."""
-    groups, largest = place_all(stream, request.records)
+    groups, largest = (spread if stream.auto else place_all)(stream, request.records)
     if sum([group.size_bytes for group in groups]) > PUT_RECORDS_BYTES_MAX:
         raise InvalidArgumentException("Records size exceeds 10 MB limit")
     if request.dry_run:
@@ -268,8 +270,9 @@ async def _append(
             if stored:
                 return stored, [group for group, _ in refused]
             raise now
+        again = spread_anew if stream.auto or now.auto else place_anew
         groups = [
-            part for group, successors in refused for part in place_anew(now, group, successors or _open(now), records)
+            part for group, successors in refused for part in again(now, group, successors or _open(now), records)
         ]
         for group in groups:
             # They were granted by the parent's budget; the child's pays as well, so that it starts at the truth.
