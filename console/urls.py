@@ -12,6 +12,7 @@ from console.pages import (
     consumers,
     create,
     demo,
+    faults,
     home,
     ingestion,
     keys,
@@ -99,6 +100,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "consumers/deregister", consumers.deregister, name="consumer-deregister"),
     path(S + "connect", connect.connect, name="stream-connect"),
     path(S + "configuration", configuration.configuration, name="stream-configuration"),
+    path(S + "faults", faults.faults, name="stream-faults"),
     path(S + "delete", configuration.delete, name="stream-delete"),
 ]
 

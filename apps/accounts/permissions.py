@@ -15,6 +15,7 @@ ACTIONS: Final[dict[str, str]] = {
     "stream:write": "Change retention, tags and consumers",
     "stream:reshard": "Split and merge shards and change their number",
     "stream:delete": "Delete data streams",
+    "stream:faults": "Make calls of a data stream fail on purpose",
     "record:read": "See the records in a stream",
     "record:write": "Put records, import files and replay streams",
     "key:read": "See access keys",

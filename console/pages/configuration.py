@@ -14,6 +14,7 @@ from apps.streams.models import Consumer, Tag
 from console import calls
 from console.pages import words
 from console.pages.create import TagField
+from console.pages.faults_form import FaultsForm, as_fields
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
 
@@ -51,25 +52,29 @@ def configuration(request: TeamRequest, name: str) -> HttpResponse:
     """The three parts."""
     stream = find(request, name)
     part = request.POST.get("part", "")
-    tags = {tag.key: tag.value for tag in Tag.objects.filter(stream=stream).order_by("key")}
-    retention_form = RetentionForm(
-        request.POST if part == "retention" else None, initial=_as_units(stream.retention_hours)
-    )
-    lines = "\n".join(f"{key}={value}" if value else key for key, value in tags.items())
-    tags_form = TagsForm(request.POST if part == "tags" else None, initial={"tags": lines})
+    context = parts(request, stream, part)
+    tags, retention_form, tags_form = context["tags"], context["retention_form"], context["tags_form"]
     if part == "retention" and retention_form.is_valid() and _set_retention(request, stream, retention_form):
         messages.success(request, f"Records are kept for {words.retention_words(retention_form.hours())}")
         return redirect("stream-configuration", request.team.slug, name)
     if part == "tags" and tags_form.is_valid() and _set_tags(request, stream, tags, tags_form):
         messages.success(request, "Tags saved")
         return redirect("stream-configuration", request.team.slug, name)
-    context = {
+    return render(request, "stream/configuration.html", context, status=422 if part else 200)
+
+
+def parts(request: TeamRequest, stream: Any, part: str) -> dict[str, Any]:
+    """Context of the tab: a form for each part, the one that was sent with what was written into it."""
+    tags = {tag.key: tag.value for tag in Tag.objects.filter(stream=stream).order_by("key")}
+    lines = "\n".join(f"{key}={value}" if value else key for key, value in tags.items())
+    sent = {name: request.POST if part == name else None for name in ("retention", "tags", "faults")}
+    return {
         **frame(request, stream, "stream-configuration"),
-        "retention_form": retention_form,
-        "tags_form": tags_form,
+        "retention_form": RetentionForm(sent["retention"], initial=_as_units(stream.retention_hours)),
+        "tags_form": TagsForm(sent["tags"], initial={"tags": lines}),
+        "faults_form": FaultsForm(sent["faults"], initial=as_fields(stream)),
         "tags": tags,
     }
-    return render(request, "stream/configuration.html", context, status=422 if part else 200)
 
 
 def _as_units(hours: int) -> dict[str, Any]:

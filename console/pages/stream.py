@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from apps.accounts.permissions import allowed, roles_with
 from apps.metrics.overview import Overview, overview
+from apps.streams.faults import faults_of
 from apps.streams.models import Consumer, Shard, Stream, StreamStatus
 from console import calls
 from console.pages import samples
@@ -91,6 +92,7 @@ def frame(request: TeamRequest, stream: Any, current: str) -> dict[str, Any]:
         "mode_words": MODE_WORDS[stream.mode],
         "tabs": tabs(request, stream, current),
         "current": current,
+        "faults": faults_of(stream.faults),
         "busy": stream.status in {StreamStatus.CREATING, StreamStatus.UPDATING, StreamStatus.DELETING},
         "now_ms": calls.now_ms(),
     }

@@ -59,6 +59,7 @@ POSTS = {
     "stream-consumers": ("stream:write", STREAM),
     "consumer-deregister": ("stream:write", STREAM),
     "stream-configuration": ("stream:write", STREAM),
+    "stream-faults": ("stream:faults", STREAM),
 }
 """POST, where it needs another action than GET or there is no GET."""
 
