@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 MODULES = (
     "workers.slices",
     "workers.lifecycle",
+    "workers.queues",
     "workers.retention",
     "workers.metering",
     "workers.throttling",
@@ -44,7 +45,7 @@ TASK_TIME_LIMIT_S = 60
 VISIBILITY_TIMEOUT_S = 120
 
 QUEUES = {
-    "control": ("lifecycle", "throttling"),
+    "control": ("lifecycle", "queues", "throttling"),
     "delivery": ("ingestion",),
     "upkeep": ("retention", "metering", "rollup"),
 }

@@ -155,6 +155,14 @@ COUNTS = (
         "Stream {stream} under account {account} has {current} consumers in state CREATING already. Limit: {limit}.",
     ),
     Quota(
+        "queues-between",
+        5,
+        Per.ACCOUNT,
+        "Queues in CREATING or DELETING at one time",
+        "The account {account} has {current} queues in state CREATING or DELETING already. Limit: {limit}. "
+        "Wait until one of them is ACTIVE or deleted.",
+    ),
+    Quota(
         "tags",
         50,
         Per.STREAM,

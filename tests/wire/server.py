@@ -2,8 +2,8 @@
 
     TIDEGATE_DATA_DIR=… TIDEGATE_PORT=… python -m tests.wire.server [--die-with-parent]
 
-No Redis and no Celery: a thread takes the workers' place and runs lifecycle slices as they come due, so that streams
-become ACTIVE.
+No Redis and no Celery: a thread takes the workers' place and runs slices as they come due, so that streams and
+queues become ACTIVE.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from console.rsgi import application as production  # noqa: E402
 
 ACCESS_KEY_ID, SECRET, ACCOUNT_ID = "AKIDWIRE", "wire/secret+with=signs", "123456789012"
 DISABLED_KEY_ID = "AKIDDISABLED"
-KINDS = ("lifecycle",)
+KINDS = ("lifecycle", "queues")
 TICK_S = 0.05
 
 
@@ -53,9 +53,10 @@ class WithLifecycle:
     def _run(self) -> None:
         from apps.gateway.app import runtime
         from apps.leases import hold
-        from workers import lifecycle, slices
+        from workers import lifecycle, queues, slices
 
         assert lifecycle
+        assert queues
         given = runtime()
         while not self._stopping.wait(TICK_S):
             for kind in KINDS:
