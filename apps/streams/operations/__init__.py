@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from apps.queues.operations import control as queues
+from apps.queues.operations import records as queue_records
 from apps.streams import shapes
 from apps.streams.operations import (
     account,
@@ -60,6 +62,18 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "GetShardIterator": polling.get_shard_iterator,
     "GetRecords": polling.get_records,
     "SubscribeToShard": fanout.subscribe_to_shard,
+    "CreateQueue": queues.create_queue,
+    "DescribeQueue": queues.describe_queue,
+    "ListQueues": queues.list_queues,
+    "UpdateQueue": queues.update_queue,
+    "DeleteQueue": queues.delete_queue,
+    "ReceiveQueueRecords": queue_records.receive_queue_records,
+    "AcknowledgeQueueRecords": queue_records.acknowledge_queue_records,
+    "UpdateQueueRecordsVisibility": queue_records.update_queue_records_visibility,
+    "ReceiveDeadLetterQueueRecords": queue_records.receive_dead_letter_queue_records,
+    "AcknowledgeDeadLetterQueueRecords": queue_records.acknowledge_dead_letter_queue_records,
+    "UpdateDeadLetterQueueRecordsVisibility": queue_records.update_dead_letter_queue_records_visibility,
+    "RestoreDeadLetterQueueRecords": queue_records.restore_dead_letter_queue_records,
 }
 
 REQUESTS: dict[str, type[msgspec.Struct]] = {
@@ -69,35 +83,22 @@ REQUESTS: dict[str, type[msgspec.Struct]] = {
     "GetRecords": shapes.GetRecordsRequest,
 }
 
-_QUEUES = "Queues are not part of this version of Tidegate."
 _CHANNELS = "Channels are not part of this version of Tidegate."
 _POLICIES = "Resource policies are not part of this version of Tidegate."
 _ENCRYPTION = "Server-side encryption with KMS keys is not part of this version of Tidegate."
 _MONITORING = "Shard-level metrics are not part of this version of Tidegate."
 
 NOT_IMPLEMENTED: dict[str, str] = {
-    "AcknowledgeDeadLetterQueueRecords": _QUEUES,
-    "AcknowledgeQueueRecords": _QUEUES,
     "CreateChannel": _CHANNELS,
-    "CreateQueue": _QUEUES,
     "DeleteChannel": _CHANNELS,
-    "DeleteQueue": _QUEUES,
     "DeleteResourcePolicy": _POLICIES,
     "DescribeChannel": _CHANNELS,
-    "DescribeQueue": _QUEUES,
     "DisableEnhancedMonitoring": _MONITORING,
     "EnableEnhancedMonitoring": _MONITORING,
     "GetResourcePolicy": _POLICIES,
     "ListChannels": _CHANNELS,
-    "ListQueues": _QUEUES,
     "PutResourcePolicy": _POLICIES,
-    "ReceiveDeadLetterQueueRecords": _QUEUES,
-    "ReceiveQueueRecords": _QUEUES,
-    "RestoreDeadLetterQueueRecords": _QUEUES,
     "StartStreamEncryption": _ENCRYPTION,
     "StopStreamEncryption": _ENCRYPTION,
     "UpdateChannel": _CHANNELS,
-    "UpdateDeadLetterQueueRecordsVisibility": _QUEUES,
-    "UpdateQueue": _QUEUES,
-    "UpdateQueueRecordsVisibility": _QUEUES,
 }
