@@ -92,7 +92,7 @@ def deregister_stream_consumer(call: Call, params: Json) -> None:
 
 def _check_quotas(stream: Stream, consumers: list[Consumer], now_ms: int) -> None:
     facts = {"stream": stream.name, "account": stream.team.account_id}
-    check_consumer_count(stream, len(consumers), now_ms)
+    check_consumer_count(stream, len(consumers) + stream.queues.count(), now_ms)
     creating = sum(consumer.status == ConsumerStatus.CREATING for consumer in consumers)
     most = limit(stream.team_id, stream.region, "consumers-creating")
     if creating >= most:

@@ -88,8 +88,8 @@ def create_stream(call: Call, params: Json) -> None:
 def delete_stream(call: Call, params: Json) -> None:
     """Begin to delete a stream in any state; a worker removes its consumers, shards and records.
 
-    Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion. Deleting a stream that is being
-    deleted is no error. Not kept: puts and reads end at once (AWS may go on for a while); five calls a second.
+    Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion, and while there are queues, whatever
+    that says. Deleting a stream that is being deleted is no error. Not kept: puts and reads end at once (AWS may go on for a while); five calls a second.
     """
     stream = named.find(call, params)
     named.change(stream)
@@ -99,6 +99,11 @@ def delete_stream(call: Call, params: Json) -> None:
             f"DeleteStream can't delete {account_id}:{stream.name} because there are consumers associated with this "
             f"data stream. To delete {stream.name} anyway, set the EnforceConsumerDeletion parameter to true to force "
             "the deletion of all the consumers that are associated with it."
+        )
+    if Queue.objects.filter(stream=stream).exists():
+        raise ResourceInUseException(
+            f"DeleteStream can't delete {call.principal.account_id}:{stream.name} because there are queues associated "
+            "with this data stream. Delete every queue on it with DeleteQueue first."
         )
     stream.consumers.update(status=ConsumerStatus.DELETING)
     Stream.objects.filter(pk=stream.pk).update(status=StreamStatus.DELETING)
