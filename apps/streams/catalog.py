@@ -132,6 +132,8 @@ class StreamView:
     """What an administrator asked to go wrong; usually nothing."""
     resource_policy: Policy | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    shard_level: frozenset[str] | None = None
+    """Metrics that are counted for each shard; usually none."""
     auto: bool = False
     """Records are distributed evenly, whatever their keys are (spreading.py)."""
 
@@ -364,6 +366,7 @@ def view_of(
         by_key={view.key: view for view in views},
         consumers={(view.name, view.created_s): view for view in map(_consumer_view_of, consumers)},
         faults=faults_of(row.faults),
+        shard_level=frozenset(row.shard_level_metrics) or None,
         resource_policy=resource_policy(row.resource_policy),
         tags=tags or {},
         auto=row.distribution_strategy == RecordDistributionStrategy.AUTO,

@@ -22,7 +22,7 @@ from apps.base.units import KIB, MINUTE_MS
 from apps.leases import takeover
 from apps.recordlog.interface import Batch, RecordLogError, ShardKey, UnknownShard
 from apps.runtime import Call, Runtime
-from apps.streams import sequence
+from apps.streams import sequence, shard_level
 from apps.streams.catalog import Catalog, ConsumerView, ShardView, StreamView
 from apps.streams.errors import ResourceInUseException, ResourceNotFoundException
 from apps.streams.limits import (
@@ -284,12 +284,14 @@ class Subscription:
             future.cancel()
 
     def _count(self, records: int, size_bytes: int, age_ms: int) -> None:
-        counters, stream = self._runtime.counters, self.place.stream
-        counters.add(stream.team_id, stream.key, "SubscribeToShardEvent.Bytes", size_bytes)
-        counters.add(stream.team_id, stream.key, "SubscribeToShardEvent.Records", records)
-        counters.add(stream.team_id, stream.key, "SubscribeToShardEvent.MillisBehindLatest", age_ms)
-        counters.add(stream.team_id, stream.key, "SubscribeToShardEvent.Success", 1)
+        counters, stream, name = self._runtime.counters, self.place.stream, self.place.consumer.name
+        counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.Bytes", name, size_bytes)
+        counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.Records", name, records)
+        counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.MillisBehindLatest", name, age_ms)
+        counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.Success", name, 1)
         counters.add_shard_read(stream.team_id, stream.key, self.place.shard.index, size_bytes, records)
+        if stream.shard_level is not None:
+            shard_level.count_read(counters, stream, self.place.shard.index, size_bytes, records)
 
 
 class Subscriptions:

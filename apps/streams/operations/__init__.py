@@ -20,6 +20,7 @@ from apps.streams.operations import (
     capacity,
     consumers,
     fanout,
+    monitoring,
     polling,
     records,
     reshard,
@@ -47,6 +48,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "DescribeLimits": account.describe_limits,
     "DescribeAccountSettings": account.describe_account_settings,
     "UpdateAccountSettings": account.update_account_settings,
+    "EnableEnhancedMonitoring": monitoring.enable_enhanced_monitoring,
+    "DisableEnhancedMonitoring": monitoring.disable_enhanced_monitoring,
     "RegisterStreamConsumer": consumers.register_stream_consumer,
     "DescribeStreamConsumer": consumers.describe_stream_consumer,
     "ListStreamConsumers": consumers.list_stream_consumers,
@@ -86,15 +89,12 @@ REQUESTS: dict[str, type[msgspec.Struct]] = {
 _CHANNELS = "Channels are not part of this version of Tidegate."
 _POLICIES = "Resource policies are not part of this version of Tidegate."
 _ENCRYPTION = "Server-side encryption with KMS keys is not part of this version of Tidegate."
-_MONITORING = "Shard-level metrics are not part of this version of Tidegate."
 
 NOT_IMPLEMENTED: dict[str, str] = {
     "CreateChannel": _CHANNELS,
     "DeleteChannel": _CHANNELS,
     "DeleteResourcePolicy": _POLICIES,
     "DescribeChannel": _CHANNELS,
-    "DisableEnhancedMonitoring": _MONITORING,
-    "EnableEnhancedMonitoring": _MONITORING,
     "GetResourcePolicy": _POLICIES,
     "ListChannels": _CHANNELS,
     "PutResourcePolicy": _POLICIES,

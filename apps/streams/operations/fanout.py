@@ -57,9 +57,7 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
     place = Place(stream, shard, consumer, ordinal, newest_ms)
     await _strike(call, place)
     subscription = await call.runtime.part(Subscriptions).begin(call, place)
-    counters, refused = call.runtime.counters, subscription is None
-    counters.add(stream.team_id, stream.key, "SubscribeToShard.Success", 0 if refused else 1)
-    counters.add(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", 1 if refused else 0)
+    _count(call, place, refused=subscription is None)
     if subscription is None:
         raise _refused(call, place)
     return subscription
@@ -69,9 +67,14 @@ async def _strike(call: Call, place: Place) -> None:
     """Faults that an administrator asked for: a throttled call is one that came too fast."""
     stream = place.stream
     if stream.faults is not None and await strike(call, stream.faults):
-        call.runtime.counters.add(stream.team_id, stream.key, "SubscribeToShard.Success", 0)
-        call.runtime.counters.add(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", 1)
+        _count(call, place, refused=True)
         raise _rate_exceeded(place)
+
+
+def _count(call: Call, place: Place, *, refused: bool) -> None:
+    counters, stream, name = call.runtime.counters, place.stream, place.consumer.name
+    counters.add_labelled(stream.team_id, stream.key, "SubscribeToShard.Success", name, int(not refused))
+    counters.add_labelled(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", name, int(refused))
 
 
 def _refused(call: Call, place: Place) -> ServiceError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from apps.base.errors import InternalFailure
 from apps.recordlog.interface import Batch, RecordLogError, UnknownShard
 from apps.runtime import Call
+from apps.streams import shard_level
 from apps.streams.addressing import shard_index, stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
 from apps.streams.errors import (
@@ -145,9 +146,13 @@ def _take_read(call: Call, stream: StreamView, shard: ShardView, *, struck: bool
         and throttle.take(shard.read_bucket, READ_CALLS, 1, 0, now_ms)
     ):
         counters.add(stream.team_id, stream.key, "ReadProvisionedThroughputExceeded", 0)
+        if stream.shard_level is not None:
+            shard_level.count(counters, stream, shard.index, "ReadProvisionedThroughputExceeded", 0)
         return
     counters.add(stream.team_id, stream.key, "ReadProvisionedThroughputExceeded", 1)
     counters.add(stream.team_id, stream.key, "GetRecords.Success", 0)
+    if stream.shard_level is not None:
+        shard_level.count(counters, stream, shard.index, "ReadProvisionedThroughputExceeded", 1)
     raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, stream.account_id)
 
 
@@ -170,3 +175,7 @@ def _count_get_records(
     counters.add(team, key, "GetRecords.Success", 1)
     counters.add(team, key, "GetRecords.Latency", since(call))
     counters.add_shard_read(team, key, shard.index, size_bytes, records)
+    if stream.shard_level is not None:
+        shard_level.count_read(counters, stream, shard.index, size_bytes, records)
+        if call.principal.user_id is None:
+            shard_level.count(counters, stream, shard.index, "IteratorAgeMilliseconds", age_ms)

@@ -18,7 +18,7 @@ from apps.recordlog.interface import (
     UnknownShard,
 )
 from apps.runtime import Call
-from apps.streams import sequence
+from apps.streams import sequence, shard_level
 from apps.streams.addressing import stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
 from apps.streams.errors import (
@@ -90,6 +90,9 @@ async def _put_record(call: Call, stream: StreamView, request: PutRecordRequest)
     counters.add(team, key, "PutRecord.Success", 1)
     counters.add(team, key, "PutRecord.Latency", since(call))
     counters.add_shard_write(team, key, shard.index, size_bytes, 1)
+    if stream.shard_level is not None:
+        shard_level.count_stored(counters, stream, shard.index, size_bytes, 1)
+        shard_level.count(counters, stream, shard.index, "WriteProvisionedThroughputExceeded", 0)
     return PutRecordAnswer(shard.shard_id, sequence.encode(shard.fixed, stored.first, stored.arrival_ms // 1000))
 
 
@@ -109,6 +112,8 @@ async def _put_one(call: Call, stream: StreamView, request: PutRecordRequest) ->
         counters = call.runtime.counters
         counters.add(stream.team_id, stream.key, "WriteProvisionedThroughputExceeded", 1)
         counters.add_shard_write(stream.team_id, stream.key, shard.index, 0, 0, size_bytes, 1)
+        if stream.shard_level is not None:
+            shard_level.count(counters, stream, shard.index, "WriteProvisionedThroughputExceeded", 1)
         raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, stream.account_id)
     group = Group(shard)
     group.add(0, request.partition_key, request.data, size_bytes)
@@ -142,8 +147,11 @@ async def _put_records(call: Call, stream: StreamView, request: PutRecordsReques
     results: list[PutRecordsResult | PutRecordsFailure] = [None] * len(request.records)  # type: ignore[list-item]
     try:
         groups, largest = _placed(stream, request)
+        before = shard_level.sizes(groups) if stream.shard_level is not None else None
         throttled = 0 if stream.faults is None else await _strike(call, stream, stream.faults, groups, results)
         throttled += _throttle(call, stream, groups, results)
+        if before is not None:
+            shard_level.count_refused(counters, stream, groups, before)
         groups = [group for group in groups if group.positions]
         stored, failed = await _append(call, stream, groups, largest, request.records) if groups else ([], [])
     except BaseException:
@@ -316,6 +324,8 @@ def _count_put_records(
         size_bytes += group.size_bytes
         records += count
         counters.add_shard_write(team, key, group.shard.index, group.size_bytes, count)
+        if stream.shard_level is not None:
+            shard_level.count_stored(counters, stream, group.shard.index, group.size_bytes, count)
     if records:
         counters.add(team, key, "IncomingBytes", size_bytes)
         counters.add(team, key, "IncomingRecords", records)

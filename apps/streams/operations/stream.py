@@ -325,7 +325,7 @@ def _common(stream: Stream) -> Json:
     return {
         **_summary(stream),
         "RetentionPeriodHours": stream.retention_hours,
-        "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
+        "EnhancedMonitoring": [{"ShardLevelMetrics": stream.shard_level_metrics}],
         "EncryptionType": "NONE",
     }
 

@@ -473,6 +473,8 @@ async def test_what_is_counted(team, one, make_plane):
     await event_of(await subscribe(plane))
     with pytest.raises(ResourceInUseException):
         await subscribe(plane)
+    consumers = {label for *_, label in plane.runtime.counters.drain_labelled()}
+    assert len(consumers) == 1
     samples = {series[2]: (s.total, s.count) for series, s in plane.runtime.counters.drain().items()}
     assert samples["SubscribeToShard.Success"] == (1, 2)
     assert samples["SubscribeToShard.RateExceeded"] == (1, 2)
