@@ -89,7 +89,8 @@ def delete_stream(call: Call, params: Json) -> None:
     """Begin to delete a stream in any state; a worker removes its consumers, shards and records.
 
     Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion, and while there are queues, whatever
-    that says. Deleting a stream that is being deleted is no error. Not kept: puts and reads end at once (AWS may go on for a while); five calls a second.
+    that says. Deleting a stream that is being deleted is no error. Not kept: puts and reads end at once (AWS may go on
+    for a while); five calls a second.
     """
     stream = named.find(call, params)
     named.change(stream)
