@@ -64,6 +64,9 @@ class Config:
     )
     web_processes: int = setting("TIDEGATE_WEB_PROCESSES", 1, "Web worker processes sharing the port")
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
+    control_rates: bool = setting(
+        "TIDEGATE_CONTROL_RATES", True, "off: calls per second of the control plane are not limited; nor are they without the throttle"
+    )
     tls_certificate: str = setting("TIDEGATE_TLS_CERTIFICATE", "", "PEM file of the certificate chain: serve HTTPS")
     tls_key: str = setting("TIDEGATE_TLS_KEY", "", "PEM file of the certificate's key")
     kms_endpoint: str = setting(

@@ -20,6 +20,7 @@ for name in [name for name in os.environ if name.startswith("TIDEGATE_")]:
     del os.environ[name]
 os.environ["TIDEGATE_DATA_DIR"] = str(FOLDER)
 os.environ["RECORD_LOG_URL"] = "memory:"
+os.environ["TIDEGATE_CONTROL_RATES"] = "off"  # tests make many calls in no time; those about rates turn them on
 os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"  # nothing listens: a hint to workers is logged and dropped
 
 from console.settings import *  # noqa: E402, F403

@@ -1,0 +1,63 @@
+"""manage.py quotas [NAME [VALUE]] --team TEAM: what a team may have and how often it may ask; change one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.table import Column, Table
+
+from apps.accounts.models import Team
+from apps.base.config import Config
+from apps.capacity.models import QuotaOverride
+from apps.streams.quotas import QUOTAS
+from console.management.jobs import team_named
+
+DEFAULT = "default"
+VALUE_MAX = 10**12
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "Print a team's quotas, or change one. A change holds at once, calls per second within five seconds."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The arguments; `manage.py quotas --help` prints them."""
+        parser.add_argument(
+            "name", nargs="?", default="", help="as the list prints it, e.g. shards or calls/CreateStream"
+        )
+        parser.add_argument("value", nargs="?", default="", help=f"a whole number, or {DEFAULT}")
+        parser.add_argument("--team", default="", help="short name or account id; needed if there are several")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Change what is to be changed, then print."""
+        team, name = team_named(options["team"]), options["name"]
+        if name and name not in QUOTAS:
+            raise CommandError(f"There is no quota {name}; `manage.py quotas` prints them all.")
+        if options["value"]:
+            change(team, name, options["value"])
+        show(team, name)
+
+
+def change(team: Team, name: str, value: str) -> None:
+    """Set a team's quota, or take an earlier change back. Raises CommandError."""
+    if value == DEFAULT:
+        QuotaOverride.objects.filter(team=team, name=name).delete()
+        return
+    if not (value.isascii() and value.isdigit() and int(value) <= VALUE_MAX):
+        raise CommandError(f"{value} is not a whole number up to {VALUE_MAX}, nor {DEFAULT}.")
+    QuotaOverride.objects.update_or_create(team=team, name=name, defaults={"value": int(value)})
+
+
+def show(team: Team, name: str) -> None:
+    """Print one quota, or all."""
+    region = Config.from_environment().region
+    changed = dict(QuotaOverride.objects.filter(team=team).values_list("name", "value"))
+    table = Table(Column("quota", no_wrap=True), "value", "default", "per", "what", title=f"{team.name} ({team.account_id}), {region}")
+    for quota in QUOTAS.values():
+        if name in {"", quota.name}:
+            default = quota.default_in(region)
+            table.add_row(quota.name, str(changed.get(quota.name, default)), str(default), quota.per.value, quota.means)
+    Console().print(table)
