@@ -89,7 +89,8 @@ class Application:
         if path != "/":
             path = quote(path)  # granian has decoded it, and the signature is over what was sent
         try:
-            answer = await now.gateway.answer(Request(method, path, query, headers, proto, to_end=http2))
+            request = Request(method, path, query, headers, proto, to_end=http2, at_once=proto)
+            answer = await now.gateway.answer(request)
         except ClientGone:
             return
         if isinstance(answer, Response):

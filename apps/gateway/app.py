@@ -102,7 +102,9 @@ class Gateway:
         except ServiceError:
             codec.check_body(await self._small_body(request, reading))
             raise
-        body = await self.bodies.read(reading, request.pieces, request.length, to_end=request.to_end)
+        body = await self.bodies.read(
+            reading, request.pieces, request.length, to_end=request.to_end, at_once=request.at_once
+        )
         try:
             payload = sigv4.verify(signature, credential.secret, body, method=request.method, path=request.path)
         except ServiceError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from secrets import randbelow, token_bytes
 
@@ -17,10 +17,11 @@ class Request:
     joined by a comma.
 
     pieces: the body, which nobody has asked for yet. length: of Content-Length, or None. to_end: the body must be read to
-    its end mark even if all of length is here. For HTTP/2, `host` must hold the authority.
+    its end mark even if all of length is here. at_once: asks for the whole body instead, if the server can.
+    For HTTP/2, `host` must hold the authority.
     """
 
-    __slots__ = ("headers", "length", "method", "path", "pieces", "query", "to_end")
+    __slots__ = ("at_once", "headers", "length", "method", "path", "pieces", "query", "to_end")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Request:
         pieces: AsyncIterable[bytes],
         *,
         to_end: bool,
+        at_once: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -40,6 +42,7 @@ class Request:
         length = headers.get("content-length")
         self.length = int(length) if length is not None and length.isdecimal() else None
         self.to_end = to_end
+        self.at_once = at_once
 
 
 class Response:
