@@ -22,6 +22,7 @@ from apps.access.rights import resource_policy
 from apps.accounts.bridge import in_thread
 from apps.base.arn import StreamArn
 from apps.base.units import HOUR_MS, KIB
+from apps.encryption.data_keys import EncryptedStream
 from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
 from apps.streams.faults import Faults, faults_of
@@ -130,6 +131,8 @@ class StreamView:
     """By name and creation second."""
     faults: Faults | None = None
     """What an administrator asked to go wrong; usually nothing."""
+    encryption: EncryptedStream | None = None
+    """The KMS key that covers what is written now; None: it is stored as it is."""
     resource_policy: Policy | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     shard_level: frozenset[str] | None = None
@@ -330,7 +333,9 @@ def _views_of(rows: Sequence[Stream]) -> Iterable[StreamView]:
     for consumer in Consumer.objects.filter(stream_id__in=list(shards)).prefetch_related("tags"):
         consumers[consumer.stream_id].append(consumer)
     tags: dict[int, dict[str, str]] = {row.pk: {} for row in rows}
-    for stream_id, name, value in Tag.objects.filter(stream_id__in=list(shards)).values_list("stream_id", "key", "value"):
+    for stream_id, name, value in Tag.objects.filter(stream_id__in=list(shards)).values_list(
+        "stream_id", "key", "value"
+    ):
         tags[stream_id][name] = value
     for row in rows:
         yield view_of(row, shards[row.pk], consumers[row.pk], tags[row.pk])
@@ -367,10 +372,17 @@ def view_of(
         consumers={(view.name, view.created_s): view for view in map(_consumer_view_of, consumers)},
         faults=faults_of(row.faults),
         shard_level=frozenset(row.shard_level_metrics) or None,
+        encryption=_encryption_of(row),
         resource_policy=resource_policy(row.resource_policy),
         tags=tags or {},
         auto=row.distribution_strategy == RecordDistributionStrategy.AUTO,
     )
+
+
+def _encryption_of(row: Stream) -> EncryptedStream | None:
+    if not row.encryption_key_arn:
+        return None
+    return EncryptedStream(row.pk, str(row.arn), row.team.account_id, row.encryption_key_arn)
 
 
 def _consumer_view_of(row: Consumer) -> ConsumerView:

@@ -26,6 +26,7 @@ from django.db.models import F
 
 from apps.base.units import SECOND_MS
 from apps.billing import ledger
+from apps.encryption import data_keys
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -207,6 +208,7 @@ def _delete(runtime: Runtime, stream: Stream, until_ms: int) -> None:
         if stream.shards.exists():
             return
         ledger.finish(meters.source_of_stream(stream.pk))
+        data_keys.forget_all(stream.pk)
         Stream.objects.filter(pk=stream.pk).delete()
         hold.remove("lifecycle", str(stream.pk))
     log.info("stream_deleted", stream=stream.pk)

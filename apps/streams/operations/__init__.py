@@ -19,6 +19,7 @@ from apps.streams.operations import (
     account,
     capacity,
     consumers,
+    encryption,
     fanout,
     monitoring,
     polling,
@@ -60,6 +61,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "ListTagsForResource": tags.list_tags_for_resource,
+    "StartStreamEncryption": encryption.start_stream_encryption,
+    "StopStreamEncryption": encryption.stop_stream_encryption,
     "PutRecord": records.put_record,
     "PutRecords": records.put_records,
     "GetShardIterator": polling.get_shard_iterator,
@@ -88,7 +91,6 @@ REQUESTS: dict[str, type[msgspec.Struct]] = {
 
 _CHANNELS = "Channels are not part of this version of Tidegate."
 _POLICIES = "Resource policies are not part of this version of Tidegate."
-_ENCRYPTION = "Server-side encryption with KMS keys is not part of this version of Tidegate."
 
 NOT_IMPLEMENTED: dict[str, str] = {
     "CreateChannel": _CHANNELS,
@@ -98,7 +100,5 @@ NOT_IMPLEMENTED: dict[str, str] = {
     "GetResourcePolicy": _POLICIES,
     "ListChannels": _CHANNELS,
     "PutResourcePolicy": _POLICIES,
-    "StartStreamEncryption": _ENCRYPTION,
-    "StopStreamEncryption": _ENCRYPTION,
     "UpdateChannel": _CHANNELS,
 }

@@ -327,8 +327,15 @@ def _common(stream: Stream) -> Json:
         **_summary(stream),
         "RetentionPeriodHours": stream.retention_hours,
         "EnhancedMonitoring": [{"ShardLevelMetrics": stream.shard_level_metrics}],
-        "EncryptionType": "NONE",
+        **_encryption(stream),
     }
+
+
+def _encryption(stream: Stream) -> Json:
+    """KeyId is the text that StartStreamEncryption was given."""
+    if not stream.encryption_key_arn:
+        return {"EncryptionType": "NONE"}
+    return {"EncryptionType": "KMS", "KeyId": stream.encryption_key_id}
 
 
 def _summary(stream: Stream) -> Json:
