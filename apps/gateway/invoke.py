@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from apps.accounts.bridge import in_thread
 from apps.accounts.principal import Principal
 from apps.gateway.plain import plain_answer, typed_request
+from apps.gateway.rates import ControlRates
 from apps.gateway.services import Route, route
 from apps.runtime import Call, Runtime
 from apps.wire import validate
@@ -57,6 +58,7 @@ async def run(found: Route, call: Call, request: Any) -> Any:
     assert found.function is not None
     if found.on_loop:
         return await found.function(call, request)
+    await call.runtime.part(ControlRates).take(found, call, request)
     return await in_thread(_in_transaction, found, call, request)
 
 

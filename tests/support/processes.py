@@ -150,10 +150,10 @@ class Up:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's, without what tests set for themselves."""
+    """This process's, without what tests set for themselves. Tests make more control calls a second than AWS allows."""
     ours = {"REDIS_URL", "RECORD_LOG_URL", "DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_") and name not in ours}
-    return kept | settings
+    return kept | {"TIDEGATE_CONTROL_RATES": "off"} | settings
 
 
 def start_up(data_dir: Path, port: int | None = None, command: tuple[str, ...] = (), **settings: str) -> Up:
