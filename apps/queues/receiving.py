@@ -42,11 +42,11 @@ Json = dict[str, Any]
 
 
 class Wanted(NamedTuple):
-    """What a receive asks for."""
+    """What a receive asks for. visibility_ms None: the queue's own."""
 
     dead: bool
     limit: int
-    visibility_ms: int
+    visibility_ms: int | None
 
 
 class Look(NamedTuple):
@@ -98,11 +98,11 @@ class Receiving:
     ) -> tuple[QueueView, Look]:
         """Up to limit records, waiting up to wait_s for the first. See the operations for the errors."""
         loop = asyncio.get_running_loop()
+        wanted = Wanted(dead, limit, None if visibility_s is None else visibility_s * SECOND_MS)
         deadline = loop.time() + wait_s * self.second_s
         woken = False
         while True:
             queue = await self._runtime.part(QueueViews).find(call, arn)
-            wanted = Wanted(dead, limit, queue.visibility_ms if visibility_s is None else visibility_s * SECOND_MS)
             rings = self._waiting.rings(queue.key)
             try:
                 queue, look = await self._fenced(call, queue, wanted)
@@ -157,9 +157,10 @@ class Receiving:
 
     async def _claim(self, queue: QueueView, wanted: Wanted, offers: Sequence[Offer]) -> Received:
         new_first = bool(self._seen_of(queue).turn % 2)
+        visibility_ms = queue.visibility_ms if wanted.visibility_ms is None else wanted.visibility_ms
         return await self._store.change(
             lambda changing: changing.receive(
-                queue.key, queue.version, queue.max_receive_count, wanted.limit, wanted.visibility_ms, offers,
+                queue.key, queue.version, queue.max_receive_count, wanted.limit, visibility_ms, offers,
                 dead=wanted.dead, new_first=new_first,
             )
         )  # fmt: skip
