@@ -95,12 +95,16 @@ class Runtime:
 
 class Call(msgspec.Struct, frozen=True):
     """One call of an operation: who, when, with what. Operations take (call, request). (One is made per request, and a
-    frozen dataclass takes ten times as long to make.)"""
+    frozen dataclass takes ten times as long to make.)
+
+    source: the request that it came with (apps/gateway/request.py), None from inside. admitted: policies were asked."""
 
     runtime: Runtime
     principal: Principal
     request_id: str
     now_ms: int
+    source: Any = None
+    admitted: bool = False
 
 
 def build(config: Config, clock: Clock | None = None) -> Runtime:

@@ -81,7 +81,7 @@ async def _http(scope: Message, receive: Receive, send: Send) -> None:
     method, path, query = scope["method"], scope["path"], scope["query_string"].decode("latin-1")
     if claims(method, path, headers, query):
         sent = scope.get("raw_path") or quote(path).encode()
-        request = Request(method, sent.decode("latin-1"), query, headers, _pieces(receive), to_end=True)
+        request = Request(method, sent.decode("latin-1"), query, headers, _pieces(receive), to_end=True, scope=scope)
         await _gateway(request, send)
     elif path == health.PATH and method in {"GET", "HEAD"}:
         status, named, body = await _serving[0].health.answer()

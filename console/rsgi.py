@@ -89,7 +89,7 @@ class Application:
         if path != "/":
             path = quote(path)  # granian has decoded it, and the signature is over what was sent
         try:
-            request = Request(method, path, query, headers, proto, to_end=http2, at_once=proto)
+            request = Request(method, path, query, headers, proto, to_end=http2, at_once=proto, scope=scope)
             answer = await now.gateway.answer(request)
         except ClientGone:
             return

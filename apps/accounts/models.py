@@ -43,7 +43,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
-    theme = models.CharField(max_length=8, default="system", choices=[("system", "System"), ("light", "Light"), ("dark", "Dark")])
+    theme = models.CharField(
+        max_length=8, default="system", choices=[("system", "System"), ("light", "Light"), ("dark", "Dark")]
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     created_at_ms = models.BigIntegerField(default=0)
@@ -75,7 +77,9 @@ class Membership(models.Model):
     role = models.CharField(max_length=12, choices=Role.choices)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["team", "user"], name="one_membership_per_team_and_user")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "user"], name="one_membership_per_team_and_user")
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.team_id} as {self.role}"

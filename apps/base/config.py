@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,37 +46,62 @@ class Config:
     port: int = setting("TIDEGATE_PORT", 4567, "The one port of console, websockets and AWS endpoint")
     data_dir: Path = setting("TIDEGATE_DATA_DIR", Path(".tidegate"), "Where everything that must last is kept")
     region: str = setting("TIDEGATE_REGION", "us-east-1", "Region in ARNs and in signatures")
-    account_id: str = setting("TIDEGATE_ACCOUNT_ID", "", "12-digit account id of the first team; generated if not given")
-    admin_email: str = setting("TIDEGATE_ADMIN_EMAIL", "", "E-mail of the first person; owner@tidegate.local if not given")
+    account_id: str = setting(
+        "TIDEGATE_ACCOUNT_ID", "", "12-digit account id of the first team; generated if not given"
+    )
+    admin_email: str = setting(
+        "TIDEGATE_ADMIN_EMAIL", "", "E-mail of the first person; owner@tidegate.local if not given"
+    )
     admin_password: str = setting("TIDEGATE_ADMIN_PASSWORD", "", "Password of the first person; generated if not given")
-    access_key_id: str = setting("TIDEGATE_ACCESS_KEY_ID", "", "First access key's id, any printable text; generated if not given")
-    secret_access_key: str = setting("TIDEGATE_SECRET_ACCESS_KEY", "", "First access key's secret; generated if not given")
-    database_url: str = setting("DATABASE_URL", "", "postgres://… for control data; SQLite in the data directory if not given")
+    access_key_id: str = setting(
+        "TIDEGATE_ACCESS_KEY_ID", "", "First access key's id, any printable text; generated if not given"
+    )
+    secret_access_key: str = setting(
+        "TIDEGATE_SECRET_ACCESS_KEY", "", "First access key's secret; generated if not given"
+    )
+    database_url: str = setting(
+        "DATABASE_URL", "", "postgres://… for control data; SQLite in the data directory if not given"
+    )
     redis_url: str = setting("REDIS_URL", "", "redis://… for broker and live metrics; a child of its own if not given")
     record_log_url: str = setting("RECORD_LOG_URL", "", "lmdb:<folder>; in the data directory if not given")
     master_key_file: str = setting(
-        "TIDEGATE_MASTER_KEY_FILE", "", "32 bytes that all other keys derive from; made in the data directory if not given"
+        "TIDEGATE_MASTER_KEY_FILE",
+        "",
+        "32 bytes that all other keys derive from; made in the data directory if not given",
     )
-    public_url: str = setting("TIDEGATE_PUBLIC_URL", "", "Address people and mails use; http(s)://localhost:<port> if not given")
+    public_url: str = setting(
+        "TIDEGATE_PUBLIC_URL", "", "Address people and mails use; http(s)://localhost:<port> if not given"
+    )
     allowed_hosts: tuple[str, ...] = setting(
         "TIDEGATE_ALLOWED_HOSTS",
         (),
         "Host names the console answers to, comma-separated; local ones and the public address's if not given",
     )
+    trusted_proxies: tuple[str, ...] = setting(
+        "TIDEGATE_TRUSTED_PROXIES",
+        (),
+        "Addresses or ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma-separated",
+    )
     web_processes: int = setting("TIDEGATE_WEB_PROCESSES", 1, "Web worker processes sharing the port")
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
     control_rates: bool = setting(
-        "TIDEGATE_CONTROL_RATES", True, "off: calls per second of the control plane are not limited; nor are they without the throttle"
+        "TIDEGATE_CONTROL_RATES",
+        True,
+        "off: calls per second of the control plane are not limited; nor are they without the throttle",
     )
     tls_certificate: str = setting("TIDEGATE_TLS_CERTIFICATE", "", "PEM file of the certificate chain: serve HTTPS")
     tls_key: str = setting("TIDEGATE_TLS_KEY", "", "PEM file of the certificate's key")
     kms_endpoint: str = setting(
-        "TIDEGATE_KMS_ENDPOINT", "", "http(s)://host of AWS KMS or a service like it that keeps the keys; Tidegate's own if not given"
+        "TIDEGATE_KMS_ENDPOINT",
+        "",
+        "http(s)://host of AWS KMS or a service like it that keeps the keys; Tidegate's own if not given",
     )
     kms_region: str = setting("TIDEGATE_KMS_REGION", "", "Region of that service; TIDEGATE_REGION if not given")
     kms_access_key_id: str = setting("TIDEGATE_KMS_ACCESS_KEY_ID", "", "Access key that Tidegate signs with there")
     kms_secret_access_key: str = setting("TIDEGATE_KMS_SECRET_ACCESS_KEY", "", "Its secret")
-    kms_default_key: str = setting("TIDEGATE_KMS_DEFAULT_KEY", "", "Key there that alias/aws/kinesis stands for; itself if not given")
+    kms_default_key: str = setting(
+        "TIDEGATE_KMS_DEFAULT_KEY", "", "Key there that alias/aws/kinesis stands for; itself if not given"
+    )
     tls: str = setting("TIDEGATE_TLS", "", "self-signed: make a local authority and a certificate, and serve HTTPS")
 
     @classmethod
@@ -185,7 +211,9 @@ def _check(config: Config) -> None:
         raise ConfigError(f"TIDEGATE_PORT is {config.port}; set it to a port from 1 to 65535.")
     if not 1 <= config.web_processes <= 64:
         raise ConfigError(f"TIDEGATE_WEB_PROCESSES is {config.web_processes}; set it to 1 to 64.")
-    if config.account_id and not (config.account_id.isascii() and config.account_id.isdigit() and len(config.account_id) == 12):
+    if config.account_id and not (
+        config.account_id.isascii() and config.account_id.isdigit() and len(config.account_id) == 12
+    ):
         raise ConfigError(f"TIDEGATE_ACCOUNT_ID is {config.account_id!r}; set it to 12 digits.")
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise ConfigError("Set both TIDEGATE_TLS_CERTIFICATE and TIDEGATE_TLS_KEY, or neither.")
@@ -195,6 +223,7 @@ def _check(config: Config) -> None:
         raise ConfigError("Set TIDEGATE_TLS=self-signed or a certificate of your own, not both.")
     _check_first_team(config)
     _check_addresses(config)
+    _check_proxies(config)
     if not config.record_log.startswith(("memory:", "lmdb:")) or config.record_log == "lmdb:":
         raise ConfigError(f"RECORD_LOG_URL is {config.record_log_url!r}; set it to lmdb:<folder>.")
 
@@ -207,34 +236,56 @@ def _check_first_team(config: Config) -> None:
     if not (config.access_key_id.isprintable() and config.secret_access_key.isprintable()):
         raise ConfigError("TIDEGATE_ACCESS_KEY_ID and TIDEGATE_SECRET_ACCESS_KEY must be printable text on one line.")
     if len(config.access_key_id) > KEY_ID_CHARS_MAX:
-        raise ConfigError(f"TIDEGATE_ACCESS_KEY_ID has more than {KEY_ID_CHARS_MAX} characters; set it to a shorter one.")
+        raise ConfigError(
+            f"TIDEGATE_ACCESS_KEY_ID has more than {KEY_ID_CHARS_MAX} characters; set it to a shorter one."
+        )
 
 
 def _check_addresses(config: Config) -> None:
     """The two URLs of servers may hold passwords, so they are not repeated."""
     if config.database_url and not config.database_url.startswith(DATABASES):
-        raise ConfigError("DATABASE_URL is of no database that Tidegate knows; set it to postgres://user:password@host/name.")
+        raise ConfigError(
+            "DATABASE_URL is of no database that Tidegate knows; set it to postgres://user:password@host/name."
+        )
     if config.redis_url and not config.redis_url.startswith(REDISES):
         raise ConfigError("REDIS_URL is no address of a Redis; set it to redis://host:port/0.")
     if config.public_url and not _is_origin(config.public_url):
-        raise ConfigError(f"TIDEGATE_PUBLIC_URL is {config.public_url!r}; set it to http(s)://host or http(s)://host:port.")
+        raise ConfigError(
+            f"TIDEGATE_PUBLIC_URL is {config.public_url!r}; set it to http(s)://host or http(s)://host:port."
+        )
     if config.kms_endpoint:
         _check_kms(config)
     for name in config.allowed_hosts:
         if not HOST_NAME.fullmatch(name):
-            raise ConfigError(f"TIDEGATE_ALLOWED_HOSTS has {name!r}; set it to host names alone, without scheme, port or path.")
+            raise ConfigError(
+                f"TIDEGATE_ALLOWED_HOSTS has {name!r}; set it to host names alone, without scheme, port or path."
+            )
+
+
+def _check_proxies(config: Config) -> None:
+    for text in config.trusted_proxies:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"TIDEGATE_TRUSTED_PROXIES has {text!r}; set it to addresses and ranges like 10.0.0.0/8."
+            ) from None
 
 
 def _check_kms(config: Config) -> None:
     """The endpoint is an origin too: SigV4 signs the root, and nothing of a caller's ever comes into it."""
     if not _is_origin(config.kms_endpoint):
-        raise ConfigError(f"TIDEGATE_KMS_ENDPOINT is {config.kms_endpoint!r}; set it to http(s)://host or http(s)://host:port.")
+        raise ConfigError(
+            f"TIDEGATE_KMS_ENDPOINT is {config.kms_endpoint!r}; set it to http(s)://host or http(s)://host:port."
+        )
     if not (config.kms_access_key_id and config.kms_secret_access_key):
         raise ConfigError(
             "TIDEGATE_KMS_ENDPOINT needs TIDEGATE_KMS_ACCESS_KEY_ID and TIDEGATE_KMS_SECRET_ACCESS_KEY; set both."
         )
     if config.kms_region and not REGION.fullmatch(config.kms_region):
-        raise ConfigError(f"TIDEGATE_KMS_REGION is {config.kms_region!r}; set it to lower-case letters, digits and hyphens.")
+        raise ConfigError(
+            f"TIDEGATE_KMS_REGION is {config.kms_region!r}; set it to lower-case letters, digits and hyphens."
+        )
 
 
 def _is_origin(url: str) -> bool:
@@ -244,4 +295,8 @@ def _is_origin(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.rstrip("/") == f"{parts.scheme}://{parts.netloc}"
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and url.rstrip("/") == f"{parts.scheme}://{parts.netloc}"
+    )

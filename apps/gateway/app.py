@@ -12,6 +12,7 @@ from asyncio import CancelledError, current_task, get_running_loop
 import structlog
 
 from apps.access.credentials import Credential, Credentials
+from apps.access.source import ENDPOINT_PREFIX
 from apps.base.errors import ServiceError
 from apps.gateway.body import Bodies, ClientGone, Reading, RequestEntityTooLarge
 from apps.gateway.claims import claims
@@ -23,6 +24,7 @@ from apps.gateway.request import PROTECTION, Headers, IdMaker, Ids, Request, Res
 from apps.gateway.services import Route
 from apps.gateway.stream import Frames
 from apps.runtime import Call, Runtime
+from apps.streams.addressing import Unadmitted
 from apps.wire import sigv4
 from apps.wire.codec import Codec
 from apps.wire.errors import ExpiredToken, UnrecognizedClient
@@ -117,8 +119,15 @@ class Gateway:
         params = codec.decode(payload, route.operation, route.request_type)
         del body, payload  # what was decoded is the operation's to bound, and the log's
         self.bodies.release(reading)
-        call = Call(self.runtime, credential.principal, ids.request_id, now_ms)
-        answer = await (route.function(call, params) if route.on_loop else run(route, call, params))
+        principal = credential.principal
+        call = Call(self.runtime, principal, ids.request_id, now_ms, request)
+        if principal.watched or route.request_type is None or request.headers["host"].startswith(ENDPOINT_PREFIX):
+            answer = await run(route, call, params)
+        else:
+            try:
+                answer = await route.function(call, params)
+            except Unadmitted:
+                answer = await run(route, call, params)
         if route.operation.is_event_stream:
             ids.headers.append(("content-type", EVENT_STREAM))
             return Stream(200, ids.headers, Frames(answer, codec, route.operation, ids.request_id))

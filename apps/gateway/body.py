@@ -139,6 +139,8 @@ class Bodies:
             whole = await at_once()
         except asyncio.CancelledError:
             raise self._explain(reading) from None
+        except RuntimeError as error:  # the server's: its connection is closed
+            raise ClientGone from error
         finally:
             self._open.pop(reading, None)
         if len(whole) != length:

@@ -9,15 +9,23 @@ import uuid
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
+from apps.access import audit
+from apps.access.audit import Trail
+from apps.access.models import AuditEntry
+from apps.access.source import source_of
 from apps.accounts.bridge import in_thread
 from apps.accounts.principal import Principal
+from apps.base.errors import InternalFailure, ServiceError
+from apps.gateway.admission import admit, admit_now
 from apps.gateway.plain import plain_answer, typed_request
 from apps.gateway.rates import ControlRates
 from apps.gateway.services import Route, route
 from apps.runtime import Call, Runtime
 from apps.wire import validate
+
+log = structlog.get_logger(__name__)
 
 
 async def invoke(
@@ -48,18 +56,82 @@ def invoke_sync(
     found, request = _prepare(service, operation, params)
     call = _call(runtime, principal, request_id)
     if found.on_loop:
-        assert found.function is not None
-        return plain_answer(found, runtime.wait_for(found.function(call, request)))
-    return plain_answer(found, _in_transaction(found, call, request))
+        return plain_answer(found, runtime.wait_for(_data(found, call, request)))
+    return plain_answer(found, _control(found, call, request))
 
 
 async def run(found: Route, call: Call, request: Any) -> Any:
-    """Call a route's function with a request that was validated already. Raises ServiceError."""
-    assert found.function is not None
+    """Ask all policies, call a route's function with a request that was validated already, and write the audit trail.
+
+    Raises ServiceError.
+    """
     if found.on_loop:
-        return await found.function(call, request)
+        return await _data(found, call, request)
     await call.runtime.part(ControlRates).take(found, call, request)
-    return await in_thread(_in_transaction, found, call, request)
+    return await in_thread(_control, found, call, request)
+
+
+async def _data(found: Route, call: Call, request: Any) -> Any:
+    assert found.function is not None
+    if not call.principal.audits:
+        return await found.function(await admit(found, call, request), request)
+    try:
+        answer = await found.function(await admit(found, call, request), request)
+    except ServiceError as error:
+        _note(found, call, request, error)
+        raise
+    _note(found, call, request, None)
+    return answer
+
+
+def _note(found: Route, call: Call, request: Any, error: ServiceError | None) -> None:
+    call.runtime.part(Trail).note(_entry(found, call, request, error))
+
+
+def _control(found: Route, call: Call, request: Any) -> Any:
+    """One call of the control plane, with its entry in the audit trail whatever becomes of it."""
+    try:
+        return _in_transaction(found, call, request)
+    except ServiceError as error:
+        _write_failure(found, call, request, error)
+        raise
+    except Exception:
+        _write_failure(found, call, request, InternalFailure())
+        raise
+
+
+def _write_failure(found: Route, call: Call, request: Any, error: ServiceError) -> None:
+    """The entry of a call that changed nothing. If the database does not take it, the call's own error is told."""
+    if not _is_audited(found, call):
+        return
+    try:
+        with transaction.atomic():
+            audit.write(_entry(found, call, request, error))
+    except DatabaseError as failure:
+        log.warning("audit_not_written", entries=1, error=str(failure))
+
+
+def _is_audited(found: Route, call: Call) -> bool:
+    """All that is signed, and all that changes something. Not the looks that pages of the console take by themselves,
+    every few seconds: they would fill the trail with nothing."""
+    return call.source is not None or not found.only_reads
+
+
+def _entry(found: Route, call: Call, request: Any, error: ServiceError | None) -> AuditEntry:
+    try:
+        resource = found.locate(call, request)
+    except ServiceError:
+        resource = ""  # a token that is not ours, or too old, names nothing
+    return audit.entry(
+        call,
+        found.service,
+        found.name,
+        resource,
+        source_of(call),
+        is_data=found.on_loop,
+        outcome="" if error is None else error.code,
+        message="" if error is None else error.message or "",
+    )
 
 
 def _in_transaction(found: Route, call: Call, request: Any) -> Any:
@@ -76,7 +148,10 @@ def _once(found: Route, call: Call, request: Any) -> Any:
         structlog.contextvars.bound_contextvars(request_id=call.request_id, operation=found.name),
         transaction.atomic(),
     ):
-        return found.function(call, request)
+        answer = found.function(admit_now(found, call, request), request)
+        if _is_audited(found, call):
+            audit.write(_entry(found, call, request, None))
+        return answer
 
 
 def _prepare(service: str, operation: str, params: dict[str, Any]) -> tuple[Route, Any]:

@@ -6,6 +6,7 @@ from binascii import b2a_base64
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from secrets import randbelow, token_bytes
+from typing import Any
 
 from apps.gateway.stream import Frames
 
@@ -18,10 +19,11 @@ class Request:
 
     pieces: the body, which nobody has asked for yet. length: of Content-Length, or None. to_end: the body must be read to
     its end mark even if all of length is here. at_once: asks for the whole body instead, if the server can.
-    For HTTP/2, `host` must hold the authority.
+    For HTTP/2, `host` must hold the authority. scope: the server's own, which
+    knows the connection.
     """
 
-    __slots__ = ("at_once", "headers", "length", "method", "path", "pieces", "query", "to_end")
+    __slots__ = ("_scope", "at_once", "headers", "length", "method", "path", "pieces", "query", "to_end")
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Request:
         *,
         to_end: bool,
         at_once: Callable[[], Awaitable[bytes]] | None = None,
+        scope: Any = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -43,6 +46,22 @@ class Request:
         self.length = int(length) if length is not None and length.isdecimal() else None
         self.to_end = to_end
         self.at_once = at_once
+        self._scope = scope
+
+    @property
+    def peer(self) -> str:
+        """The address at the connection's other end, with its port; empty if the server does not know. Looked up only when
+        asked for: most requests never are."""
+        if isinstance(self._scope, dict):
+            client = self._scope.get("client")
+            return f"[{client[0]}]:{client[1]}" if client else ""
+        return str(self._scope.client or "") if self._scope is not None else ""
+
+    @property
+    def secure(self) -> bool:
+        """Did it come over TLS, as far as this server saw?"""
+        scheme = self._scope.get("scheme", "") if isinstance(self._scope, dict) else getattr(self._scope, "scheme", "")
+        return scheme == "https"
 
 
 class Response:

@@ -13,8 +13,12 @@ from typing import Any
 import msgspec
 
 from apps.base.errors import ServiceError, UnknownOperationException
+from apps.encryption.operations import kms
 from apps.streams import operations as kinesis
+from apps.streams.operations.resources import RESOURCES, Locate, anything
 from apps.wire.model import Operation, ServiceModel, load
+
+READS = ("Describe", "Get", "List")
 
 
 class UnsupportedOperationException(ServiceError):
@@ -26,13 +30,17 @@ class UnsupportedOperationException(ServiceError):
 @dataclass(frozen=True, slots=True)
 class Service:
     """One service. name: botocore's folder name. operations: functions by AWS's name; requests: typed ones' structs;
-    not_implemented: why not, by name; otherwise: why not, for every operation that neither names."""
+    not_implemented: why not, by name; otherwise: why not, for every operation that neither names.
+
+    resources: what each operation is about, asked by policies; action_prefix: before the colon in their actions."""
 
     name: str
     operations: Mapping[str, Callable[..., Any]]
     requests: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
     not_implemented: Mapping[str, str] = field(default_factory=dict)
     otherwise: str = ""
+    resources: Mapping[str, Locate] = field(default_factory=dict)
+    action_prefix: str = ""
 
     @property
     def model(self) -> ServiceModel:
@@ -47,11 +55,11 @@ class Service:
 SERVICES = {
     service.name: service
     for service in (
-        Service("kinesis", kinesis.OPERATIONS, kinesis.REQUESTS, kinesis.NOT_IMPLEMENTED),
+        Service("kinesis", kinesis.OPERATIONS, kinesis.REQUESTS, kinesis.NOT_IMPLEMENTED, resources=RESOURCES),
         Service("cloudwatch", {}, otherwise="It is not a part of Tidegate's CloudWatch."),
         Service("sts", {}, otherwise="It is not a part of Tidegate's STS."),
         Service("iam", {}, otherwise="It is not a part of Tidegate's IAM."),
-        Service("kms", {}, otherwise="It is not a part of Tidegate's KMS."),
+        Service("kms", kms.OPERATIONS, not_implemented=kms.NOT_IMPLEMENTED, otherwise=kms.OTHERWISE),
     )
 }
 """By name. Which protocols each speaks stands in its model; apps/gateway/protocols.py maps them to codecs."""
@@ -70,6 +78,14 @@ class Route:
     on_loop: bool
     why_not: str = ""
     signing_name: str = "kinesis"
+    locate: Locate = anything
+    """The resource that a request is about."""
+    action_prefix: str = "kinesis"
+
+    @property
+    def only_reads(self) -> bool:
+        """Does it change nothing? By its name, as AWS means it."""
+        return self.name.startswith(READS)
 
     def refuse(self) -> UnsupportedOperationException:
         """The error of an operation that is not implemented."""
@@ -103,6 +119,8 @@ def _route(service: Service, operation: Operation) -> Route:
         on_loop=inspect.iscoroutinefunction(function),
         why_not=service.why_not(name),
         signing_name=service.model.signing_name,
+        locate=service.resources.get(name, anything),
+        action_prefix=service.action_prefix or service.name,
     )
 
 

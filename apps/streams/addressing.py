@@ -7,6 +7,12 @@ import re
 from apps.base.arn import parse_stream_arn
 from apps.streams.errors import InvalidArgumentException, ResourceNotFoundException
 
+
+class Unadmitted(ResourceNotFoundException):
+    """The call needs a look at policies that it has not had: its stream is another account's, or has a policy of its own.
+    The gateway looks and calls again (apps/gateway/admission.py); the usual call is spared the question."""
+
+
 _SHARD_NUMBER = re.compile(r"[0-9]{1,128}")
 _LAST_SHARD_INDEX = 2**31 - 1
 
@@ -15,8 +21,8 @@ def stream_name(account_id: str, name: str | None, arn: str | None) -> str:
     """The name of the stream meant, in the caller's own account. Whoever finds the stream then compares its ARN with
     the one that was given: a stream keeps the region it was made in, whatever the region is today.
 
-    Raises InvalidArgumentException if neither is given or the two disagree, ResourceNotFoundException for an ARN of
-    another account (whose existence is none of the caller's business).
+    Raises InvalidArgumentException if neither is given or the two disagree, Unadmitted for an ARN of another account
+    (whose existence is none of the caller's business).
     """
     if arn is None:
         if name is None:
@@ -26,7 +32,7 @@ def stream_name(account_id: str, name: str | None, arn: str | None) -> str:
     if parsed is None:
         raise ResourceNotFoundException.stream(arn.partition(":stream/")[2], account_id)
     if parsed.account_id != account_id:
-        raise ResourceNotFoundException.stream(parsed.name, parsed.account_id)
+        raise Unadmitted.stream(parsed.name, parsed.account_id)
     if name is not None and name != parsed.name:
         raise InvalidArgumentException(f"StreamName {name} and StreamARN {arn} do not name the same stream.")
     return parsed.name

@@ -9,13 +9,14 @@ from __future__ import annotations
 from itertools import repeat
 
 from apps.base.errors import InternalFailure, ServiceError, ServiceUnavailable
-from apps.recordlog.interface import Batch, LogBusy, LogFull, RecordLog, RecordLogError
+from apps.recordlog.interface import Batch, KeyUnavailable, LogBusy, LogFull, RecordLog, RecordLogError
 from apps.recordlog.stored_batch import flat_bytes
 from apps.runtime import Call
 from apps.streams import sequence
+from apps.streams.addressing import Unadmitted
 from apps.streams.catalog import Catalog, ShardView, StreamView
 from apps.streams.errors import ResourceNotFoundException
-from apps.streams.shapes import ChildShard, HashKeyRange, Record
+from apps.streams.shapes import ChildShard, EncryptedRecord, HashKeyRange, Record
 
 
 async def find_shard(call: Call, name: str, index: int) -> tuple[StreamView, ShardView]:
@@ -32,6 +33,8 @@ async def find_shard(call: Call, name: str, index: int) -> tuple[StreamView, Sha
         shard = stream.shard(index) if stream is not None and stream.gives_records else None
     if stream is None or shard is None:
         raise ResourceNotFoundException.shard(f"shardId-{index:012d}", name, account_id)
+    if stream.resource_policy is not None and not call.admitted:
+        raise Unadmitted
     return stream, shard
 
 
@@ -64,7 +67,11 @@ def records_of(shard: ShardView, batch: Batch) -> tuple[list[Record], int]:
     for part in batch.slices:
         flat = part.records
         numbers = sequence.run(shard.fixed, part.first, part.arrival_ms // 1000, len(flat) // 2)
-        records += map(Record, numbers, repeat(part.arrival_ms / 1000), flat[1::2], flat[::2])  # type: ignore[arg-type]
+        columns = (numbers, repeat(part.arrival_ms / 1000), flat[1::2], flat[::2])
+        if part.encrypted:
+            records += map(EncryptedRecord, *columns, repeat("KMS"))  # type: ignore[arg-type]
+        else:
+            records += map(Record, *columns)  # type: ignore[arg-type]
         size_bytes += flat_bytes(flat)
     return records, size_bytes
 
@@ -100,6 +107,8 @@ def service_error(error: RecordLogError) -> ServiceError:
     match error:
         case LogFull():
             return ServiceUnavailable("The record log is full. Nothing was stored.")
+        case KeyUnavailable(reason=ServiceError() as reason):
+            return reason
         case LogBusy():
             return ServiceUnavailable("Too many records are waiting to be stored. Nothing was stored; retry.")
         case _:

@@ -24,7 +24,9 @@ def shown(default) -> str:
 
 
 def test_the_readme_lists_every_setting():
-    rows = {variable: (default.strip(), sentence) for variable, default, sentence in ROW.findall(text(ROOT / "README.md"))}
+    rows = {
+        variable: (default.strip(), sentence) for variable, default, sentence in ROW.findall(text(ROOT / "README.md"))
+    }
     wanted = {variable_of(f): (shown(f.default), f.metadata["help"]) for f in fields(Config)}
     assert rows == wanted
 
@@ -35,7 +37,7 @@ def test_every_setting_is_read_from_its_variable():
         "TIDEGATE_ACCOUNT_ID": "123456789012", "TIDEGATE_ADMIN_EMAIL": "a@b.c", "TIDEGATE_ADMIN_PASSWORD": "p",
         "TIDEGATE_ACCESS_KEY_ID": "test", "TIDEGATE_SECRET_ACCESS_KEY": "it's a \"secret\" $x", "DATABASE_URL": "postgres://x/y",
         "REDIS_URL": "redis://r", "RECORD_LOG_URL": "lmdb:there", "TIDEGATE_MASTER_KEY_FILE": "k",
-        "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b", "TIDEGATE_WEB_PROCESSES": "2",
+        "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b", "TIDEGATE_TRUSTED_PROXIES": "10.0.0.0/8,::1", "TIDEGATE_WEB_PROCESSES": "2",
         "TIDEGATE_THROTTLE": "off", "TIDEGATE_CONTROL_RATES": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
         "TIDEGATE_KMS_ENDPOINT": "https://kms.example", "TIDEGATE_KMS_REGION": "eu-west-1", "TIDEGATE_KMS_DEFAULT_KEY": "alias/k",
         "TIDEGATE_KMS_ACCESS_KEY_ID": "AK", "TIDEGATE_KMS_SECRET_ACCESS_KEY": "s",
@@ -58,6 +60,7 @@ def test_every_setting_is_read_from_its_variable():
         ("TIDEGATE_THROTTLE", "maybe"), ("TIDEGATE_TLS", "yes"), ("TIDEGATE_TLS_KEY", "only.pem"),
         ("RECORD_LOG_URL", "nats://x"), ("RECORD_LOG_URL", "lmdb:"), ("DATABASE_URL", "mysql://x/y"), ("REDIS_URL", "http://x"),
         ("TIDEGATE_REGION", "my region"), ("TIDEGATE_ADMIN_EMAIL", "owner"), ("TIDEGATE_ALLOWED_HOSTS", "a,http://b/"),
+        ("TIDEGATE_TRUSTED_PROXIES", "proxy.example"), ("TIDEGATE_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("TIDEGATE_ALLOWED_HOSTS", "a:80"), ("TIDEGATE_PUBLIC_URL", "tidegate.example"), ("TIDEGATE_PUBLIC_URL", "https://x/path"),
         ("TIDEGATE_PUBLIC_URL", "https://x:port"), ("TIDEGATE_ACCESS_KEY_ID", "two\nlines"), ("TIDEGATE_SECRET_ACCESS_KEY", "a\tb"),
         ("TIDEGATE_ACCESS_KEY_ID", "k" * 129), ("TIDEGATE_KMS_ENDPOINT", "kms.example"), ("TIDEGATE_KMS_ENDPOINT", "file:///x"),

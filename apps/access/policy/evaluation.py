@@ -46,11 +46,12 @@ class Grants:
     sessions: tuple[Policy, ...] | None = None
     decided: dict[tuple[object, ...], str | None] = field(default_factory=dict)
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Condition keys that its policies ask for."""
+    names: frozenset[str] = field(init=False)
+    """Condition keys that its policies ask for."""
+
+    def __post_init__(self) -> None:
         every = (*(self.policies or ()), *(self.boundary or ()), *(self.sessions or ()))
-        return frozenset().union(*(policy.names for policy in every))
+        object.__setattr__(self, "names", frozenset().union(*(policy.names for policy in every)))
 
 
 @dataclass(frozen=True, slots=True)

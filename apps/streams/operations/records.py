@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.base.errors import InternalFailure, ServiceError
+from apps.encryption.data_keys import EncryptedStream
 from apps.recordlog.interface import (
     Appended,
+    DataKey,
     Entry,
     RecordLogError,
     ShardClosed,
@@ -19,7 +21,7 @@ from apps.recordlog.interface import (
 )
 from apps.runtime import Call
 from apps.streams import sequence, shard_level
-from apps.streams.addressing import stream_name
+from apps.streams.addressing import Unadmitted, stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
 from apps.streams.errors import (
     DryRunOperationException,
@@ -35,6 +37,8 @@ from apps.streams.limits import (
 from apps.streams.placement import Group, Placeable, place_all, place_anew, record_bytes, record_too_large, shard_for
 from apps.streams.reading import check_arn, service_error, since
 from apps.streams.shapes import (
+    EncryptedPutRecordAnswer,
+    EncryptedPutRecordsAnswer,
     PutRecordAnswer,
     PutRecordRequest,
     PutRecordsAnswer,
@@ -93,7 +97,10 @@ async def _put_record(call: Call, stream: StreamView, request: PutRecordRequest)
     if stream.shard_level is not None:
         shard_level.count_stored(counters, stream, shard.index, size_bytes, 1)
         shard_level.count(counters, stream, shard.index, "WriteProvisionedThroughputExceeded", 0)
-    return PutRecordAnswer(shard.shard_id, sequence.encode(shard.fixed, stored.first, stored.arrival_ms // 1000))
+    number = sequence.encode(shard.fixed, stored.first, stored.arrival_ms // 1000)
+    if stream.encryption is not None:
+        return EncryptedPutRecordAnswer(shard.shard_id, number)
+    return PutRecordAnswer(shard.shard_id, number)
 
 
 async def _put_one(call: Call, stream: StreamView, request: PutRecordRequest) -> tuple[ShardView, int, Appended]:
@@ -164,6 +171,8 @@ async def _put_records(call: Call, stream: StreamView, request: PutRecordsReques
             results[position] = PutRecordsResult(number, shard_id)
     lost = _fail(results, failed)
     _count_put_records(call, stream, stored, throttled, lost)
+    if stream.encryption is not None:
+        return EncryptedPutRecordsAnswer(throttled + lost, results)
     return PutRecordsAnswer(throttled + lost, results)
 
 
@@ -247,13 +256,14 @@ async def _append(
     Raises ServiceError if nothing at all was stored; a failure after a part was stored fails the rest alone.
     """
     stored: list[tuple[Group, Appended]] = []
+    data_key = None if stream.encryption is None else await _data_key(call, stream.encryption, groups)
     for _ in range(ROUNDS_MAX):
         try:
             answers = await call.runtime.record_log.append(
                 [
                     Entry(
                         group.shard.key, group.records, len(group.positions), group.size_bytes,
-                        group.payload_units(largest), call.principal.meter_key,
+                        group.payload_units(largest), call.principal.meter_key, None, data_key,
                     )
                     for group in groups
                 ]
@@ -291,6 +301,11 @@ async def _append(
     if stored:
         return stored, groups
     raise InternalFailure
+
+
+async def _data_key(call: Call, stream: EncryptedStream, groups: list[Group]) -> DataKey:
+    """What the records are encrypted with. Raises ServiceError (the KMS… ones): the whole call fails, as with AWS."""
+    return await call.runtime.data_keys.for_append(stream, sum(group.size_bytes for group in groups))
 
 
 async def _read_anew(call: Call, stream: StreamView) -> StreamView | ServiceError:
@@ -369,5 +384,7 @@ async def _stream_to_write(call: Call, name: str | None, arn: str | None) -> Str
         stream = await catalog.read(account_id, name)
     if stream is None or not stream.takes_records:
         raise ResourceNotFoundException.stream(name, account_id)
+    if stream.resource_policy is not None and not call.admitted:
+        raise Unadmitted
     check_arn(stream, arn)
     return stream

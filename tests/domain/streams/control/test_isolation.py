@@ -44,7 +44,8 @@ def hers(control):
 def test_by_name(hers, stranger, operation):
     before = rows()
     assert stranger.refused(operation, StreamName="s", **BY_NAME[operation]) == (
-        "ResourceNotFoundException", f"Stream s under account {HIS} not found.",
+        "ResourceNotFoundException",
+        f"Stream s under account {HIS} not found.",
     )
     assert rows() == before
 
@@ -54,8 +55,12 @@ def test_by_arn(hers, stranger, operation):
     params = BY_NAME.get(operation) or BY_ARN.get(operation) or {}
     before = rows()
     assert stranger.refused(operation, StreamARN=hers.arn, **params) == (
-        "ResourceNotFoundException", f"Stream s under account {HERS} not found.",
+        "AccessDeniedException",
+        f"User: arn:aws:iam::{HIS}:root is not authorized to perform: kinesis:{operation} on resource: {hers.arn} "
+        f"because no resource-based policy allows the kinesis:{operation} action",
     )
+    there_is_none = stranger.refused(operation, StreamARN=f"{hers.arn}-2", **params)
+    assert there_is_none[0] == "AccessDeniedException", "whether it exists is nobody's business"
     assert rows() == before
 
 
@@ -67,9 +72,9 @@ def test_consumers(hers, stranger, operation):
         {"StreamARN": hers.arn, "ConsumerName": "c"},
         {"ConsumerARN": hers.consumer_arn, "StreamARN": hers.arn, "ConsumerName": "c"},
     ):
-        assert stranger.refused(operation, **params)[0] == "ResourceNotFoundException"
+        assert stranger.refused(operation, **params)[0] == "AccessDeniedException"
     stranger.create("s")
-    assert stranger.refused(operation, ConsumerARN=hers.consumer_arn)[0] == "ResourceNotFoundException"
+    assert stranger.refused(operation, ConsumerARN=hers.consumer_arn)[0] == "AccessDeniedException"
     assert stranger.refused(operation, ConsumerARN=hers.consumer_arn.replace(HERS, HIS))[0] == (
         "ResourceNotFoundException"
     )

@@ -1,0 +1,162 @@
+"""The audit trail: who called what, on which resource, from where, and how it ended.
+
+Control calls are written before they are answered: one that succeeds in its own transaction, so that the change and its
+entry are there together or not at all; one that fails in a transaction of its own. Data calls are written only where a
+team wants it, some milliseconds later and many at once: the data plane never waits for them, and when the database
+cannot keep up, entries are dropped and the number of those dropped is written instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, transaction
+
+from apps.access.models import AuditEntry
+from apps.access.source import Source
+from apps.accounts.bridge import in_thread
+from apps.runtime import Call, Runtime
+
+log = structlog.get_logger(__name__)
+
+PENDING_MAX = 50_000
+"""Data calls that wait to be written; about 50 MB."""
+
+WRITTEN_AT_ONCE = 1_000
+EVERY_S = 0.25
+AGAIN_AFTER_S = 1.0
+"""After a write that failed."""
+
+LAST_WRITE_S = 5.0
+"""What a process that stops gives the last entries."""
+
+RESOURCE_CHARS, AGENT_CHARS, MESSAGE_CHARS, NAME_CHARS = 2_048, 256, 512, 128
+
+
+def entry(
+    call: Call,
+    service: str,
+    operation: str,
+    resource: str,
+    source: Source,
+    *,
+    is_data: bool,
+    outcome: str = "",
+    message: str = "",
+) -> AuditEntry:
+    """The entry of a call. call: as it came, not as it was admitted."""
+    principal = call.principal
+    agent = source.request.headers.get("user-agent", "") if source.request is not None else ""
+    parts = resource.split(":", 5)
+    return AuditEntry(
+        at_ms=call.now_ms,
+        account_id=principal.account_id,
+        principal=_text(principal.arn, RESOURCE_CHARS),
+        key_id=_text(principal.meter_key, NAME_CHARS),
+        person_id=principal.user_id,
+        service=service,
+        operation=operation,
+        resource=_text(resource, RESOURCE_CHARS),
+        source_ip=source.ip,
+        endpoint_id=source.endpoint_id,
+        user_agent=_text(agent, AGENT_CHARS),
+        request_id=call.request_id,
+        outcome=outcome,
+        message=_text(message, MESSAGE_CHARS),
+        is_data=is_data,
+        owner_account_id=parts[4] if len(parts) == 6 and len(parts[4]) == 12 else principal.account_id,
+    )
+
+
+def write(made: AuditEntry) -> None:
+    """Write one entry, in the transaction that is open, if one is."""
+    made.save(force_insert=True)
+
+
+class Trail:
+    """Data calls on their way into the trail. One per process, used on the loop: `runtime.part(Trail)`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._clock = runtime.clock
+        self._pending: deque[AuditEntry] = deque()
+        self._dropped: dict[str, int] = {}
+        self._writer: asyncio.Task[None] | None = None
+
+    def note(self, made: AuditEntry) -> None:
+        """Put an entry on the list of those to be written."""
+        if len(self._pending) >= PENDING_MAX:
+            self._dropped[made.account_id] = self._dropped.get(made.account_id, 0) + 1
+            return
+        self._pending.append(made)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write_all(), name="audit trail")
+
+    async def flushed(self) -> None:
+        """Return when everything noted so far is written."""
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    def close(self) -> None:
+        """Write what is left, off the loop's thread, where the ORM may not be used."""
+        if self._writer is not None:
+            self._writer.cancel()
+        left = list(self._pending)
+        self._pending.clear()
+        if left:
+            last = threading.Thread(target=_last_write, args=(left,), daemon=True)
+            last.start()
+            last.join(LAST_WRITE_S)
+
+    async def _write_all(self) -> None:
+        while self._pending or self._dropped:
+            await asyncio.sleep(EVERY_S)
+            batch = [self._pending[i] for i in range(min(len(self._pending), WRITTEN_AT_ONCE))]
+            dropped, self._dropped = self._dropped, {}
+            try:
+                await in_thread(_write_many, [*batch, *(self._gap(*gap) for gap in dropped.items())])
+            except DatabaseError as error:
+                log.warning("audit_not_written", entries=len(batch), error=str(error))
+                for account_id, count in dropped.items():
+                    self._dropped[account_id] = self._dropped.get(account_id, 0) + count
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
+            for _ in batch:
+                self._pending.popleft()
+
+    def _gap(self, account_id: str, count: int) -> AuditEntry:
+        """What stands for calls that were not written."""
+        return gap(account_id, self._clock.now_ms(), f"{count} data calls were not recorded: too many at once.")
+
+
+def gap(account_id: str, at_ms: int, message: str) -> AuditEntry:
+    """An entry of the trail itself, about itself."""
+    return AuditEntry(
+        at_ms=at_ms, account_id=account_id, owner_account_id=account_id, principal="", key_id="", service="audit",
+        operation="Gap", resource="", source_ip="", endpoint_id="", user_agent="", request_id="", outcome="",
+        message=message, is_data=False,
+    )  # fmt: skip
+
+
+def _write_many(entries: list[AuditEntry]) -> None:
+    with transaction.atomic():
+        AuditEntry.objects.bulk_create(entries, batch_size=50)
+
+
+def _last_write(entries: list[AuditEntry]) -> None:
+    from django.db import connection
+
+    try:
+        _write_many(entries)
+    except DatabaseError as error:
+        log.warning("audit_not_written", entries=len(entries), error=str(error))
+    finally:
+        connection.close()
+
+
+def _text(text: Any, limit: int) -> str:
+    """Cut, and without NUL, which PostgreSQL does not store."""
+    return str(text).replace("\x00", "")[:limit]

@@ -1,0 +1,118 @@
+"""May this call be? The gate before every operation: whose resource it is, what all policies say, and as whom it runs.
+
+A key of the team on the team's own resources has nothing to ask, unless the resource, or the network endpoint that the
+call came by, has a policy. A call on another account's resource runs, if the policies of both sides allow it, as a
+caller of the owner's account: the operation then finds the resource where it is, and usage is booked where AWS books
+it, on the owner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.access import callers
+from apps.access.endpoints import Endpoints, EndpointView, came_by, read_now
+from apps.access.policy.evaluation import DECISIONS_MAX, Grants, Question, decide, denial
+from apps.access.source import Source, request_values, source_of
+from apps.accounts.principal import Principal
+from apps.base.errors import AccessDeniedException
+from apps.gateway.services import Route
+from apps.runtime import Call
+from apps.streams import protection
+from apps.streams.operations.resources import ACROSS_ACCOUNTS
+from apps.streams.protection import Protection
+
+ALWAYS_ALLOWED = frozenset({("sts", "GetCallerIdentity")})
+"""AWS answers this one whatever policies say."""
+
+NEVER_LOCKED_OUT = frozenset({"PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"})
+"""A key of the team may always mend a policy that shuts everybody out, as AWS's root user may."""
+
+
+async def admit(route: Route, call: Call, request: Any) -> Call:
+    """The call to run an operation of the data plane with. Raises AccessDeniedException and what the request's own
+    tokens raise."""
+    arn, source = route.locate(call, request), source_of(call)
+    if _asks_nobody(call, arn, source):
+        return _admitted(call, call.principal)
+    endpoint = await call.runtime.part(Endpoints).find(source.endpoint_id) if source.endpoint_id else None
+    return _settle(route, call, request, arn, await protection.of(call, arn), source, endpoint)
+
+
+def admit_now(route: Route, call: Call, request: Any) -> Call:
+    """The same in the transaction of a control-plane operation."""
+    arn, source = route.locate(call, request), source_of(call)
+    if _asks_nobody(call, arn, source):
+        return _admitted(call, call.principal)
+    endpoint = read_now(source.endpoint_id) if source.endpoint_id else None
+    return _settle(route, call, request, arn, protection.of_now(call, arn), source, endpoint)
+
+
+def _asks_nobody(call: Call, arn: str, source: Source) -> bool:
+    """From inside, with the team's rights, on the team's own: people's rights are the console's business."""
+    if source.request is not None or call.principal.grants is not None:
+        return False
+    return protection.account_of(arn, call.principal.account_id) == call.principal.account_id
+
+
+def _settle(
+    route: Route, call: Call, request: Any, arn: str, found: Protection, source: Source, endpoint: EndpointView | None
+) -> Call:
+    principal = call.principal
+    grants = principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
+    action = f"{route.action_prefix}:{route.name}"
+    if source.endpoint_id:
+        came_by(source, endpoint, action=action, resource=arn, caller=grants.arn)
+    if (route.service, route.name) in ALWAYS_ALLOWED:
+        return _admitted(call, principal)
+    own = found.account_id == principal.account_id
+    policy = found.policy if own or route.name in ACROSS_ACCOUNTS else None
+    if own and principal.grants is None and route.name in NEVER_LOCKED_OUT:
+        policy = None
+    asked = Question(
+        action,
+        arn,
+        found.account_id,
+        {},
+        policy,
+        endpoint.policy if endpoint is not None else None,
+    )
+    reason = _decision(grants, asked, call, source, found, request)
+    if reason is not None:
+        raise AccessDeniedException(denial(grants, asked, reason))
+    if own:
+        return _admitted(call, principal)
+    assert found.team_id is not None, "a policy that allows is a resource that exists"
+    meter_key = f"account:{principal.account_id}"
+    return _admitted(call, Principal(found.team_id, found.account_id, meter_key, grants=grants, audits=False))
+
+
+def _decision(
+    grants: Grants, asked: Question, call: Call, source: Source, found: Protection, request: Any
+) -> str | None:
+    """decide(), remembered per caller, action, resource, policies, and the values that those ask for."""
+    names = grants.names
+    for policy in (asked.resource_policy, asked.endpoint_policy):
+        if policy is not None and policy.names:
+            names |= policy.names
+    values = request_values(names, call, source, found.tags, request) if names else {}
+    key = (asked.action, asked.resource, asked.resource_policy, asked.endpoint_policy, *values.items())
+    try:
+        return grants.decided[key]
+    except KeyError:
+        pass
+    context = {**grants.context, **values}
+    reason = decide(
+        grants,
+        Question(
+            asked.action, asked.resource, asked.resource_account, context, asked.resource_policy, asked.endpoint_policy
+        ),
+    )
+    if len(grants.decided) >= DECISIONS_MAX:
+        grants.decided.clear()
+    grants.decided[key] = reason
+    return reason
+
+
+def _admitted(call: Call, principal: Principal) -> Call:
+    return Call(call.runtime, principal, call.request_id, call.now_ms, call.source, admitted=True)
