@@ -1,6 +1,8 @@
 """Real processes of a test: start them, look at them, and leave none behind. Linux: reads /proc."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +21,8 @@ STARTED_WITHIN_S = 240.0
 STOPPED_WITHIN_S = 120.0
 HAPPENED_WITHIN_S = 120.0
 """Only a test that fails waits so long. A busy machine may be ten times slower than a quiet one."""
+SOON = {"Delay": 0.2, "MaxAttempts": int(HAPPENED_WITHIN_S / 0.2)}
+"""For boto3's waiters."""
 
 
 def eventually(condition: Callable[[], Any], within_s: float = HAPPENED_WITHIN_S, what: str = "") -> Any:
@@ -32,10 +36,17 @@ def eventually(condition: Callable[[], Any], within_s: float = HAPPENED_WITHIN_S
     raise AssertionError(f"not within {within_s} s: {what or condition}")
 
 
+PORTS = range(20_000, 32_000)
+"""Below those that systems give to outgoing connections (32768 and up, 49152 and up), one of which could take the port
+between the look and the server's start."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,35 @@
-"""A supervisor over programs given as JSON: `python -m tests.system.supervised JSON`. Healthy: a file exists."""
+"""A supervisor over programs given as JSON: `python -m tests.system.supervised JSON`.
+
+A program is healthy when its file exists; once that was noticed, `<file>-noticed` exists too. The pauses before a dead
+program starts again are a tenth of the product's.
+"""
 
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
-from workers.supervisor import GaveUp, Program, Supervisor
+from workers import supervisor
+from workers.supervisor import Program
+
+STOP_S = 60.0
+
+
+def noticed(mark: Path) -> Path:
+    return mark.with_name(f"{mark.name}-noticed")
+
+
+def healthy(mark: Path) -> bool:
+    if not mark.exists():
+        return False
+    noticed(mark).touch()
+    return True
+
+
+def forget(mark: Path) -> None:
+    mark.unlink(missing_ok=True)
+    noticed(mark).unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -14,14 +38,15 @@ def main() -> None:
         mark = Path(given["healthy"])
         programs.append(
             Program(
-                given["name"], [sys.executable, "-c", given["code"]], mark.exists, given.get("stop_s", 5.0),
-                tuple(given.get("needs", ())), lambda mark=mark: mark.unlink(missing_ok=True),
+                given["name"], [sys.executable, "-c", given["code"]], partial(healthy, mark), given.get("stop_s", STOP_S),
+                tuple(given.get("needs", ())), partial(forget, mark),
             )
         )  # fmt: skip
-    supervisor = Supervisor(programs, os.environ)
+    supervisor.PAUSES_S = tuple(pause_s / 10 for pause_s in supervisor.PAUSES_S)
+    running = supervisor.Supervisor(programs, os.environ)
     try:
-        supervisor.run(lambda: supervisor.say("all healthy") or True)
-    except GaveUp as error:
+        running.run(lambda: running.say("all healthy") or True)
+    except supervisor.GaveUp as error:
         sys.exit(str(error))
 
 

@@ -1,4 +1,4 @@
-"""HTTPS on the one port: a local authority, a given certificate, protocol versions, ALPN, cookies."""
+"""HTTPS on the one port: a local authority, protocol versions, ALPN, cookies, files that cannot be used."""
 
 import socket
 import ssl
@@ -11,9 +11,8 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from tests.support.processes import ROOT, Up, environment, free_port, up
+from tests.support.processes import ROOT, SOON, STARTED_WITHIN_S, Up, environment, free_port, up
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
@@ -22,7 +21,9 @@ pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", re
 def served(tmp_path_factory):
     """`up` with a certificate of its own local authority."""
     folder = tmp_path_factory.mktemp("https")
-    with up(folder / "data", TIDEGATE_TLS="self-signed", TIDEGATE_ACCESS_KEY_ID="test", TIDEGATE_SECRET_ACCESS_KEY="test") as started:
+    with up(
+        folder / "data", TIDEGATE_TLS="self-signed", TIDEGATE_ACCESS_KEY_ID="test", TIDEGATE_SECRET_ACCESS_KEY="test"
+    ) as started:
         yield started
 
 
@@ -35,7 +36,7 @@ def handshake(served: Up, least, most, protocols=("h2", "http/1.1")) -> tuple[st
     context.minimum_version, context.maximum_version = least, most
     context.set_alpn_protocols(list(protocols))
     with (
-        socket.create_connection(("127.0.0.1", served.port), 5) as connection,
+        socket.create_connection(("127.0.0.1", served.port), 60) as connection,
         context.wrap_socket(connection, server_hostname="localhost") as secured,
     ):
         return secured.version(), secured.selected_alpn_protocol()
@@ -48,15 +49,17 @@ def test_boto3_trusts_the_printed_authority(served):
         verify=str(authority(served)),
     )  # fmt: skip
     kinesis.create_stream(StreamName="secured", ShardCount=1)
-    kinesis.get_waiter("stream_exists").wait(StreamName="secured", WaiterConfig={"Delay": 1})
+    kinesis.get_waiter("stream_exists").wait(StreamName="secured", WaiterConfig=SOON)
     put = kinesis.put_record(StreamName="secured", PartitionKey="a", Data=b"in flight")
-    iterator = kinesis.get_shard_iterator(StreamName="secured", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON")
+    iterator = kinesis.get_shard_iterator(
+        StreamName="secured", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )
     assert kinesis.get_records(ShardIterator=iterator["ShardIterator"])["Records"][0]["Data"] == b"in flight"
 
 
 def test_a_stranger_does_not_trust_it(served):
     with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
-        urllib.request.urlopen(f"{served.endpoint}/healthz", timeout=5, context=ssl.create_default_context())
+        urllib.request.urlopen(f"{served.endpoint}/healthz", timeout=60, context=ssl.create_default_context())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_older_tls_is_refused(served):
 
 def test_plain_http_on_the_port_is_not_answered(served):
     with pytest.raises((OSError, HTTPException)):
-        urllib.request.urlopen(f"http://127.0.0.1:{served.port}/healthz", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{served.port}/healthz", timeout=60)
 
 
 def test_http2_serves(served):
@@ -97,20 +100,10 @@ def test_cookies_are_for_https_alone(served):
 
 def test_keys_are_for_this_user_alone(served):
     folder = served.data_dir / "tls"
-    assert {path.name: path.stat().st_mode & 0o077 for path in folder.glob("*key*.pem")} == {"key.pem": 0, "ca-key.pem": 0}
-
-
-def test_a_given_certificate_with_an_old_style_key(served, tmp_path):
-    """The server itself reads PKCS#8 only; operators have what openssl made."""
-    key = load_pem_private_key((served.data_dir / "tls" / "key.pem").read_bytes(), None)
-    old = tmp_path / "old.pem"
-    old.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
-    assert b"EC PRIVATE KEY" in old.read_bytes()
-    certificate = served.data_dir / "tls" / "certificate.pem"
-    with up(tmp_path / "data", TIDEGATE_TLS_CERTIFICATE=str(certificate), TIDEGATE_TLS_KEY=str(old)) as started:
-        context = ssl.create_default_context(cafile=str(authority(served)))
-        with urllib.request.urlopen(f"{started.endpoint}/healthz", timeout=5, context=context) as answer:
-            assert answer.status == 200
+    assert {path.name: path.stat().st_mode & 0o077 for path in folder.glob("*key*.pem")} == {
+        "key.pem": 0,
+        "ca-key.pem": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,7 +116,7 @@ def test_a_given_certificate_with_an_old_style_key(served, tmp_path):
 )
 def test_unusable_files_are_refused_in_a_sentence(served, tmp_path, certificate, key, said):
     done = subprocess.run(
-        [sys.executable, "manage.py", "up"], cwd=ROOT, capture_output=True, text=True, timeout=30,
+        [sys.executable, "manage.py", "up"], cwd=ROOT, capture_output=True, text=True, timeout=STARTED_WITHIN_S,
         env=environment(
             TIDEGATE_DATA_DIR=str(tmp_path / "data"), TIDEGATE_PORT=str(free_port()),
             TIDEGATE_TLS_CERTIFICATE=str(served.data_dir / certificate), TIDEGATE_TLS_KEY=str(served.data_dir / key),

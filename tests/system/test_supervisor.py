@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, eventually, in_session
+from tests.support.processes import ROOT, STOPPED_WITHIN_S, eventually, in_session
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
@@ -48,7 +48,7 @@ class Running:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(STOPPED_WITHIN_S)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ while True: time.sleep(60)
 
 def test_it_gives_up_on_a_child_that_never_becomes_healthy(start):
     running = start({"name": "good", "code": LIVES}, {"name": "bad", "code": "print('no'); raise SystemExit(3)"})
-    assert running.process.wait(30) == 1
+    assert running.process.wait(STOPPED_WITHIN_S) == 1
     assert running.count("bad +\\| no") == 5
     assert "bad failed 5 times in a row to start" in running.output()
     assert "Traceback" not in running.output()
@@ -144,7 +144,7 @@ def test_mere_deaths_never_stop_it(start):
 import pathlib, time, os
 pathlib.Path({mark!r}).touch()
 print("started", flush=True)
-time.sleep(0.3)
+while not pathlib.Path({mark!r} + "-noticed").exists(): time.sleep(0.01)
 os._exit(1)
 """
     running = start({"name": "a", "code": dies})
@@ -168,7 +168,7 @@ def test_a_second_signal_hurries(start):
     running.process.send_signal(signal.SIGINT)
     running.until("a +\\| asked")
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(10) == 0
+    assert running.process.wait(STOPPED_WITHIN_S) == 0
     assert running.children() == []
 
 
@@ -191,12 +191,15 @@ import time; time.sleep(600)
     code = chatty.replace("{mark!r}", repr(str(mark)))
     program = json.dumps([{"name": "a", "code": code, "healthy": str(mark)}])
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.supervised", program], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", "tests.system.supervised", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         eventually(mark.exists, what="the child got rid of 4 MB")
         process.send_signal(signal.SIGTERM)
-        rest = process.communicate(timeout=20)[0]
+        rest = process.communicate(timeout=STOPPED_WITHIN_S)[0]
         assert process.returncode == 0
         assert rest.startswith(b"a | x")
     finally:

@@ -20,6 +20,9 @@ from botocore.exceptions import ClientError
 from tests.support import postgres
 from tests.support.processes import (
     ROOT,
+    SOON,
+    STARTED_WITHIN_S,
+    STOPPED_WITHIN_S,
     Up,
     environment,
     eventually,
@@ -54,7 +57,7 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
         kept = json.loads((data / "credentials.json").read_text())
         client = kinesis(first.endpoint, kept["access_key_id"], kept["secret_access_key"])
         client.create_stream(StreamName="kept", ShardCount=2)
-        client.get_waiter("stream_exists").wait(StreamName="kept", WaiterConfig={"Delay": 1})
+        client.get_waiter("stream_exists").wait(StreamName="kept", WaiterConfig=SOON)
         put = client.put_record(StreamName="kept", PartitionKey="a", Data=b"still here")
         checked = subprocess.run(
             [sys.executable, "manage.py", "fsck"], cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(data)), capture_output=True, text=True
@@ -67,11 +70,14 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
     assert f"http://localhost:{first.port}" in shown
     assert kept["admin_password"] in shown
     assert f"http://localhost:{first.port}/setup?token=" in shown
-    assert pasted(shown).items() >= {
-        "AWS_ACCESS_KEY_ID": kept["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": kept["secret_access_key"],
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items()
+    assert (
+        pasted(shown).items()
+        >= {
+            "AWS_ACCESS_KEY_ID": kept["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": kept["secret_access_key"],
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items()
+    )
     assert stat.S_IMODE((data / "credentials.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
@@ -79,7 +85,9 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
         again = second.output()
         assert json.loads((data / "credentials.json").read_text()) == kept
         client = kinesis(second.endpoint, kept["access_key_id"], kept["secret_access_key"])
-        iterator = client.get_shard_iterator(StreamName="kept", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON")
+        iterator = client.get_shard_iterator(
+            StreamName="kept", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )
         records = client.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
         assert [record["Data"] for record in records] == [b"still here"]
         assert second.stop(signal.SIGINT) == 0
@@ -90,7 +98,7 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
 
 
 def test_given_credentials_of_any_printable_text(tmp_path):
-    key_id, secret = "my key & $HOME", "it's \"quoted\" `x` \\ #!"
+    key_id, secret = "my key & $HOME", 'it\'s "quoted" `x` \\ #!'
     given = {
         "TIDEGATE_ACCOUNT_ID": "210987654321", "TIDEGATE_ADMIN_EMAIL": "Ops@Example.test",
         "TIDEGATE_ADMIN_PASSWORD": "a long enough one", "TIDEGATE_ACCESS_KEY_ID": key_id, "TIDEGATE_SECRET_ACCESS_KEY": secret,
@@ -139,7 +147,7 @@ def refusal(data_dir: Path, command=(), user=None, **settings) -> str:
     """What `up` says when it cannot start: one sentence on one line, exit code 1, no traceback."""
     done = subprocess.run(
         [*(command or (sys.executable, "manage.py", "up"))],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, user=user, start_new_session=True,
+        cwd=ROOT, capture_output=True, text=True, timeout=STARTED_WITHIN_S, user=user, start_new_session=True,
         env=environment(**({"TIDEGATE_DATA_DIR": str(data_dir), "TIDEGATE_PORT": str(free_port())} | settings)),
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
@@ -176,9 +184,10 @@ def test_a_data_directory_of_somebody_else(tmp_path):
     data.mkdir(mode=0o700)
     for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
         folder.chmod(folder.stat().st_mode | 0o055)
-    if subprocess.run(["test", "-x", sys.executable], user="nobody").returncode or subprocess.run(
-        ["test", "-r", str(ROOT / "manage.py")], user="nobody"
-    ).returncode:
+    if (
+        subprocess.run(["test", "-x", sys.executable], user="nobody").returncode
+        or subprocess.run(["test", "-r", str(ROOT / "manage.py")], user="nobody").returncode
+    ):
         pytest.skip("another user cannot run this Python at all")
     assert "Permission denied" in refusal(data, user=pwd.getpwnam("nobody").pw_uid)
 
@@ -211,8 +220,12 @@ def test_a_data_directory_open_to_others_keeps_its_files_closed(tmp_path):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 def test_a_full_disk(tmp_path):
-    script = f"mount -t tmpfs -o size=1m none {shlex.quote(str(tmp_path))} && {shlex.quote(sys.executable)} manage.py up"
-    probe = subprocess.run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size=1m none {tmp_path}"], capture_output=True)
+    script = (
+        f"mount -t tmpfs -o size=1m none {shlex.quote(str(tmp_path))} && {shlex.quote(sys.executable)} manage.py up"
+    )
+    probe = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size=1m none {tmp_path}"], capture_output=True
+    )
     if probe.returncode:
         pytest.skip("this kernel lets nobody mount")
     said = refusal(tmp_path / "data", ("unshare", "-m", "sh", "-c", script))
@@ -255,28 +268,21 @@ def test_a_lost_master_key(tmp_path):
     assert "TIDEGATE_ACCOUNT_ID" in refusal(data, TIDEGATE_ACCOUNT_ID="111122223333")
 
 
-def test_a_very_long_data_directory(tmp_path):
-    """Sockets' paths are limited to about 100 bytes."""
+def test_make_up_ends_with_make_and_a_data_directory_may_be_very_long(tmp_path):
+    """No shell stands between make and `up`, which ends however make does. Sockets' paths are limited to about 100 bytes."""
     data = tmp_path / ("long" * 20) / ("name " * 12).strip()
     data.parent.mkdir()
-    with up(data) as started:
-        assert started.health() == 200
-        assert started.stop() == 0
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_make_up_ends_with_make(tmp_path, how):
-    """No shell stands between make and `up`, which ends however make does."""
-    started = start_up(tmp_path / "data", command=("make", "-s", "up"))
-    try:
-        started.wait()
-        [head] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
-        assert head.parent == started.process.pid
-        started.process.send_signal(how)
-        started.process.wait(40)
-        eventually(lambda: not in_session(started.process.pid), 40, "everything ends")
-    finally:
-        started.end()
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        started = start_up(data, command=("make", "-s", "up"))
+        try:
+            started.wait()
+            [head] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
+            assert head.parent == started.process.pid
+            started.process.send_signal(how)
+            started.process.wait(STOPPED_WITHIN_S)
+            eventually(lambda: not in_session(started.process.pid), what="everything ends")  # noqa: B023 - asked at once
+        finally:
+            started.end()
 
 
 @pytest.mark.postgres
@@ -287,9 +293,9 @@ def test_it_runs_on_postgresql(tmp_path):
         kept = json.loads((tmp_path / "data" / "credentials.json").read_text())
         client = kinesis(started.endpoint, kept["access_key_id"], kept["secret_access_key"])
         client.create_stream(StreamName="s", ShardCount=1)
-        client.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
+        client.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig=SOON)
         client.split_shard(StreamName="s", ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
-        client.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
+        client.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig=SOON)
         assert len(client.list_shards(StreamName="s")["Shards"]) == 3
         assert not (tmp_path / "data" / "control.sqlite3").exists()
         assert started.stop() == 0

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config as BotoConfig
+
+from tests.support.processes import HAPPENED_WITHIN_S, STARTED_WITHIN_S, STOPPED_WITHIN_S, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
@@ -43,12 +44,6 @@ class Endpoint:
         return parts.hostname or "127.0.0.1", parts.port or 80
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Endpoint]:
     """ENDPOINT (with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ACCOUNT_ID), or a server started here."""
@@ -72,10 +67,10 @@ def endpoint() -> Iterator[Endpoint]:
         assert not [line for line in lines if "request_failed" in line or "Traceback" in line], "\n".join(lines[-50:])
 
 
-def start(port: int, folder: str, output: Path, tls: str = "") -> subprocess.Popen[bytes]:
-    """The server, serving."""
+def start(port: int, folder: str, output: Path, **settings: str) -> subprocess.Popen[bytes]:
+    """The server, serving, with settings of the test's beside its own."""
     names = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
-    settings = {
+    ours = {
         "TIDEGATE_PORT": str(port),
         "TIDEGATE_DATA_DIR": folder,
         "TIDEGATE_REGION": REGION,
@@ -84,22 +79,21 @@ def start(port: int, folder: str, output: Path, tls: str = "") -> subprocess.Pop
         "RECORD_LOG_URL": f"lmdb:{folder}/log",
         "TIDEGATE_THROTTLE": "off",
         "DATABASE_URL": "",
-        "TIDEGATE_TLS": tls,
     }
     with output.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.wire.server", "--die-with-parent"],
             cwd=ROOT,
-            env=names | settings,
+            env=names | ours | settings,
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + STARTED_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        if answers(port, tls=bool(tls)):
+        if answers(port, tls=any(name.startswith("TIDEGATE_TLS") for name in settings)):
             return process
         time.sleep(0.02)
     stop(process)
@@ -111,9 +105,9 @@ def answers(port: int, *, tls: bool) -> bool:
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     connection = (
-        HTTPSConnection("127.0.0.1", port, timeout=5, context=anybody)
+        HTTPSConnection("127.0.0.1", port, timeout=30, context=anybody)
         if tls
-        else HTTPConnection("127.0.0.1", port, timeout=5)
+        else HTTPConnection("127.0.0.1", port, timeout=30)
     )
     try:
         connection.request("GET", "/healthz")
@@ -128,7 +122,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM, and SIGKILL to all of the session if that is not enough."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(10)
+        process.wait(STOPPED_WITHIN_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -163,7 +157,7 @@ def make_stream(kinesis: Any) -> Callable[..., str]:
 
 def until_active(kinesis: Any, name: str) -> dict[str, Any]:
     """The stream's summary, once it is ACTIVE."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HAPPENED_WITHIN_S
     while True:
         summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         if summary["StreamStatus"] == "ACTIVE":

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from playwright.sync_api import Browser, Page
 
-from tests.support.processes import Up, up
+from tests.support.processes import SOON, Up, up
 
 EMAIL, PASSWORD = "live@example.test", "correct-horse-battery"
 
@@ -68,7 +68,7 @@ def make_stream(kinesis):
 
     def make(name: str, shards: int = 1) -> str:
         kinesis.create_stream(StreamName=name, ShardCount=shards)
-        kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig=SOON)
         return name
 
     return make
