@@ -156,6 +156,26 @@ def test_two_hundred_unfinished_requests(endpoint: Endpoint) -> None:
     assert grown < 150 * MIB, f"{grown / MIB:.0f} MiB"
 
 
+def test_small_unfinished_requests_hold_no_more_than_they_sent(endpoint: Endpoint) -> None:
+    """Small bodies are asked for at once, and nobody sees their progress: they too must give way, and go."""
+    if endpoint.pid is None:
+        pytest.skip("needs this suite's own server")
+    worker = worker_of(endpoint.pid)
+    before = anonymous_bytes(worker)
+    with ExitStack() as stack:
+        for number in range(400):
+            connection = stack.enter_context(connect(endpoint))
+            connection.sendall(head(endpoint, unsigned_payload(endpoint), 256 * 1024))
+            connection.setblocking(False)
+            push(connection, b" " * (250 * 1024))
+            if number % 40 == 0:
+                seconds_until_served(endpoint)
+        seconds_until_served(endpoint)
+        grown = anonymous_bytes(worker) - before
+    assert grown < 150 * MIB, f"{grown / MIB:.0f} MiB"
+    seconds_until_served(endpoint)
+
+
 def seconds_until_served(endpoint: Endpoint) -> float:
     """A good client with a body of 1 MiB, who comes again when he is asked to."""
     began = time.monotonic()
