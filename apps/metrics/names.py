@@ -39,6 +39,8 @@ class Draw(StrEnum):
 STREAM = ("StreamName",)
 CONSUMER = ("StreamName", "ConsumerName")
 SHARD = ("StreamName", "ShardId")
+QUEUE = ("QueueId", "QueueName")
+"""A queue's label in counters.add_labelled is `<queue id>/<queue name>`; no consumer's name has a slash."""
 
 ALL = ("Sum", "Average", "Minimum", "Maximum", "SampleCount")
 TIMES = ("Average", "Minimum", "Maximum", "SampleCount")
@@ -178,8 +180,40 @@ METRICS: tuple[Metric, ...] = (
         "1 for each event pushed, 0 for one that failed",
         CONSUMER,
     ),
+    Metric(40, "ReceivedQueueRecords", Unit.COUNT, ALL, Draw.RATE, "Records of each ReceiveQueueRecords call", QUEUE),
+    Metric(
+        41, "AcknowledgedQueueRecords", Unit.COUNT, ALL, Draw.RATE, "Records that each call acknowledged", QUEUE
+    ),
+    Metric(
+        42,
+        "EmptyReceives",
+        Unit.COUNT,
+        ALL,
+        Draw.RATE,
+        "1 for each ReceiveQueueRecords that got nothing, else 0",
+        QUEUE,
+    ),
+    Metric(
+        43,
+        "VisibleQueueRecords",
+        Unit.COUNT,
+        ALL,
+        Draw.MOST,
+        "Records that can be received, once a minute; 1,000,000 at most",
+        QUEUE,
+    ),
+    Metric(44, "InFlightQueueRecords", Unit.COUNT, ALL, Draw.MOST, "Records in flight, once a minute", QUEUE),
+    Metric(
+        45,
+        "VisibleDeadLetterQueueRecords",
+        Unit.COUNT,
+        ALL,
+        Draw.MOST,
+        "Dead letters that can be received, once a minute; 1,000,000 at most",
+        QUEUE,
+    ),
 )
-"""All are kept per stream; those of dimension CONSUMER are summed over the stream's consumers."""
+"""All are kept per stream; those of dimension CONSUMER and QUEUE are summed over the stream's consumers and queues."""
 
 SHARD_METRICS: tuple[Metric, ...] = (
     Metric(1, "IncomingBytes", Unit.BYTES, ALL, Draw.RATE, "Keys and data stored in the shard", SHARD),

@@ -54,10 +54,7 @@ async def _look_after(runtime: Runtime, queue: Queue, shards: list[Shard], until
         counts = store.look(lambda looking: looking.state(key).counts)
     except UnknownQueue:
         return False
-    measure(
-        runtime, queue, new + counts[Place.VISIBLE],
-        *(counts[place] for place in (Place.IN_FLIGHT, Place.DEAD_VISIBLE, Place.DEAD_IN_FLIGHT)),
-    )  # fmt: skip
+    measure(runtime, queue, new + counts[Place.VISIBLE], counts[Place.IN_FLIGHT], counts[Place.DEAD_VISIBLE])
     return False
 
 

@@ -13,7 +13,7 @@ from apps.queues import handles
 from apps.queues.changing import Changing, OldVersion, Outcome, UnknownQueue
 from apps.queues.deliveries import Handle
 from apps.queues.errors import not_found, too_many_in_flight_text
-from apps.queues.metrics import count
+from apps.queues.metrics import acknowledged, received
 from apps.queues.receiving import Receiving, told
 from apps.queues.store import QueueStore, StoreUnavailable
 from apps.queues.views import QueueView, QueueViews
@@ -25,6 +25,7 @@ WAIT_S = 9
 
 Json = dict[str, Any]
 Entries = Sequence[tuple[Handle, Json]]
+Count = Callable[[Call, QueueView, int], None]
 Change = Callable[[Changing, QueueView, Entries], list[Outcome]]
 
 
@@ -56,7 +57,7 @@ async def acknowledge_queue_records(call: Call, params: Json) -> Json:
     handle is good until its record is received again, also when its visibility timeout has expired.
     Ours: an entry whose record is acknowledged already fails with ResourceNotFoundException. Not kept: nothing.
     """
-    return await _change(call, params, _acknowledge(dead=False), "AcknowledgedQueueRecords")
+    return await _change(call, params, _acknowledge(dead=False), acknowledged)
 
 
 async def acknowledge_dead_letter_queue_records(call: Call, params: Json) -> Json:
@@ -64,7 +65,7 @@ async def acknowledge_dead_letter_queue_records(call: Call, params: Json) -> Jso
 
     Kept from AWS: the last handle of a record that became a dead letter is good here too. Not kept: nothing.
     """
-    return await _change(call, params, _acknowledge(dead=True), "AcknowledgedDeadLetterQueueRecords")
+    return await _change(call, params, _acknowledge(dead=True))
 
 
 async def update_queue_records_visibility(call: Call, params: Json) -> Json:
@@ -98,12 +99,11 @@ async def _receive(call: Call, params: Json, *, dead: bool) -> Json:
     receiving = call.runtime.part(Receiving)
     queue, look = await receiving.receive(call, params["QueueARN"], limit, wait_s, visibility_s, dead=dead)
     if not dead:
-        count(call, queue, "ReceivedQueueRecords", len(look.records))
-        count(call, queue, "EmptyReceives", 0 if look.records else 1)
+        received(call, queue, len(look.records))
     return {"QueueRecords": look.records}
 
 
-async def _change(call: Call, params: Json, change: Change, metric: str = "") -> Json:
+async def _change(call: Call, params: Json, change: Change, count: Count | None = None) -> Json:
     """Run a batch in one transaction of the store, and say of each entry what became of it."""
     queue = await call.runtime.part(QueueViews).find(call, params["QueueARN"])
     try:
@@ -122,8 +122,8 @@ async def _change(call: Call, params: Json, change: Change, metric: str = "") ->
         else:
             code, message = _failure(queue, outcome)
             failed.append({"ReceiptHandle": text, "ErrorCode": code, "ErrorMessage": message})
-    if metric:
-        count(call, queue, metric, len(successful))
+    if count is not None:
+        count(call, queue, len(successful))
     return {"Successful": successful, "Failed": failed}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from apps.accounts.principal import Principal
 from apps.base.clock import FakeClock
+from apps.leases.models import Lease
 from apps.queues.models import Queue
 from apps.queues.receiving import Receiving
 from apps.runtime import Runtime
@@ -68,6 +69,11 @@ class Bench:
 
     def row(self, arn: str) -> Queue:
         return Queue.objects.get(queue_id=arn.rpartition("/")[2])
+
+    def work_again(self) -> None:
+        """Look after all queues now."""
+        Lease.objects.filter(kind="queues").update(due_at_ms=0)
+        self.work()
 
     def put(self, *data: bytes, stream: str = "s") -> None:
         self(
