@@ -20,7 +20,7 @@ import structlog
 from apps.recordlog.interface import Entry, LogUnavailable
 from apps.recordlog.lmdb_write import Changed, Writing
 
-GATHER_SHARE = 0.15
+GATHER_SHARE = 1.0
 """Of the last commit's time: how long to gather before a commit that is likely to be shared."""
 
 GATHER_MAX_S = 0.002
@@ -70,7 +70,8 @@ class Committer:
         self._chores = chores
         self._queue: SimpleQueue[Append | Job | None] = SimpleQueue()
         self._stopping = False
-        self._last_count = 0
+        self._callers = 0
+        """How many seem to append at once: those of the last commit, and those who came while it ran."""
         self._last_s = 0.0
         self._thread = threading.Thread(target=self._run, name="record-log-committer", daemon=True)
         self._thread.start()
@@ -99,7 +100,7 @@ class Committer:
             first = self._queue.get(timeout=timeout_s)
         except Empty:
             return []
-        if self._last_count > 1 and self._queue.qsize() + 1 < self._last_count:
+        if self._queue.qsize() + 1 < self._callers > 1:
             time.sleep(min(GATHER_MAX_S, GATHER_SHARE * self._last_s))
         # qsize is exact here: only this thread takes.
         queued = [first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
@@ -118,7 +119,7 @@ class Committer:
             for item in items:
                 if item.outcome is UNDONE:
                     item.outcome = LogUnavailable(f"the commit failed: {error!r}")
-        self._last_count = len(appends)
+        self._callers = len(appends) + self._queue.qsize()
         self._last_s = time.perf_counter() - began_s
         try:
             self._report(items, changed)
