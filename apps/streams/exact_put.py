@@ -18,8 +18,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from apps.base.errors import ServiceError
 from apps.base.units import PAYLOAD_UNIT_BYTES
-from apps.recordlog.interface import Entry, ShardClosed, UnknownShard
+from apps.encryption.data_keys import EncryptedStream
+from apps.recordlog.interface import DataKey, Entry, KeyUnavailable, ShardClosed, UnknownShard
 from apps.runtime import Runtime
 from apps.streams.hashkeys import digest_of_data, digest_of_key, digest_of_number
 from apps.streams.placement import record_bytes
@@ -46,12 +48,12 @@ class Part:
     records: list[Record] = field(default_factory=list)
     size_bytes: int = 0
 
-    def entry(self, number: int, meter_key: str) -> Entry:
+    def entry(self, number: int, meter_key: str, data_key: DataKey | None = None) -> Entry:
         """The part as the log takes it."""
         flat: list[str | bytes | None] = [part for record in self.records for part in record]
         units = sum(max(1, -(-record_bytes(*record) // PAYLOAD_UNIT_BYTES)) for record in self.records)
         return Entry(
-            self.shard, flat, len(self.records), self.size_bytes, units, meter_key, (self.producer, number)
+            self.shard, flat, len(self.records), self.size_bytes, units, meter_key, (self.producer, number), data_key
         )
 
 
@@ -71,18 +73,22 @@ def divide(records: Sequence[Record], shards: Sequence[Range], producer: str) ->
     return [part for part in parts if part.records]
 
 
-def put(runtime: Runtime, parts: Sequence[Part], number: int, meter_key: str) -> None:
-    """Store the parts of slice `number`; durable when it returns. Repeating it stores nothing twice.
+def put(
+    runtime: Runtime, parts: Sequence[Part], number: int, meter_key: str, covered: EncryptedStream | None = None
+) -> None:
+    """Store the parts of slice `number`; durable when it returns. Repeating it stores nothing twice. covered: by which
+    KMS key, if the stream is encrypted.
 
     Raises TargetGone, and RecordLogError: then a part may be stored, and the call is to be repeated.
     """
     left = list(parts)
     if not left:
         return
+    data_key = None if covered is None else _data_key(runtime, covered, parts)
     for _ in range(HOPS_MAX):
         try:
             answers = runtime.wait_for(
-                runtime.record_log.append([part.entry(number, meter_key) for part in left])
+                runtime.record_log.append([part.entry(number, meter_key, data_key) for part in left])
             )
         except UnknownShard as error:
             raise TargetGone from error
@@ -101,3 +107,10 @@ def put(runtime: Runtime, parts: Sequence[Part], number: int, meter_key: str) ->
             for piece in divide(part.records, [(s.shard, s.start_hash, s.end_hash) for s in successors], part.producer)
         ]
     raise TargetGone
+
+
+def _data_key(runtime: Runtime, covered: EncryptedStream, parts: Sequence[Part]) -> DataKey:
+    try:
+        return runtime.wait_for(runtime.data_keys.for_append(covered, sum(part.size_bytes for part in parts)))
+    except ServiceError as error:
+        raise KeyUnavailable(error) from error

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,11 +25,13 @@ from django.db.models import F
 from apps.accounts.models import Team
 from apps.base.config import Config
 from apps.base.units import DAY_MS, SECOND_MS
+from apps.encryption.sealed_file import SealedWriter, open_sealed, size_of
+from apps.encryption.sealed_text import open_text, seal_text
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.leases.wake import wake
-from apps.recordlog.interface import RecordLogError
+from apps.recordlog.interface import KeyUnavailable, RecordLogError
 from apps.runtime import Runtime
 from apps.streams import exact_put
 from apps.streams.catalog import StreamView, view_of
@@ -69,15 +72,17 @@ Json = dict[str, Any]
 
 
 def upload(config: Config, file: BinaryIO) -> Path:
-    """Keep a file under the data directory; answers where. Raises OSError, InvalidArgumentException if too large."""
+    """Keep a file under the data directory, encrypted; answers where. Raises OSError, InvalidArgumentException if too large."""
     folder = config.data_path / "imports"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / secrets.token_hex(16)
     try:
         with path.open("xb") as kept:
+            sealed = SealedWriter(kept, config.master_key_path)
             while block := file.read(1 << 20):
-                kept.write(block)
-                _check_size(kept.tell())
+                sealed.write(block)
+                _check_size(sealed.size_bytes)
+            sealed.close()
             kept.flush()
             os.fsync(kept.fileno())
     except BaseException:
@@ -102,8 +107,9 @@ def start_import(
         raise InvalidArgumentException("Give a partition key or the number of a field, not both.")
     if len(key) > 256 or not 0 <= key_field <= 1_000:
         raise InvalidArgumentException("A partition key has at most 256 characters, a field's number is 1 to 1000.")
-    source = {"file": path.name, "name": name[:200], "key": key, "key_field": key_field}
-    return _start(team, stream_name, IngestionKind.IMPORT, source, path.stat().st_size, now_ms)
+    sealed_key = seal_text(_master_key_path(), key) if key else ""
+    source = {"file": path.name, "name": name[:200], "sealed_key": sealed_key, "key_field": key_field}
+    return _start(team, stream_name, IngestionKind.IMPORT, source, size_of(path), now_ms)
 
 
 def start_replay(team: Team, from_stream: str, to_stream: str, from_ms: int, to_ms: int, now_ms: int) -> Ingestion:
@@ -129,6 +135,11 @@ def cancel(job: Ingestion, now_ms: int) -> bool:
         hold.ensure("ingestion", str(job.pk), now_ms)  # the next slice cleans up
         wake("ingestion", str(job.pk))
     return bool(changed)
+
+
+@lru_cache(maxsize=1)
+def _master_key_path() -> Path:
+    return Config.from_environment().master_key_path
 
 
 def _start(team: Team, stream_name: str, kind: str, source: Json, total: int, now_ms: int) -> Ingestion:
@@ -170,6 +181,10 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
         text = str(error) or f"The stream {job.target_name} was deleted."
         _finish(runtime, held, job, IngestionStatus.FAILED, text)
         return Progress.DONE
+    except KeyUnavailable as error:
+        log.warning("ingestion_delayed", job=job.pk, error=repr(error.reason))
+        Ingestion.objects.filter(pk=job.pk).update(error=f"A stream's key may not be used ({error}); trying again.")
+        return runtime.clock.now_ms() + LOG_RETRY_MS
     except RecordLogError as error:
         log.warning("ingestion_delayed", job=job.pk, error=repr(error))
         Ingestion.objects.filter(pk=job.pk).update(error=f"The record log does not answer ({error}); trying again.")
@@ -234,15 +249,13 @@ def _may_take(runtime: Runtime, target: StreamView, shard: int) -> bool:
 def _put(runtime: Runtime, held: Held, job: Ingestion, target: StreamView, piece: Piece) -> None:
     assert held.pinned is not None
     parts = exact_put.divide(piece.records, _ranges(held.pinned["shards"]), f"{job.kind}-{job.pk}")
-    exact_put.put(runtime, parts, held.pinned["slice"], job.kind)
+    exact_put.put(runtime, parts, held.pinned["slice"], job.kind, target.encryption)
     for part in parts:
         shard = target.by_key.get(part.shard)
         if shard is None:
             continue
         count, counters = len(part.records), runtime.counters
-        runtime.throttle.spend(
-            shard.write_bucket, target.write_budget, count, part.size_bytes, runtime.clock.now_ms()
-        )
+        runtime.throttle.spend(shard.write_bucket, target.write_budget, count, part.size_bytes, runtime.clock.now_ms())
         counters.add(target.team_id, target.key, "IncomingBytes", part.size_bytes)
         counters.add(target.team_id, target.key, "IncomingRecords", count)
         counters.add_shard_write(target.team_id, target.key, shard.index, part.size_bytes, count)
@@ -270,7 +283,11 @@ def _source(runtime: Runtime, held: Held, job: Ingestion) -> Source | None:
     if job.kind == IngestionKind.IMPORT:
         source = job.source
         _set_running(job, job.total)
-        return Lines(_file(runtime, job), source["key"], source["key_field"])
+        master_key_path = runtime.config.master_key_path
+        key = source.get("key", "")  # as jobs of an earlier version have it
+        if source.get("sealed_key"):
+            key = open_text(master_key_path, source["sealed_key"])
+        return Lines(partial(open_sealed, _file(runtime, job), master_key_path), key, source["key_field"])
     if "extents" not in held.checkpoint:
         if runtime.clock.now_ms() < job.source["to_ms"] + SETTLED_MS:
             return None

@@ -220,7 +220,7 @@ class Ingestion(models.Model):
     team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="ingestions")
     kind = models.CharField(max_length=8, choices=IngestionKind.choices)
     source = models.JSONField()
-    """import: file, name, key, key_field. replay: stream (row id), name, from_ms, to_ms. See ingestion.py."""
+    """import: file, name, sealed_key, key_field. replay: stream (row id), name, from_ms, to_ms. See ingestion.py."""
     target = models.ForeignKey(Stream, on_delete=models.SET_NULL, null=True, related_name="ingestions")
     target_name = models.CharField(max_length=128)
     status = models.CharField(max_length=9, choices=IngestionStatus.choices, default=IngestionStatus.WAITING)

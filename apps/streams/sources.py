@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from apps.recordlog.interface import UnknownShard
@@ -62,8 +63,9 @@ class Lines:
     the line's number. Progress counts bytes.
     """
 
-    def __init__(self, path: Path, key: str = "", key_field: int = 0) -> None:
-        self._path = path
+    def __init__(self, open_file: Callable[[], Any], key: str = "", key_field: int = 0) -> None:
+        """open_file: the file for reading bytes, at its beginning; may raise OSError."""
+        self._open_file = open_file
         self._key = key
         self._key_field = key_field
 
@@ -73,7 +75,7 @@ class Lines:
         end = None if until is None else until["at"]
         records: list[Record] = []
         size = 0
-        with self._open() as file:
+        with self._open() as file, _told():
             file.seek(at)
             while at != end and (until is not None or (len(records) < limits.records and size < limits.size_bytes)):
                 line = file.readline(limits.record_bytes + 2)
@@ -94,10 +96,8 @@ class Lines:
         return Piece(records, {"at": at, "line": number}, at) if records else None
 
     def _open(self) -> Any:
-        try:
-            return self._path.open("rb")
-        except OSError as error:
-            raise SourceError(f"The uploaded file cannot be read ({error.strerror}). Import it again.") from error
+        with _told():
+            return self._open_file()
 
     def _key_of(self, data: bytes, number: int) -> str:
         if self._key:
@@ -109,6 +109,14 @@ class Lines:
         if len(fields) < self._key_field:
             return NO_KEY
         return fields[self._key_field - 1].decode(errors="replace")[:PARTITION_KEY_CHARACTERS]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"The uploaded file cannot be read ({error.strerror}). Import it again.") from error
 
 
 class StreamRange:

@@ -337,3 +337,30 @@ def test_the_whole_of_put_records_fails(runtime, do, kms, key, start):
     later(runtime)
     with pytest.raises(KMSDisabledException):
         do("PutRecords", Records=[{"Data": b"y", "PartitionKey": "k"}])
+
+
+def test_an_import_into_an_encrypted_stream(runtime, team, start, kms, key, read):
+    import io
+
+    from apps.streams import ingestion
+    from apps.streams.models import Ingestion
+
+    start(key)
+    content = b"".join(b"secret line %d\n" % number for number in range(100))
+    path = ingestion.upload(runtime.config, io.BytesIO(content))
+    assert b"secret" not in path.read_bytes()
+    kms("DisableKey", KeyId=key)
+    later(runtime)
+    row = team.team
+    job = ingestion.start_import(row, "s", path, "lines", runtime.clock.now_ms(), key="secret-key")
+    run_due(runtime, "ingestion")
+    job.refresh_from_db()
+    assert (job.status, job.records) == ("RUNNING", 0)
+    assert "is disabled" in job.error
+    assert "secret-key" not in str(Ingestion.objects.values().get())
+    kms("EnableKey", KeyId=key)
+    runtime.clock.advance(ingestion.LOG_RETRY_MS)
+    run_due(runtime, "ingestion")
+    records = read()
+    assert b"\n".join(record["Data"] for record in records) + b"\n" == content
+    assert {(record["PartitionKey"], record["EncryptionType"]) for record in records} == {("secret-key", "KMS")}

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from apps.base.clock import FakeClock
 from apps.base.errors import ServiceError
 from apps.base.units import DAY_MS, HOUR_MS, MIB
+from apps.encryption.sealed_file import size_of
 from apps.leases.models import Lease
 from apps.recordlog.faulty import FaultyLog
 from apps.recordlog.interface import LogFull, LogUnavailable
@@ -250,7 +251,7 @@ def test_a_file_too_large_is_refused_and_not_kept(control, monkeypatch):
     with pytest.raises(ServiceError, match="more than 10 bytes"):
         ingestion.upload(control.runtime.config, io.BytesIO(b"x" * 11))
     path = ingestion.upload(control.runtime.config, io.BytesIO(b"x" * 10))
-    assert [p.stat().st_size for p in path.parent.iterdir() if p.name == path.name] == [10]
+    assert [size_of(p) for p in path.parent.iterdir() if p.name == path.name] == [10]
     path.unlink()
 
 
