@@ -1,33 +1,37 @@
-"""On-demand streams grow: a shard that was busy over the last minute is split in two even halves.
+"""On-demand streams follow their load, in both directions.
 
-What it does: about once a minute it compares each open shard's totals in the log with those of a minute before. A shard
-that took more than half of what a shard may take (0.5 MiB/s, or 500 records/s), on average over that time, is split in
-the middle by the same plan machinery as SplitShard. So a stream can double within about a minute and a half, AWS's
-takes up to fifteen.
+About once a minute the totals in the log are compared with those of a minute before (load.py).
+
+*Up*: a shard that took more than half of what a shard may take is split in two even halves; and a stream that has less
+than twice its load gets more shards besides, the busiest first. So a stream can double within about a minute and a half,
+AWS's takes up to fifteen.
+
+*Down*: what the load needed is remembered by the day (demand.py), and capacity stays while its day is remembered: 30 days,
+as AWS keeps twice the peak of 30 days; an administrator may shorten that per team (`on-demand-peak-days`). Beyond it,
+neighbours that together take less than a quarter of a shard are merged, narrow ones first, never below four shards, the
+warm throughput, or what is remembered.
 
 What it does not do: it sees averages, so a burst of some seconds is throttled as on a provisioned stream; a shard whose
-load is one partition key cannot be relieved by any split; shards are never merged again when the load goes (AWS keeps
-capacity for the peak of 30 days); a stream of four shards takes 4 MiB/s from its first second and no more until it was
-split. There is no jump ahead to twice the highest peak seen before.
+load is one partition key cannot be relieved by any split.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import structlog
 from django.db import transaction
 
-from apps.base.units import MINUTE_MS, SECOND_MS
+from apps.base.units import SECOND_MS
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.leases.wake import wake
-from apps.recordlog.interface import Totals, UnknownShard
 from apps.runtime import Runtime
-from apps.streams import topology
-from apps.streams.limits import WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
+from apps.streams import demand, topology
+from apps.streams.load import Seen, look, open_shards
 from apps.streams.models import Shard, Stream, StreamMode, StreamStatus
 from apps.streams.operations.reshard import begin
 from apps.streams.quotas import limit
@@ -36,11 +40,18 @@ from apps.streams.topology import Kind, Step
 log = structlog.get_logger(__name__)
 
 EVERY_MS = 5 * SECOND_MS
-WINDOW_MS = MINUTE_MS
-"""Load is the average over at least so long."""
 
 HOT_SHARE = 0.5
 """Of what a shard may take; above it the shard is split."""
+
+COLD_SHARE = 0.25
+"""Two neighbours that together take no more are merged: the merged shard is far from being split again."""
+
+HEADROOM = 2
+"""An on-demand stream has room for so many times its load."""
+
+MERGES_MAX = 100
+"""In one plan: a later look goes on."""
 
 STREAMS_PER_ROUND = 20
 
@@ -61,51 +72,58 @@ def scale(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
 
 
 def scale_stream(runtime: Runtime, stream: Stream) -> int:
-    """Look at one stream; how many of its shards are split now."""
+    """Look at one stream; how many splits and merges begin now."""
     now_ms = runtime.clock.now_ms()
-    open_shards = list(stream.shards.filter(opened_at_ms__isnull=False, closed_at_ms__isnull=True).order_by("index"))
-    due = [shard for shard in open_shards if _window_is_over(shard, now_ms)]
-    if not due:
+    shards = open_shards(stream)
+    seen = look(runtime, shards, now_ms)
+    if seen is None:
         return 0
-    totals = runtime.wait_for(_totals(runtime, due))
-    hot = [shard for shard, total in zip(due, totals, strict=True) if _is_hot(shard, total, now_ms)]
-    for shard, total in zip(due, totals, strict=True):
-        shard.observed_at_ms, shard.observed_bytes, shard.observed_records = now_ms, total.size_bytes, total.records
-    room = limit(stream.team_id, stream.region, "on-demand-shards") - len(open_shards)
-    steps = [step for shard in hot if (step := _split(shard)) is not None][: max(0, room)]
+    most = limit(stream.team_id, stream.region, "on-demand-shards")
+    hot = [shard for shard in shards if shard.pk in seen.settled and seen.shares[shard.pk] > HOT_SHARE]
     with transaction.atomic():
-        Shard.objects.bulk_update(due, ["observed_at_ms", "observed_bytes", "observed_records"], batch_size=200)
+        needed = max(math.ceil(HEADROOM * seen.total), len(shards) + len(hot) if hot else 0)
+        if seen.total > 0:
+            demand.needed(stream, now_ms, needed)
+        floor = min(most, demand.floor(stream, now_ms))
+        steps = _splits(shards, hot, seen, min(most, max(floor, needed)))
+        if not steps and len(shards) > floor:
+            steps = _merges(shards, seen, len(shards) - floor)
         if not steps or not begin(stream, topology.plan_of(steps)):
             return 0
         hold.ensure("lifecycle", str(stream.pk), now_ms)
         wake("lifecycle", str(stream.pk))
-    log.info("stream_scaled", stream=stream.pk, shards=len(open_shards), splits=len(steps))
+    log.info("stream_scaled", stream=stream.pk, shards=len(shards), steps=len(steps), kind=steps[0].kind.value)
     return len(steps)
 
 
-async def _totals(runtime: Runtime, shards: Sequence[Shard]) -> list[Totals]:
-    async def read(shard: Shard) -> Totals:
-        try:
-            return (await runtime.record_log.bounds(shard.pk)).totals
-        except UnknownShard:
-            return Totals(shard.observed_records, shard.observed_bytes)
-
-    return await asyncio.gather(*(read(shard) for shard in shards))
+def _splits(shards: Sequence[Shard], hot: Sequence[Shard], seen: Seen, wanted: int) -> list[Step]:
+    """Halve the hot shards, then the busiest and widest others, each once, until there are so many as wanted."""
+    others = [shard for shard in shards if shard not in hot]
+    others.sort(key=lambda shard: (-seen.shares.get(shard.pk, 0.0), -_width(shard)))
+    steps = [step for shard in (*hot, *others) if (step := _split(shard)) is not None]
+    return steps[: max(0, wanted - len(shards))]
 
 
-def _window_is_over(shard: Shard, now_ms: int) -> bool:
-    """True too if the clock was set back behind the last observation."""
-    return shard.observed_at_ms == 0 or not 0 <= now_ms - shard.observed_at_ms < WINDOW_MS
+def _merges(shards: Sequence[Shard], seen: Seen, spare: int) -> list[Step]:
+    """Merge cold neighbours, the narrowest pairs first, each shard once."""
+    pairs = [
+        (_width(lower) + _width(upper), lower, upper)
+        for lower, upper in pairwise(shards)
+        if {lower.pk, upper.pk} <= seen.settled and seen.shares[lower.pk] + seen.shares[upper.pk] <= COLD_SHARE
+    ]
+    steps: list[Step] = []
+    taken: set[int] = set()
+    for _, lower, upper in sorted(pairs, key=lambda pair: pair[0]):
+        if len(steps) == min(spare, MERGES_MAX):
+            break
+        if not taken & {lower.pk, upper.pk}:
+            taken |= {lower.pk, upper.pk}
+            steps.append(Step(Kind.MERGE, int(upper.start_hash)))
+    return steps
 
 
-def _is_hot(shard: Shard, total: Totals, now_ms: int) -> bool:
-    """True if the shard's average load since the last observation was above the share. The first one only counts."""
-    if shard.observed_at_ms == 0 or now_ms <= shard.observed_at_ms:
-        return False
-    seconds = (now_ms - shard.observed_at_ms) / SECOND_MS
-    bytes_per_s = (total.size_bytes - shard.observed_bytes) / seconds
-    records_per_s = (total.records - shard.observed_records) / seconds
-    return bytes_per_s > HOT_SHARE * WRITE_BYTES_PER_S or records_per_s > HOT_SHARE * WRITE_RECORDS_PER_S
+def _width(shard: Shard) -> int:
+    return int(shard.end_hash) - int(shard.start_hash) + 1
 
 
 def _split(shard: Shard) -> Step | None:

@@ -1,8 +1,9 @@
-"""On-demand streams: busy shards are split."""
+"""On-demand streams: busy shards are split, capacity that nobody needs goes again."""
 
 import pytest
 
-from apps.base.units import MIB
+from apps.base.units import DAY_MS, MIB
+from apps.capacity.models import DemandPeak
 from apps.leases.models import Lease
 from apps.streams import scaling
 from apps.streams.models import Shard
@@ -140,3 +141,94 @@ def test_the_slice_comes_back_after_five_seconds_and_sweeps_idle_buckets(s):
     run_due(s.runtime, "throttling")
     assert len(s.runtime.throttle) == 0
     assert Lease.objects.get(kind="throttling").due_at_ms == s.clock.now_ms() + 5_000
+
+
+# --- down ------------------------------------------------------------------------------------------------------------
+
+
+def grown(s):
+    """Eight shards, because of a minute of load on all four."""
+    tick(s)
+    for index in range(4):
+        s.append(s.shard(index), *[b"x" * MIB] * 40)
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 8
+    tick(s)
+
+
+def days(s, count):
+    s.clock.advance(count * DAY_MS)
+    tick(s)
+    return len(open_shards())
+
+
+def test_capacity_is_kept_for_thirty_days_and_then_goes(s):
+    grown(s)
+    assert [days(s, 1), days(s, 28)] == [8, 8]
+    assert days(s, 1) == 4
+    assert partitions((int(x.start_hash), int(x.end_hash)) for x in open_shards())
+    assert s.status() == "ACTIVE"
+    assert days(s, 1) == 4
+
+
+def test_an_administrator_may_shorten_the_memory(s):
+    s.allow(on_demand_peak_days=1)
+    grown(s)
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 8
+    assert days(s, 1) == 4
+
+
+def test_what_each_day_needed_is_remembered_for_itself(s):
+    s.allow(on_demand_peak_days=2)
+    grown(s)
+    assert days(s, 1) == 8
+    for shard in open_shards():
+        s.append(shard, *[b"x" * MIB] * 20)
+    s.clock.advance(60_000)
+    tick(s)
+    assert sorted(DemandPeak.objects.values_list("shards", flat=True)) == [6, 8]
+    assert [days(s, 1), days(s, 1)] == [6, 4]
+
+
+def test_neighbours_that_are_busy_together_stay_apart(s):
+    s.allow(on_demand_peak_days=0)
+    grown(s)
+    for shard in open_shards():
+        s.append(shard, *[b"x" * MIB] * 8)
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 8
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 4
+
+
+def test_warm_throughput_is_kept_and_then_released(s):
+    s("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "ENABLED"})
+    s("UpdateStreamWarmThroughput", StreamName="s", WarmThroughputMiBps=12)
+    s.settle()
+    tick(s)
+    assert [days(s, 40), len(open_shards())] == [12, 12]
+    s("UpdateStreamWarmThroughput", StreamName="s", WarmThroughputMiBps=6)
+    s.settle()
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 6
+
+
+def test_what_the_quota_held_back_comes_when_it_is_raised(s):
+    s.allow(on_demand_shards=5)
+    tick(s)
+    for index in range(4):
+        s.append(s.shard(index), *[b"x" * MIB] * 40)
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 5
+    s.allow(on_demand_shards=100)
+    tick(s)
+    s.clock.advance(60_000)
+    tick(s)
+    assert len(open_shards()) == 8

@@ -1,0 +1,190 @@
+"""Provisioned streams: the scaling utility (up, down, resize), and policies that do it by load.
+
+A resize ends at even ranges, through the same splits and merges as UpdateShardCount, but without its bounds of double,
+half and ten a day: those are the API's. The account's shard quota holds.
+
+A policy looks about once a minute at what the stream's shards took, of bytes or records written, whichever is the
+larger share of what they may. At its upper mark for long enough it steps up, at its lower mark for long enough it steps
+down, by shards or by percent, within its minimum and maximum; after a step it rests for its cool-down. A stream outside
+its minimum and maximum is brought back into them at once, whatever the load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from django.db import transaction
+
+from apps.accounts.models import Team
+from apps.base.units import MINUTE_MS, SECOND_MS
+from apps.capacity.models import ScalingPolicy, ScalingUnit
+from apps.leases import hold
+from apps.leases.hold import Held
+from apps.leases.progress import Progress
+from apps.leases.wake import wake
+from apps.runtime import Runtime
+from apps.streams import topology
+from apps.streams.errors import InvalidArgumentException, ResourceInUseException, ValidationException
+from apps.streams.load import Seen, look, open_shards
+from apps.streams.models import Stream, StreamMode, StreamStatus
+from apps.streams.operations.reshard import begin
+from apps.streams.operations.stream import open_shard_count, provisioned_shards
+from apps.streams.quotas import QUOTAS, limit
+
+log = structlog.get_logger(__name__)
+
+EVERY_MS = 5 * SECOND_MS
+POLICIES_PER_ROUND = 20
+LEASE_KEY = "policies"
+"""Of kind throttling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """What a resize does: shards before and after. They are equal if nothing was to be done."""
+
+    before: int
+    after: int
+
+
+def step_up(count: int, by: int, unit: str) -> int:
+    """The shards after a step up: so many more, or so many percent more, rounded up."""
+    return count + by if unit == ScalingUnit.SHARDS else -(-count * (100 + by) // 100)
+
+
+def step_down(count: int, by: int, unit: str) -> int:
+    """The shards after a step down, at least one: so many fewer, or so many percent fewer, rounded down."""
+    return max(1, count - by if unit == ScalingUnit.SHARDS else count * (100 - min(by, 100)) // 100)
+
+
+def resize(stream: Stream, target: int, now_ms: int) -> Resized:
+    """Begin to bring a provisioned stream to target shards with even ranges; a worker splits and merges.
+
+    Raises ValidationException (on-demand), ResourceInUseException (not ACTIVE), InvalidArgumentException (no shards)
+    and LimitExceededException (the account's quota). The present number is allowed and evens the ranges out.
+    """
+    if target < 1:
+        raise InvalidArgumentException(f"A stream cannot have {target} shards.")
+    account_id = stream.team.account_id
+    if stream.mode != StreamMode.PROVISIONED:
+        raise ValidationException(
+            f"Request is invalid. Stream {stream.name} under account {account_id} is in On-Demand mode."
+        )
+    with transaction.atomic():
+        Team.objects.select_for_update(no_key=True).get(pk=stream.team_id)
+        before = open_shard_count(stream)
+        most = limit(stream.team_id, stream.region, "shards-per-update")
+        if target > most:
+            raise QUOTAS["shards-per-update"].exceeded(limit=most, current=before, wanted=target)
+        current, allowed = provisioned_shards(stream.team_id), limit(stream.team_id, stream.region, "shards")
+        if current + target - before > max(allowed, current):
+            raise QUOTAS["shards"].exceeded(
+                account=account_id, region=stream.region, current=current, limit=allowed, wanted=target - before
+            )
+        if not begin(stream, topology.plan_uniform(target)):
+            stream.refresh_from_db()
+            raise ResourceInUseException.stream_not_active(stream.name, account_id, stream.status)
+        hold.ensure("lifecycle", str(stream.pk), now_ms)
+        wake("lifecycle", str(stream.pk))
+    log.info("stream_resized", stream=stream.pk, before=before, after=target)
+    return Resized(before, target)
+
+
+def watch(policy: ScalingPolicy, now_ms: int) -> None:
+    """Save a policy that was made or changed, and let the workers follow it. Raises InvalidArgumentException.
+
+    What it has seen before the change is forgotten, its rest too.
+    """
+    if not 1 <= policy.minimum <= policy.maximum:
+        raise InvalidArgumentException(
+            f"The minimum of {policy.minimum} must be at least 1 and at most the maximum of {policy.maximum}."
+        )
+    if not 0 <= policy.down_at_percent < policy.up_at_percent:
+        raise InvalidArgumentException(
+            f"The lower mark of {policy.down_at_percent} % must be below the upper one of {policy.up_at_percent} %."
+        )
+    if policy.up_by < 1 or policy.down_by < 1:
+        raise InvalidArgumentException("A step must be of at least one shard or one percent.")
+    policy.busy_since_ms = policy.idle_since_ms = None
+    policy.rests_until_ms = 0
+    with transaction.atomic():
+        policy.save()
+        hold.ensure("throttling", LEASE_KEY, now_ms)
+
+
+def follow(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
+    """One slice of a round over the policies. The checkpoint says how far the round is."""
+    while True:
+        rows = ScalingPolicy.objects.select_related("stream__team").filter(
+            enabled=True, stream__status=StreamStatus.ACTIVE, stream__mode=StreamMode.PROVISIONED
+        )
+        policies = list(rows.filter(pk__gt=held.checkpoint.get("policy", 0)).order_by("pk")[:POLICIES_PER_ROUND])
+        if not policies:
+            hold.save_checkpoint(held, {})
+            if not ScalingPolicy.objects.exists():
+                return Progress.DONE
+            return runtime.clock.now_ms() + EVERY_MS
+        for policy in policies:
+            follow_one(runtime, policy)
+        hold.save_checkpoint(held, {"policy": policies[-1].pk})
+        if runtime.clock.now_ms() >= until_ms:
+            return Progress.MORE
+
+
+def follow_one(runtime: Runtime, policy: ScalingPolicy) -> Resized | None:
+    """Look at one stream, and resize it if its policy says so; None if there was nothing to do."""
+    now_ms = runtime.clock.now_ms()
+    shards = open_shards(policy.stream)
+    count = len(shards)
+    bounded = min(max(count, policy.minimum), policy.maximum)
+    seen = look(runtime, shards, now_ms)
+    if seen is not None:
+        _judge(policy, 100 * seen.total / count, seen, now_ms)
+    if bounded == count and now_ms >= policy.rests_until_ms:
+        bounded = _wanted(policy, count, now_ms)
+    if bounded == count:
+        return None
+    return _step(policy, count, bounded, now_ms)
+
+
+def _judge(policy: ScalingPolicy, percent: float, seen: Seen, now_ms: int) -> None:
+    """Remember since when the load is high or low."""
+    since_ms = min(seen.since_ms, now_ms)
+    policy.load_percent = percent
+    policy.busy_since_ms = (policy.busy_since_ms or since_ms) if percent >= policy.up_at_percent else None
+    policy.idle_since_ms = (policy.idle_since_ms or since_ms) if percent <= policy.down_at_percent else None
+    policy.save(update_fields=["load_percent", "busy_since_ms", "idle_since_ms"])
+
+
+def _wanted(policy: ScalingPolicy, count: int, now_ms: int) -> int:
+    """The shards that the policy wants now, within its bounds."""
+    wanted = count
+    if _for_long_enough(policy.busy_since_ms, policy.up_after_minutes, now_ms):
+        wanted = step_up(count, policy.up_by, policy.up_unit)
+    elif _for_long_enough(policy.idle_since_ms, policy.down_after_minutes, now_ms):
+        wanted = step_down(count, policy.down_by, policy.down_unit)
+    return min(max(wanted, policy.minimum), policy.maximum)
+
+
+def _for_long_enough(since_ms: int | None, minutes: int, now_ms: int) -> bool:
+    return since_ms is not None and now_ms - since_ms >= minutes * MINUTE_MS
+
+
+def _step(policy: ScalingPolicy, count: int, wanted: int, now_ms: int) -> Resized | None:
+    """Resize as far as the account's quota allows, and rest."""
+    stream = policy.stream
+    room = limit(stream.team_id, stream.region, "shards") - provisioned_shards(stream.team_id)
+    wanted = min(wanted, count + max(0, room))
+    if wanted == count:
+        log.warning("scaling_stopped_by_quota", stream=stream.pk, shards=count)
+        return None
+    try:
+        resized = resize(stream, wanted, now_ms)
+    except ResourceInUseException:
+        return None  # somebody else reshards it: the next look sees what came of it
+    cooldown = policy.up_cooldown_minutes if wanted > count else policy.down_cooldown_minutes
+    policy.rests_until_ms = now_ms + cooldown * MINUTE_MS
+    policy.busy_since_ms = policy.idle_since_ms = None
+    policy.save(update_fields=["rests_until_ms", "busy_since_ms", "idle_since_ms"])
+    return resized
