@@ -24,6 +24,9 @@ GATHER_SHARE = 1.0
 """Of the last commit's time: how long to gather before a commit that is likely to be shared."""
 
 GATHER_MAX_S = 0.002
+GATHER_LOOKS = 4
+"""How often meanwhile to look whether all have come."""
+
 CHORES_INTERVAL_S = 10.0
 
 UNDONE = object()
@@ -100,8 +103,10 @@ class Committer:
             first = self._queue.get(timeout=timeout_s)
         except Empty:
             return []
-        if self._queue.qsize() + 1 < self._callers > 1:
-            time.sleep(min(GATHER_MAX_S, GATHER_SHARE * self._last_s))
+        for _ in range(GATHER_LOOKS):
+            if self._queue.qsize() + 1 >= self._callers:
+                break
+            time.sleep(min(GATHER_MAX_S, GATHER_SHARE * self._last_s) / GATHER_LOOKS)
         # qsize is exact here: only this thread takes.
         queued = [first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
         self._stopping = None in queued
