@@ -57,6 +57,8 @@ def invoke_sync(
     call = _call(runtime, principal, request_id)
     if found.on_loop:
         return plain_answer(found, runtime.wait_for(_data(found, call, request)))
+    if found.ahead is not None:
+        request = runtime.wait_for(_ahead(found, call, request))
     return plain_answer(found, _control(found, call, request))
 
 
@@ -68,7 +70,19 @@ async def run(found: Route, call: Call, request: Any) -> Any:
     if found.on_loop:
         return await _data(found, call, request)
     await call.runtime.part(ControlRates).take(found, call, request)
+    if found.ahead is not None:
+        request = await _ahead(found, call, request)
     return await in_thread(_control, found, call, request)
+
+
+async def _ahead(found: Route, call: Call, request: Any) -> Any:
+    """What a control-plane operation needs from afar, asked before its transaction begins: none waits for a network."""
+    assert found.ahead is not None
+    try:
+        return await found.ahead(await admit(found, call, request), request)
+    except ServiceError as error:
+        await in_thread(_write_failure, found, call, request, error)
+        raise
 
 
 async def _data(found: Route, call: Call, request: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from apps.access.operations import iam, sts
+from apps.access.operations.resources import IAM_RESOURCES, STS_RESOURCES
 from apps.base.errors import ServiceError, UnknownOperationException
 from apps.encryption.operations import kms
 from apps.streams import operations as kinesis
@@ -32,7 +34,8 @@ class Service:
     """One service. name: botocore's folder name. operations: functions by AWS's name; requests: typed ones' structs;
     not_implemented: why not, by name; otherwise: why not, for every operation that neither names.
 
-    resources: what each operation is about, asked by policies; action_prefix: before the colon in their actions."""
+    resources: what each operation is about, asked by policies; action_prefix: before the colon in their actions;
+    ahead: what a control-plane operation awaits before its transaction begins: answers its params, and more."""
 
     name: str
     operations: Mapping[str, Callable[..., Any]]
@@ -41,6 +44,7 @@ class Service:
     otherwise: str = ""
     resources: Mapping[str, Locate] = field(default_factory=dict)
     action_prefix: str = ""
+    ahead: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property
     def model(self) -> ServiceModel:
@@ -55,10 +59,17 @@ class Service:
 SERVICES = {
     service.name: service
     for service in (
-        Service("kinesis", kinesis.OPERATIONS, kinesis.REQUESTS, kinesis.NOT_IMPLEMENTED, resources=RESOURCES),
+        Service(
+            "kinesis",
+            kinesis.OPERATIONS,
+            kinesis.REQUESTS,
+            kinesis.NOT_IMPLEMENTED,
+            resources=RESOURCES,
+            ahead=kinesis.AHEAD,
+        ),
         Service("cloudwatch", {}, otherwise="It is not a part of Tidegate's CloudWatch."),
-        Service("sts", {}, otherwise="It is not a part of Tidegate's STS."),
-        Service("iam", {}, otherwise="It is not a part of Tidegate's IAM."),
+        Service("sts", sts.OPERATIONS, otherwise=sts.OTHERWISE, resources=STS_RESOURCES),
+        Service("iam", iam.OPERATIONS, otherwise=iam.OTHERWISE, resources=IAM_RESOURCES),
         Service("kms", kms.OPERATIONS, not_implemented=kms.NOT_IMPLEMENTED, otherwise=kms.OTHERWISE),
     )
 }
@@ -81,6 +92,7 @@ class Route:
     locate: Locate = anything
     """The resource that a request is about."""
     action_prefix: str = "kinesis"
+    ahead: Callable[..., Any] | None = None
 
     @property
     def only_reads(self) -> bool:
@@ -121,6 +133,7 @@ def _route(service: Service, operation: Operation) -> Route:
         signing_name=service.model.signing_name,
         locate=service.resources.get(name, anything),
         action_prefix=service.action_prefix or service.name,
+        ahead=service.ahead.get(name),
     )
 
 

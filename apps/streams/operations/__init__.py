@@ -89,6 +89,9 @@ REQUESTS: dict[str, type[msgspec.Struct]] = {
     "GetRecords": shapes.GetRecordsRequest,
 }
 
+AHEAD: dict[str, Callable[..., Any]] = {"StartStreamEncryption": encryption.first_data_key}
+"""What is awaited before a control-plane operation's transaction begins."""
+
 _CHANNELS = "Channels are not part of this version of Tidegate."
 _POLICIES = "Resource policies are not part of this version of Tidegate."
 

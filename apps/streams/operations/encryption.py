@@ -1,14 +1,12 @@
 """StartStreamEncryption and StopStreamEncryption: which KMS key covers what is written to a stream from now on.
 
-Starting is `async def` though it is control plane: the key service may be far away, and no transaction, let alone
-SQLite's one writer, waits for it. The rows are looked at before and again after, in transactions of their own.
+The key service may be far away, and no transaction, let alone SQLite's one writer, waits for it. So starting has two
+parts: first_data_key() asks it, ahead of the transaction, and start_stream_encryption() looks at the rows again.
 """
 
 from __future__ import annotations
 
 from typing import Any
-
-from django.db import transaction
 
 from apps.accounts.bridge import in_thread
 from apps.base.errors import ServiceError
@@ -25,10 +23,13 @@ from apps.streams.operations.stream import due_now
 CHANGES_PER_DAY = 25
 """Successful starts, and successful stops, of one stream in a rolling 24 hours; AWS's quota."""
 
+FIRST = "(first data key)"
+"""Where first_data_key() puts what it made: no member of AWS's is named so."""
+
 Json = dict[str, Any]
 
 
-async def start_stream_encryption(call: Call, params: Json) -> None:
+def start_stream_encryption(call: Call, params: Json) -> None:
     """Cover what is written from now on with a KMS key; on an encrypted stream, with this one instead.
 
     Kept from AWS: KeyId as an id, an ARN, an alias or an alias's ARN, alias/aws/kinesis without making it; UPDATING and
@@ -37,13 +38,14 @@ async def start_stream_encryption(call: Call, params: Json) -> None:
     Not kept: an alias is followed when encryption starts, not when it is pointed elsewhere later; StreamId is reserved
     in the model and means nothing.
     """
-    _check_type(params)
-    stream = await in_thread(_look, call, params)
-    try:
-        covered, wrapped = await _first_data_key(call, stream, params["KeyId"])
-    except ServiceError as error:
-        raise as_kinesis_says(error) from error
-    await in_thread(_start, call, params, covered, wrapped)
+    covered, wrapped = params[FIRST]
+    stream = named.find(call, params)
+    named.change(stream)
+    _check(call, stream, starting=True)
+    if stream.pk != covered.stream_key:  # deleted and made again since
+        raise ResourceNotFoundException.stream(stream.name, call.principal.account_id)
+    data_keys.keep(covered, wrapped, call.now_ms)
+    _set(call, stream, covered.key_arn, params["KeyId"], starting=True)
 
 
 def stop_stream_encryption(call: Call, params: Json) -> None:
@@ -75,32 +77,26 @@ def _check_type(params: Json) -> None:
         raise InvalidArgumentException(f"EncryptionType {params['EncryptionType']} is not valid here; it must be KMS.")
 
 
+async def first_data_key(call: Call, params: Json) -> Json:
+    """Params of start_stream_encryption with a data key made under the KMS key: it shows that the key may be used, and
+    the first put need not wait for it. Nobody's key is asked for nothing: the stream is looked at before."""
+    _check_type(params)
+    stream = await in_thread(_look, call, params)
+    management, account_id = call.runtime.data_keys.management, call.principal.account_id
+    try:
+        key = await management.describe(account_id, params["KeyId"])
+        key.check()
+        covered = EncryptedStream(stream.pk, str(stream.arn), account_id, key.arn)
+        _, wrapped = await management.generate_data_key(account_id, key.arn, covered.context)
+    except ServiceError as error:
+        raise as_kinesis_says(error) from error
+    return {**params, FIRST: (covered, wrapped)}
+
+
 def _look(call: Call, params: Json) -> Stream:
-    """The stream, if encryption may be started: so nobody's key is asked for nothing."""
     stream = named.find(call, params)
     _check(call, stream, starting=True)
     return stream
-
-
-async def _first_data_key(call: Call, stream: Stream, key_id: str) -> tuple[EncryptedStream, bytes]:
-    """Make a data key at once: it shows that the key may be used, and the first put need not wait for it."""
-    management, account_id = call.runtime.data_keys.management, call.principal.account_id
-    key = await management.describe(account_id, key_id)
-    key.check()
-    covered = EncryptedStream(stream.pk, str(stream.arn), account_id, key.arn)
-    _, wrapped = await management.generate_data_key(account_id, key.arn, covered.context)
-    return covered, wrapped
-
-
-def _start(call: Call, params: Json, covered: EncryptedStream, wrapped: bytes) -> None:
-    with transaction.atomic():
-        stream = named.find(call, params)
-        named.change(stream)
-        _check(call, stream, starting=True)
-        if stream.pk != covered.stream_key:  # deleted and made again since
-            raise ResourceNotFoundException.stream(stream.name, call.principal.account_id)
-        data_keys.keep(covered, wrapped, call.now_ms)
-        _set(call, stream, covered.key_arn, params["KeyId"], starting=True)
 
 
 def _check(call: Call, stream: Stream, *, starting: bool) -> None:
