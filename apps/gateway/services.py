@@ -15,7 +15,9 @@ import msgspec
 from apps.access.operations import iam, sts
 from apps.access.operations.resources import IAM_RESOURCES, STS_RESOURCES
 from apps.base.errors import ServiceError, UnknownOperationException
+from apps.cloudwatch import operations as cloudwatch
 from apps.encryption.operations import kms
+from apps.encryption.operations.resources import KMS_RESOURCES
 from apps.streams import operations as kinesis
 from apps.streams.operations.resources import RESOURCES, Locate, anything
 from apps.wire.model import Operation, ServiceModel, load
@@ -67,10 +69,16 @@ SERVICES = {
             resources=RESOURCES,
             ahead=kinesis.AHEAD,
         ),
-        Service("cloudwatch", {}, otherwise="It is not a part of Tidegate's CloudWatch."),
+        Service("cloudwatch", cloudwatch.OPERATIONS, otherwise="It is not a part of Tidegate's CloudWatch."),
         Service("sts", sts.OPERATIONS, otherwise=sts.OTHERWISE, resources=STS_RESOURCES),
         Service("iam", iam.OPERATIONS, otherwise=iam.OTHERWISE, resources=IAM_RESOURCES),
-        Service("kms", kms.OPERATIONS, not_implemented=kms.NOT_IMPLEMENTED, otherwise=kms.OTHERWISE),
+        Service(
+            "kms",
+            kms.OPERATIONS,
+            not_implemented=kms.NOT_IMPLEMENTED,
+            otherwise=kms.OTHERWISE,
+            resources=KMS_RESOURCES,
+        ),
     )
 }
 """By name. Which protocols each speaks stands in its model; apps/gateway/protocols.py maps them to codecs."""
