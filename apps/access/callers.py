@@ -27,7 +27,8 @@ def of_team(account_id: str) -> Grants:
 def of_team_session(account_id: str, session: Session) -> Grants:
     """Temporary credentials of such a key."""
     whole = of_team(account_id)
-    return Grants(account_id, whole.arn, whole.principal_arn, {**whole.context, **_temporary(session)})
+    context = {**whole.context, **_temporary(session)}
+    return Grants(account_id, whole.arn, whole.principal_arn, context, session=session)
 
 
 def of_user(account_id: str, rights: Rights, session: Session | None = None) -> Grants:
@@ -40,7 +41,7 @@ def of_user(account_id: str, rights: Rights, session: Session | None = None) -> 
     }
     if session is not None:
         context |= _temporary(session)
-    return Grants(account_id, rights.arn, rights.arn, context, rights.policies, rights.boundary)
+    return Grants(account_id, rights.arn, rights.arn, context, rights.policies, rights.boundary, session=session)
 
 
 def of_role(account_id: str, rights: Rights, session: Session, managed: dict[str, str]) -> Grants:
@@ -62,6 +63,7 @@ def of_role(account_id: str, rights: Rights, session: Session, managed: dict[str
         rights.policies,
         rights.boundary,
         tuple(sessions) if limited else None,
+        session,
     )
 
 

@@ -55,6 +55,16 @@ def parsed(text: str) -> Policy:
 
 
 @lru_cache(maxsize=PARSED_MAX)
+def trust_policy(text: str) -> Policy:
+    """A stored trust policy; one that cannot be read trusts nobody."""
+    try:
+        return parse(text, Kind.TRUST)
+    except (Malformed, TooLarge) as error:
+        log.error("policy_unreadable", error=str(error))  # noqa: TRY400 - a sentence, not a bug
+        return Policy(())
+
+
+@lru_cache(maxsize=PARSED_MAX)
 def resource_policy(text: str) -> Policy | None:
     """A stored resource policy; None: there is none."""
     if not text:

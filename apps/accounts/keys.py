@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from django.db import transaction
 
@@ -26,17 +27,24 @@ class StillActive(Exception):
     """The key must be disabled before it is deleted: whoever still uses it is found out without harm."""
 
 
-def create(team: Team, user: User | None, name: str, now_ms: int) -> tuple[AccessKey, str]:
-    """A new active key and its secret, which is not told again. Raises TooManyKeys."""
+def create(team: Team, user: User | None, name: str, now_ms: int, *, identity: Any = None) -> tuple[AccessKey, str]:
+    """A new active key and its secret, which is not told again. identity: the IAM user whose key it is (whose own limit
+    is the caller's to keep); None: a key of the team. Raises TooManyKeys."""
     secret = _random(LETTERS, SECRET_CHARS)
     with transaction.atomic():
         Team.objects.select_for_update().get(pk=team.pk)
-        if AccessKey.objects.filter(team=team).count() >= KEYS_PER_TEAM_MAX:
+        if identity is None and AccessKey.objects.filter(team=team, identity=None).count() >= KEYS_PER_TEAM_MAX:
             raise TooManyKeys
         key_id = ID_PREFIX + _random(ID_ALPHABET, ID_RANDOM_CHARS)
         sealed = encrypt(secret, key_id)
         key = AccessKey.objects.create(
-            team=team, key_id=key_id, secret_encrypted=sealed, name=name, created_by=user, created_at_ms=now_ms
+            team=team,
+            key_id=key_id,
+            secret_encrypted=sealed,
+            name=name,
+            created_by=user,
+            identity=identity,
+            created_at_ms=now_ms,
         )
     return key, secret
 

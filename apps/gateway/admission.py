@@ -22,8 +22,8 @@ from apps.streams import protection
 from apps.streams.operations.resources import ACROSS_ACCOUNTS
 from apps.streams.protection import Protection
 
-ALWAYS_ALLOWED = frozenset({("sts", "GetCallerIdentity")})
-"""AWS answers this one whatever policies say."""
+ALWAYS_ALLOWED = frozenset({("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("sts", "AssumeRole")})
+"""AWS answers the first two whatever policies say; AssumeRole asks the role's trust policy, and asks for itself."""
 
 NEVER_LOCKED_OUT = frozenset({"PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"})
 """A key of the team may always mend a policy that shuts everybody out, as AWS's root user may."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from apps.base.errors import ValidationException
 from apps.wire import java
+from apps.wire.categories import spelled_out
 from apps.wire.model import Operation, Shape
 
 MESSAGES_MAX: Final = 10
@@ -217,7 +218,7 @@ class Pattern:
     @cache
     def of(pattern: str) -> Pattern:
         """By the model's text."""
-        return Pattern(unanchored(pattern))
+        return Pattern(spelled_out(unanchored(pattern)))
 
     @property
     def has_gaps(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from apps.access.policy.document import Policy, Principals, Statement
 from apps.access.policy.patterns import Context
@@ -44,6 +45,8 @@ class Grants:
     policies: tuple[Policy, ...] | None = None
     boundary: tuple[Policy, ...] | None = None
     sessions: tuple[Policy, ...] | None = None
+    session: Any = None
+    """What its token holds (apps/access/sessions.py), if it has temporary credentials."""
     decided: dict[tuple[object, ...], str | None] = field(default_factory=dict)
 
     names: frozenset[str] = field(init=False)
@@ -116,13 +119,6 @@ def _no_allow(grants: Grants, asked: Question, action: str) -> str | None:
     if grants.sessions is not None and not _any_applies(grants.sessions, asked, action, allows=True):
         return "session policy"
     return None
-
-
-def trusts(trust: Policy, grants: Grants, action: str, context: Context) -> tuple[Naming, bool]:
-    """What a role's trust policy says of a caller: (how it is named in what allows, is it explicitly denied)."""
-    asked = Question(action, "", "", context)
-    denied = bool(_says(trust, grants, asked, action.lower(), allows=False))
-    return _says(trust, grants, asked, action.lower(), allows=True), denied
 
 
 def _any_applies(policies: Iterable[Policy], asked: Question, action: str, *, allows: bool) -> bool:

@@ -439,3 +439,11 @@ def test_at_most_ten_messages_and_no_more_work():
     assert time.thread_time() - begin < 1
     assert found.startswith("10 validation errors detected: Value at 'records' failed")
     assert found.count("failed to satisfy") == 10
+
+
+def test_patterns_with_classes_of_unicode() -> None:
+    tag = validate.Pattern.of(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+")
+    for good in ("team", "Größe 7", "名前", "a:b/c=d+e-f@g", "٣"):
+        assert tag.matches(good), good
+    for bad in ("", "a\tb", "a;b", "#"):
+        assert not tag.matches(bad), bad
