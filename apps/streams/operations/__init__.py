@@ -22,6 +22,7 @@ from apps.streams.operations import (
     encryption,
     fanout,
     monitoring,
+    policies,
     polling,
     records,
     reshard,
@@ -63,6 +64,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ListTagsForResource": tags.list_tags_for_resource,
     "StartStreamEncryption": encryption.start_stream_encryption,
     "StopStreamEncryption": encryption.stop_stream_encryption,
+    "PutResourcePolicy": policies.put_resource_policy,
+    "GetResourcePolicy": policies.get_resource_policy,
+    "DeleteResourcePolicy": policies.delete_resource_policy,
     "PutRecord": records.put_record,
     "PutRecords": records.put_records,
     "GetShardIterator": polling.get_shard_iterator,
@@ -93,15 +97,11 @@ AHEAD: dict[str, Callable[..., Any]] = {"StartStreamEncryption": encryption.firs
 """What is awaited before a control-plane operation's transaction begins."""
 
 _CHANNELS = "Channels are not part of this version of Tidegate."
-_POLICIES = "Resource policies are not part of this version of Tidegate."
 
 NOT_IMPLEMENTED: dict[str, str] = {
     "CreateChannel": _CHANNELS,
     "DeleteChannel": _CHANNELS,
-    "DeleteResourcePolicy": _POLICIES,
     "DescribeChannel": _CHANNELS,
-    "GetResourcePolicy": _POLICIES,
     "ListChannels": _CHANNELS,
-    "PutResourcePolicy": _POLICIES,
     "UpdateChannel": _CHANNELS,
 }
