@@ -18,7 +18,7 @@ from granian.log import LogLevels
 from apps.base import tls
 from apps.base.clock import SystemClock
 from apps.base.config import Config
-from apps.base.processes import die_with
+from apps.base.processes import die_with, finish_before_others
 
 MODULE, ATTRIBUTE = "console.rsgi", "application"
 BACKLOG = 2_048
@@ -59,6 +59,7 @@ def load() -> Any:
 def load_in_worker(master: int) -> Any:
     """The application, in a process that dies with its master."""
     die_with(master)
+    finish_before_others()
     return load()
 
 
