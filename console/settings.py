@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "apps.billing",
     "apps.capacity",
     "apps.streams",
+    "apps.cloudwatch",
     "apps.queues",
     "console",
 ]

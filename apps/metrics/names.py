@@ -181,9 +181,7 @@ METRICS: tuple[Metric, ...] = (
         CONSUMER,
     ),
     Metric(40, "ReceivedQueueRecords", Unit.COUNT, ALL, Draw.RATE, "Records of each ReceiveQueueRecords call", QUEUE),
-    Metric(
-        41, "AcknowledgedQueueRecords", Unit.COUNT, ALL, Draw.RATE, "Records that each call acknowledged", QUEUE
-    ),
+    Metric(41, "AcknowledgedQueueRecords", Unit.COUNT, ALL, Draw.RATE, "Records that each call acknowledged", QUEUE),
     Metric(
         42,
         "EmptyReceives",
