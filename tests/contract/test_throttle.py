@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from apps.base.units import MIB
+from apps.throttle import leased
 from apps.throttle.interface import Budget
 from apps.throttle.leased import LeasedThrottle
 from apps.throttle.local import LocalThrottle, NoThrottle
@@ -22,6 +23,12 @@ def valkey():
     server = Valkey().start()
     yield server
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """On a busy machine Redis is slow, not away."""
+    monkeypatch.setattr(leased, "TIMEOUT_S", 60)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real Valkey (or Redis) of the test's own, which may be killed and started again with what it confirmed."""
+"""A real Valkey (or Redis) of the test's own, which may be killed and started again."""
 
 import os
 import shutil
@@ -15,22 +15,24 @@ from tests.support.runtimes import until
 
 
 class Valkey:
-    """On a unix socket in a short temporary folder, with an append-only file.
+    """On a unix socket in a short temporary folder.
 
-    It writes before it answers. The child of `up` does so a little later (workers/programs.py), up to two seconds on a
-    slow disk, so what a test finds there after a kill would be a matter of luck.
+    keeps: with an append-only file that is written before it answers. The child of `up` writes a little later
+    (workers/programs.py), up to two seconds on a slow disk, so what a test finds there after a kill would be luck.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tg-valkey-"))
         self.url = f"unix://{self.folder / 'redis.sock'}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.keeps = keeps
 
-    def start(self, *options: str) -> "Valkey":
+    def start(self) -> "Valkey":
         from workers.programs import redis_server
 
         command = [redis_server(), "--port", "0", "--unixsocket", self.url.removeprefix("unix://")]
-        command += ["--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always", *options]
+        command += ["--dir", str(self.folder), "--save", ""]
+        command += ["--appendonly", "yes", "--appendfsync", "always"] if self.keeps else ["--appendonly", "no"]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.DEVNULL,

@@ -23,6 +23,8 @@ from tests.support.metrics import process, second_process, valkey, valkey_server
 __all__ = ["process", "second_process", "valkey", "valkey_server"]
 
 HOST = "localhost:4567"
+WITHIN_S = 60
+"""Only a test that fails waits so long."""
 
 
 def make_stream(team: Any, name: str, shards: int = 2) -> Stream:
@@ -73,7 +75,7 @@ class Client:
 
     async def connect(self) -> dict[str, Any]:
         await self.socket.send_input({"type": "websocket.connect"})
-        return await self.socket.receive_output(timeout=5)
+        return await self.socket.receive_output(timeout=WITHIN_S)
 
     async def say(self, **message: Any) -> None:
         await self.send(text=json.dumps(message))
@@ -81,7 +83,7 @@ class Client:
     async def send(self, **what: Any) -> None:
         await self.socket.send_input({"type": "websocket.receive", **what})
 
-    async def hear(self, *ops: str, timeout_s: float = 5) -> dict[str, Any]:
+    async def hear(self, *ops: str, timeout_s: float = WITHIN_S) -> dict[str, Any]:
         """The next message (of these kinds); acknowledged as a browser does."""
         while True:
             output = await self.socket.receive_output(timeout=timeout_s)
@@ -97,7 +99,7 @@ class Client:
         await self.say(op="sub", id="a1", topic=topic, **more)
         return await self.hear("snap", "rows", "err", "gap")
 
-    async def closed(self, timeout_s: float = 5) -> int:
+    async def closed(self, timeout_s: float = WITHIN_S) -> int:
         """Wait until the server closes; the code."""
         async with asyncio.timeout(timeout_s):
             while True:
@@ -119,7 +121,7 @@ class Client:
         if self.socket.future.done():
             return
         await self.socket.send_input({"type": "websocket.disconnect", "code": 1001})
-        await self.socket.wait(timeout=5)
+        await self.socket.wait(timeout=WITHIN_S)
 
 
 @pytest.fixture

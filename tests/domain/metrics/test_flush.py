@@ -28,7 +28,7 @@ class Host:
 @pytest.fixture
 def mortal(settings):
     """A Valkey that a test may kill."""
-    server = Valkey().start()
+    server = Valkey(keeps=True).start()
     settings.CONFIG = replace(django_settings.CONFIG, redis_url=server.url)
     yield server
     server.close()
@@ -121,12 +121,13 @@ async def test_redis_dies_in_the_middle_and_nothing_is_lost_or_blocked(mortal, h
 async def test_a_redis_that_comes_back_empty_is_told_the_last_seconds_again(mortal, host, begin):
     """A kill may take with it what was confirmed but not yet written to its file; here that is everything."""
     mortal.kill()
-    mortal.start("--appendonly", "no")
+    mortal.keeps = False
+    mortal.start()
     end = begin(host)
     host.counters.add(1, 7, "IncomingBytes", 100)
     await seen(mortal, 100)
     await asyncio.to_thread(mortal.kill)
-    await asyncio.to_thread(mortal.start, "--appendonly", "no")
+    await asyncio.to_thread(mortal.start)
     await seen(mortal, 100)
     await end()
     assert stored(mortal) == stored(mortal, 10) == stored(mortal, 60) == 100
