@@ -98,6 +98,7 @@ class RemoteKeys:
         )  # fmt: skip
         self._auth.add_auth(signed)
         headers = {name: value for name, value in signed.headers.items() if name.lower() != "content-length"}
+        headers["Accept-Encoding"] = "identity"
         if self._client is None:
             self._client = httpx.AsyncClient(
                 timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), follow_redirects=False, trust_env=False,
@@ -106,7 +107,7 @@ class RemoteKeys:
             )  # fmt: skip
         async with self._client.stream("POST", address.endpoint, content=body, headers=headers) as answer:
             read = bytearray()
-            async for piece in answer.aiter_raw():
+            async for piece in answer.aiter_bytes():
                 read += piece
                 if len(read) > ANSWER_BYTES_MAX:
                     raise httpx.DecodingError("the answer is too long")
