@@ -151,5 +151,3 @@ def update_max_record_size(call: Call, params: Json) -> None:
     named.change(stream)
     named.require_active(stream, StreamStatus.UPDATING)
     Stream.objects.filter(pk=stream.pk).update(max_record_size_kib=params["MaxRecordSizeInKiB"])
-
-

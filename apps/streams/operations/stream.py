@@ -90,7 +90,7 @@ def delete_stream(call: Call, params: Json) -> None:
 
     Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion, and while there are queues, whatever
     that says. Deleting a stream that is being deleted is no error. Not kept: puts and reads end at once (AWS may go on
-    for a while); five calls a second.
+    for a while).
     """
     stream = named.find(call, params)
     named.change(stream)
@@ -114,8 +114,8 @@ def delete_stream(call: Call, params: Json) -> None:
 def describe_stream(call: Call, params: Json) -> Json:
     """A stream with a page of its shards, at most 100.
 
-    Kept from AWS: no shards while CREATING or DELETING, ExclusiveStartShardId need not exist.
-    Not kept: ten calls a second.
+    Kept from AWS: no shards while CREATING or DELETING, ExclusiveStartShardId need not exist; ten calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     name = named.name_in(call, params)
     start = params.get("ExclusiveStartShardId")
@@ -132,7 +132,8 @@ def describe_stream(call: Call, params: Json) -> Json:
 def describe_stream_summary(call: Call, params: Json) -> Json:
     """A stream without its shards.
 
-    Kept from AWS: StreamId, which KCL 3 needs. Not kept: 20 calls a second.
+    Kept from AWS: StreamId, which KCL 3 needs; distribution strategy and warm throughput of on-demand streams; 20 calls
+    a second. Not kept: as input StreamId means nothing.
     """
     stream = named.find(call, params)
     return {
@@ -175,7 +176,8 @@ def open_shard_count(stream: Stream) -> int:
 def list_streams(call: Call, params: Json) -> Json:
     """The team's streams by name in code point order, at most 100 a page.
 
-    Kept from AWS: ExclusiveStartStreamName need not exist; NextToken lives 300 s. Not kept: five calls a second.
+    Kept from AWS: ExclusiveStartStreamName need not exist; NextToken lives 300 s; five calls a second.
+    Not kept: nothing.
     """
     after = params.get("ExclusiveStartStreamName")
     token = params.get("NextToken")
@@ -203,8 +205,7 @@ def list_streams(call: Call, params: Json) -> Json:
 def increase_stream_retention_period(call: Call, params: Json) -> None:
     """Keep records longer; what has expired by now stays so.
 
-    Kept from AWS: texts and order of checks; the same value is no error. Not kept: the stream stays ACTIVE; five
-    calls a second.
+    Kept from AWS: texts and order of checks; the same value is no error. Not kept: the stream stays ACTIVE.
     """
     stream, hours = _retention_asked(call, params)
     if hours < stream.retention_hours:
@@ -218,8 +219,7 @@ def increase_stream_retention_period(call: Call, params: Json) -> None:
 def decrease_stream_retention_period(call: Call, params: Json) -> None:
     """Keep records for a shorter time; what is older is out of sight at once.
 
-    Kept from AWS: texts and order of checks; the same value is no error. Not kept: the stream stays ACTIVE; five
-    calls a second.
+    Kept from AWS: texts and order of checks; the same value is no error. Not kept: the stream stays ACTIVE.
     """
     stream, hours = _retention_asked(call, params)
     if hours > stream.retention_hours:

@@ -3,6 +3,7 @@
 import pytest
 
 from apps.leases.models import Lease
+from apps.queues.models import Queue
 from apps.streams.models import Consumer
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +77,8 @@ def test_a_consumer_made_again_has_another_arn(s):
     second = register(s)["ConsumerARN"]
     assert second != first
     assert s.refused("DescribeStreamConsumer", ConsumerARN=first) == (
-        "ResourceNotFoundException", f"Consumer {first}, account {ACCOUNT} not found.",
+        "ResourceNotFoundException",
+        f"Consumer {first}, account {ACCOUNT} not found.",
     )
 
 
@@ -97,7 +99,8 @@ def test_a_stream_that_is_not_in_service_takes_none(control):
     control("CreateStream", StreamName="s", ShardCount=1)
     arn = str(control.stream().arn)
     assert control.refused("RegisterStreamConsumer", StreamARN=arn, ConsumerName="c") == (
-        "ResourceInUseException", f"Stream s under account {ACCOUNT} not ACTIVE, instead in state CREATING",
+        "ResourceInUseException",
+        f"Stream s under account {ACCOUNT} not ACTIVE, instead in state CREATING",
     )
 
 
@@ -122,7 +125,8 @@ def test_how_a_consumer_may_be_named(s):
         "InvalidArgumentException"
     )
     assert s.refused("DescribeStreamConsumer", StreamARN=s.arn, ConsumerName="none") == (
-        "ResourceNotFoundException", f"Consumer none, account {ACCOUNT} not found.",
+        "ResourceNotFoundException",
+        f"Consumer none, account {ACCOUNT} not found.",
     )
     for wrong in (arn[:-1], arn.replace("us-east-1", "us-east-2"), arn.replace("/c:", "/e:")):
         assert s.refused("DeregisterStreamConsumer", ConsumerARN=wrong)[0] == "ResourceNotFoundException"
@@ -141,9 +145,10 @@ def test_pages_by_name(s):
     assert s.refused("ListStreamConsumers", StreamARN=other, NextToken=first["NextToken"])[0] == (
         "InvalidArgumentException"
     )
-    assert s.refused(
-        "ListStreamConsumers", StreamARN=s.arn, NextToken=first["NextToken"], StreamCreationTimestamp=5
-    )[0] == "InvalidArgumentException"
+    assert (
+        s.refused("ListStreamConsumers", StreamARN=s.arn, NextToken=first["NextToken"], StreamCreationTimestamp=5)[0]
+        == "InvalidArgumentException"
+    )
     s.clock.advance(300_001)
     assert s.refused("ListStreamConsumers", StreamARN=s.arn, NextToken=first["NextToken"])[0] == (
         "ExpiredNextTokenException"
@@ -154,3 +159,15 @@ def test_deregistering_twice_is_no_error(s):
     register(s)
     for _ in range(2):
         assert s("DeregisterStreamConsumer", StreamARN=s.arn, ConsumerName="c") is None
+
+
+def test_queues_share_the_number(control):
+    stream = control.create("s", shards=None)
+    control.allow(consumers=2)
+    Queue.objects.create(
+        team=stream.team, stream=stream, region=stream.region, name="q", queue_id="q" * 24, created_at_ms=1,
+        visibility_timeout_s=30,
+    )  # fmt: skip
+    control("RegisterStreamConsumer", StreamARN=str(stream.arn), ConsumerName="a")
+    code, message = control.refused("RegisterStreamConsumer", StreamARN=str(stream.arn), ConsumerName="b")
+    assert (code, "Limit: 2" in message) == ("LimitExceededException", True)
