@@ -47,7 +47,8 @@ def register_stream_consumer(call: Call, params: Json) -> Json:
 def describe_stream_consumer(call: Call, params: Json) -> Json:
     """A consumer by its ARN, or by its stream's ARN and its name.
 
-    Kept from AWS: StreamARN is answered beside. Not kept: 20 calls a second.
+    Kept from AWS: StreamARN is answered beside; 20 calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     consumer = _find(call, params)
     return {"ConsumerDescription": {**_describe(consumer), "StreamARN": str(consumer.stream.arn)}}
@@ -56,7 +57,8 @@ def describe_stream_consumer(call: Call, params: Json) -> Json:
 def list_stream_consumers(call: Call, params: Json) -> Json:
     """A stream's consumers by name, at most 100 a page.
 
-    Kept from AWS: NextToken lives 300 s and may not go with StreamCreationTimestamp. Not kept: five calls a second.
+    Kept from AWS: NextToken lives 300 s and may not go with StreamCreationTimestamp; five calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     stream = named.find(call, params)
     after = ""
@@ -82,7 +84,8 @@ def list_stream_consumers(call: Call, params: Json) -> Json:
 def deregister_stream_consumer(call: Call, params: Json) -> None:
     """Begin to delete a consumer; its subscriptions end. One that is being deleted is no error.
 
-    Kept from AWS: by ARN, or by the stream's ARN and name. Not kept: five calls a second.
+    Kept from AWS: by ARN, or by the stream's ARN and name; five calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     consumer = _find(call, params)
     named.change(consumer.stream)

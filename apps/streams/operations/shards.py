@@ -26,7 +26,7 @@ def list_shards(call: Call, params: Json) -> Json:
 
     Kept from AWS: the six filters, times before the horizon count as the horizon, tokens that live 300 s, what may
     not be given together, ResourceInUseException while the stream is made or deleted (KCL waits on it).
-    Not kept: 1,000 calls a second.
+    1,000 calls a second and stream. Not kept: StreamId is reserved in the model and means nothing.
     """
     stream, shard_filter, after = _asked(call, params)
     if stream.status not in named.IN_SERVICE:

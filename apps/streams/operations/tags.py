@@ -28,7 +28,7 @@ def add_tags_to_stream(call: Call, params: dict[str, Any]) -> None:
     """Set tags; those with the same key are replaced.
 
     Kept from AWS: characters and their two errors, order of checks, the quota and its text (which says 10).
-    Not kept: five calls a second. Colons are allowed, as AWS's rules for tags have it today.
+    Colons are allowed, as AWS's rules for tags have it today. Not kept: StreamId is reserved in the model and means nothing.
     """
     _add(call, Tagged.of_stream(named.find(call, params)), params["Tags"])
 
@@ -36,7 +36,8 @@ def add_tags_to_stream(call: Call, params: dict[str, Any]) -> None:
 def remove_tags_from_stream(call: Call, params: dict[str, Any]) -> None:
     """Take tags away; keys that are not there are no error.
 
-    Kept from AWS: characters and their two errors, order of checks. Not kept: five calls a second.
+    Kept from AWS: characters and their two errors, order of checks; five calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     _remove(call, Tagged.of_stream(named.find(call, params)), params["TagKeys"])
 
@@ -44,7 +45,8 @@ def remove_tags_from_stream(call: Call, params: dict[str, Any]) -> None:
 def list_tags_for_stream(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     """A stream's tags by key in code point order, from after ExclusiveStartTagKey on.
 
-    Kept from AWS: the start key need not exist. Not kept: five calls a second.
+    Kept from AWS: the start key need not exist; five calls a second.
+    Not kept: StreamId is reserved in the model and means nothing.
     """
     stream = named.find(call, params)
     after = params.get("ExclusiveStartTagKey")
