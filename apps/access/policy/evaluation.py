@@ -59,7 +59,8 @@ class Grants:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. resource_account: whose the resource is. resource_policy, endpoint_policy: None where there is none."""
+    """What is asked. resource_account: whose the resource is. resource_policy, endpoint_policy: None where there is none.
+    must_be_named: the resource's policy must allow within its own account, too, as roles' trust policies must."""
 
     action: str
     resource: str
@@ -67,6 +68,7 @@ class Question:
     context: Context
     resource_policy: Policy | None = None
     endpoint_policy: Policy | None = None
+    must_be_named: bool = False
 
 
 def decide(grants: Grants, asked: Question) -> str | None:
@@ -103,7 +105,7 @@ def _no_allow(grants: Grants, asked: Question, action: str) -> str | None:
     if asked.resource_policy is not None:
         named = _says(asked.resource_policy, grants, asked, action, allows=True)
     across = asked.resource_account != grants.account_id
-    if across and not named:
+    if (across or asked.must_be_named) and not named:
         return "resource-based policy"
     if not across and named is Naming.EXACTLY:
         return None
