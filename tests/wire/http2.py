@@ -10,6 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 
+from tests.support.processes import HAPPENED_WITHIN_S
 from tests.wire.conftest import Endpoint
 from tests.wire.raw import Answer
 
@@ -20,7 +21,7 @@ class Http2:
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None = None) -> None:
         self._endpoint = endpoint
         self._scheme = "https" if tls else "http"
-        self.socket: socket.socket = socket.create_connection(endpoint.address, 20)
+        self.socket: socket.socket = socket.create_connection(endpoint.address, HAPPENED_WITHIN_S)
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
             self.socket = tls.wrap_socket(self.socket, server_hostname=endpoint.address[0])

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials
 
 from apps.base.clock import SystemClock
 from apps.wire import sigv4
+from tests.support.processes import HAPPENED_WITHIN_S
 from tests.wire.conftest import REGION, Endpoint
 
 JSON, CBOR = "application/x-amz-json-1.1", "application/x-amz-cbor-1.1"
@@ -96,7 +97,7 @@ def call(
 
 
 def connect(endpoint: Endpoint) -> socket.socket:
-    return socket.create_connection(endpoint.address, 20)
+    return socket.create_connection(endpoint.address, HAPPENED_WITHIN_S)
 
 
 def head(

@@ -1,13 +1,14 @@
 """Bodies: limits, room for all of them together, senders that stop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from apps.base.errors import ServiceUnavailable
 from apps.gateway import body
 from apps.gateway.body import Bodies, ClientGone, Reading, RequestEntityTooLarge, RequestTimeout
+from tests.support.waiting import let_others_run
 
 
 async def pieces(*given: bytes, then_wait: bool = False) -> AsyncIterator[bytes]:
@@ -34,6 +35,20 @@ def reading_task(bodies: Bodies, given: AsyncIterator[bytes]) -> "asyncio.Task[b
             bodies.release(own)
 
     return asyncio.create_task(run())
+
+
+@pytest.fixture
+async def pass_s(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Awaitable[None]]:
+    """Lets time pass on the event loop's clock, which stands still otherwise."""
+    loop = asyncio.get_running_loop()
+    now_s = [loop.time()]
+    monkeypatch.setattr(loop, "time", lambda: now_s[0])
+
+    async def passes(seconds: float) -> None:
+        now_s[0] += seconds
+        await let_others_run()
+
+    return passes
 
 
 async def test_pieces_are_joined_and_released() -> None:
@@ -94,11 +109,11 @@ async def test_a_full_room_refuses_while_the_others_move() -> None:
     assert bodies.held == 0
 
 
-async def test_a_stalled_body_gives_way_to_one_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "GIVES_WAY_S", 0.0)
+async def test_a_stalled_body_gives_way_to_one_that_moves(pass_s: Callable[[float], Awaitable[None]]) -> None:
     bodies = Bodies(held_bytes_max=10)
     stalled = reading_task(bodies, pieces(b"12345678", then_wait=True))
-    await asyncio.sleep(0.01)
+    await pass_s(0)
+    await pass_s(body.GIVES_WAY_S + 0.001)
     own = reading()
     assert await bodies.read(own, pieces(b"12", b"3"), None, to_end=True) == b"123"
     with pytest.raises(ServiceUnavailable):
@@ -106,29 +121,36 @@ async def test_a_stalled_body_gives_way_to_one_that_moves(monkeypatch: pytest.Mo
     assert bodies.held == 3
 
 
-async def test_a_sender_without_progress_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "STALLED_S", 0.05)
-    monkeypatch.setattr(body, "SWEEP_S", 0.01)
+async def test_a_sender_without_progress_is_given_up(pass_s: Callable[[float], Awaitable[None]]) -> None:
     bodies = Bodies()
     sweeper = asyncio.create_task(bodies.sweep())
+    stopped = reading_task(bodies, pieces(b"1", then_wait=True))
+    await pass_s(0)
+    for _ in range(int(body.STALLED_S)):
+        await pass_s(1)
+    assert not stopped.done()
+    await pass_s(1)
+    await pass_s(1)
     with pytest.raises(RequestTimeout):
-        await reading_task(bodies, pieces(b"1", then_wait=True))
+        await stopped
     assert bodies.held == 0
     sweeper.cancel()
 
 
-async def test_a_sender_with_progress_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "STALLED_S", 0.2)
-    monkeypatch.setattr(body, "SWEEP_S", 0.01)
+async def test_a_sender_with_progress_is_not(pass_s: Callable[[float], Awaitable[None]]) -> None:
     bodies = Bodies()
     sweeper = asyncio.create_task(bodies.sweep())
 
     async def slow() -> AsyncIterator[bytes]:
         for _ in range(8):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(body.STALLED_S * 0.9)
             yield b"x"
 
-    assert await reading_task(bodies, slow()) == b"x" * 8
+    whole = reading_task(bodies, slow())
+    await pass_s(0)
+    for _ in range(int(8 * body.STALLED_S)):
+        await pass_s(1)
+    assert await whole == b"x" * 8
     sweeper.cancel()
 
 
