@@ -8,6 +8,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+PYTHON_CLIENTS := aggregation async quix
 
 # A Python that is new enough: the first of PYTHONS, or the one given as PYTHON=…
 FIND_PYTHON = for name in $(or $(PYTHON),$(PYTHONS)); do \
@@ -71,13 +72,19 @@ bench: ## Speed, CPU and memory against kinesalite, in one table
 	@$(SETUP); exec $(BIN)/python -m tests.bench.run
 
 .PHONY: interop
-interop: .interop/installed ## The AWS CLI and the JavaScript SDK, unmodified
+interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
 	@$(SETUP); exec $(BIN)/python -m pytest -m interop tests/interop
 
 .interop/cli-installed: tests/interop/requirements-cli.txt
 	@$(SETUP); mkdir -p .interop; echo "Installing the AWS CLI in an environment of its own"
 	@test -x .interop/cli/bin/python || $(BIN)/python -m venv .interop/cli
 	@.interop/cli/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/interop/requirements-cli.txt
+	@touch $@
+
+.interop/%-installed: tests/interop/python/requirements-%.txt
+	@$(SETUP); mkdir -p .interop; echo "Installing Python clients in an environment of their own: $*"
+	@test -x .interop/$*/bin/python || $(BIN)/python -m venv .interop/$*
+	@.interop/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .interop/installed: .interop/cli-installed tests/interop/js/package-lock.json tests/interop/js/put_get_subscribe.mjs

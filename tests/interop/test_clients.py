@@ -25,14 +25,17 @@ pytestmark = pytest.mark.interop
 
 
 @contextmanager
-def running(tmp_path: Path, scheme: str) -> Iterator[tuple[str, dict[str, str]]]:
+def running(tmp_path: Path, scheme: str, **settings: str) -> Iterator[tuple[str, dict[str, str]]]:
     """`make up` in tmp_path: endpoint, and the environment in which clients trust it."""
-    settings = {"TIDEGATE_TLS": "self-signed"} if scheme == "https" else {}
+    if scheme == "https":
+        settings["TIDEGATE_TLS"] = "self-signed"
     trust = tmp_path / "data" / "tls" / "ca.pem"
     with servers.tidegate(tmp_path / "data", **settings) as server:
         environment = os.environ | {
-            "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,
-            "AWS_DEFAULT_REGION": "us-east-1", "AWS_PAGER": "",
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": server.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_PAGER": "",
         }
         if scheme == "https":
             environment |= {"AWS_CA_BUNDLE": str(trust), "NODE_EXTRA_CA_CERTS": str(trust)}
@@ -45,8 +48,18 @@ def test_javascript_v3_puts_gets_and_subscribes(tmp_path: Path, scheme: str) -> 
     assert node, "node is needed for this test"
     with running(tmp_path, scheme) as (endpoint, environment):
         done = subprocess.run(
-            [node, "put_get_subscribe.mjs", endpoint, environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]],
-            cwd=JS, env=environment, capture_output=True, text=True, timeout=120,
+            [
+                node,
+                "put_get_subscribe.mjs",
+                endpoint,
+                environment["AWS_ACCESS_KEY_ID"],
+                environment["AWS_SECRET_ACCESS_KEY"],
+            ],
+            cwd=JS,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == {"handler": "NodeHttp2Handler", "put": 210, "read": 210, "pushed": 210}
@@ -66,7 +79,15 @@ def test_the_aws_cli(tmp_path: Path, scheme: str) -> None:
         aws("wait", "stream-exists", "--stream-name", "cli")
         # Version 1, the one on PyPI, takes data as it is; version 2 wants base64.
         put = aws("put-record", "--stream-name", "cli", "--partition-key", "k", "--data", "from the command line")
-        found = aws("get-shard-iterator", "--stream-name", "cli", "--shard-id", put["ShardId"], "--shard-iterator-type", "TRIM_HORIZON")
+        found = aws(
+            "get-shard-iterator",
+            "--stream-name",
+            "cli",
+            "--shard-id",
+            put["ShardId"],
+            "--shard-iterator-type",
+            "TRIM_HORIZON",
+        )
         records = aws("get-records", "--shard-iterator", found["ShardIterator"])["Records"]
         assert [base64.b64decode(record["Data"]) for record in records] == [b"from the command line"]
         aws("add-tags-to-stream", "--stream-name", "cli", "--tags", "team=web")
@@ -83,10 +104,17 @@ def test_tls_versions_and_alpn(tmp_path: Path) -> None:
             context.set_alpn_protocols(["h2", "http/1.1"])
             import socket
 
-            with socket.create_connection(("localhost", port)) as plain, context.wrap_socket(plain, server_hostname="localhost") as secure:
+            with (
+                socket.create_connection(("localhost", port)) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as secure,
+            ):
                 assert secure.selected_alpn_protocol() == "h2"
         client = boto3.client(
-            "kinesis", endpoint_url=endpoint, region_name="us-east-1", verify=environment["AWS_CA_BUNDLE"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"], aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            "kinesis",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            verify=environment["AWS_CA_BUNDLE"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         )
         assert client.list_streams()["StreamNames"] == []

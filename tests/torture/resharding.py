@@ -19,7 +19,9 @@ PRODUCERS = 8
 KEYS_PER_PRODUCER = 3
 OPEN_SHARDS_MAX = 10
 HASHES = 2**128
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
+"""A machine whose disk is busy with other things may take a minute for one flush."""
+
 
 THROTTLED = "ProvisionedThroughputExceededException"
 LATER = {THROTTLED, "LimitExceededException", "ResourceInUseException"}
@@ -105,6 +107,9 @@ class Producer:
             await self.client.call("PutRecord", StreamName=self.stream, **record)
         except Refused as error:
             self._failed([record], error.code)
+        except asyncio.CancelledError:
+            self._failed([record], "InternalFailure")
+            raise
         else:
             self.ledger.acknowledged[record["PartitionKey"]].append(id_of(record))
 
@@ -114,6 +119,9 @@ class Producer:
         except Refused as error:
             self._failed(records, error.code)
             return
+        except asyncio.CancelledError:
+            self._failed(records, "InternalFailure")
+            raise
         for record, result in zip(records, answer["Records"], strict=True):
             if result.get("ErrorCode"):
                 self._failed([record], result["ErrorCode"])
