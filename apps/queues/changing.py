@@ -184,7 +184,9 @@ class Changing(Looking):
     # Time
 
     def settle(self, queue: int, max_receive_count: int | None, limit: int = SETTLED_AT_ONCE) -> bool:
-        """Move what was in flight and is not any more to where it is now; True if there may be more of it."""
+        """Move what was in flight and is not any more to where it is now; True if there may be more of it.
+        Raises UnknownQueue."""
+        self.state(queue)
         left = limit
         for place in _NEXT:
             for at_ms, shard, offset in self._overdue(queue, place, left):
@@ -310,10 +312,10 @@ class Changing(Looking):
         for claim in claims:
             before = self._delivery(queue, claim.shard, claim.offset)
             if before is not None and before.receipt == claim.receipt:
-                after = before._replace(
-                    place=_NEXT[before.place], at_ms=self.now_ms, receive_count=before.receive_count - 1,
-                    receipt=NO_RECEIPT,
-                )  # fmt: skip
+                count = before.receive_count - 1
+                after = Delivery(
+                    _NEXT[before.place], self.now_ms, count, before.first_received_ms if count else 0, NO_RECEIPT
+                )
                 self._move(queue, claim.shard, claim.offset, before, after)
                 self.rung.add(queue)
 

@@ -31,7 +31,6 @@ async def _look_after(runtime: Runtime, queue: Queue, shards: list[Shard], until
     key, now_ms = queue.pk, runtime.clock.now_ms
 
     def settle(changing: Changing) -> bool:
-        changing.state(key)
         return changing.settle(key, queue.max_receive_count)
 
     try:
