@@ -38,8 +38,11 @@ class Fault:
     """What happens to one call: an error before or after the work, a gate before it, the work done so many times."""
 
     def __init__(
-        self, before: Exception | None = None, after: Exception | None = None,
-        gate: asyncio.Event | None = None, times: int = 1,
+        self,
+        before: Exception | None = None,
+        after: Exception | None = None,
+        gate: asyncio.Event | None = None,
+        times: int = 1,
     ) -> None:
         self.before = before
         self.after = after

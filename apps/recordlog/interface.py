@@ -107,7 +107,9 @@ class NoKeys:
 
     async def open(self, number: int) -> DataKey:
         """See Keyring.open."""
-        raise KeyUnavailable(LogUnavailable(f"This record log was opened without keys, and data key {number} is needed."))
+        raise KeyUnavailable(
+            LogUnavailable(f"This record log was opened without keys, and data key {number} is needed.")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +283,7 @@ class RecordLog(Protocol):
         """The shard's state now. Raises UnknownShard."""
         ...
 
-    async def seal(
-        self, shards: Sequence[ShardKey], successors: Sequence[Successor]
-    ) -> list[tuple[Offset, int]]:
+    async def seal(self, shards: Sequence[ShardKey], successors: Sequence[Successor]) -> list[tuple[Offset, int]]:
         """Close all shards in one commit with one end time; answers (next offset, sealed at ms) for each.
 
         Idempotent: a shard sealed before answers its first end, unchanged. Successors must exist already.

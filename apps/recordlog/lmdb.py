@@ -112,8 +112,13 @@ class LmdbLog:
     """See interface.py. Opened once in a process, after fork."""
 
     def __init__(
-        self, path: str, clock: Clock, keyring: Keyring | None = None,
-        *, map_bytes: int = MAP_BYTES, free_bytes: FreeBytes = free_disk_bytes,
+        self,
+        path: str,
+        clock: Clock,
+        keyring: Keyring | None = None,
+        *,
+        map_bytes: int = MAP_BYTES,
+        free_bytes: FreeBytes = free_disk_bytes,
     ) -> None:
         """map_bytes and free_bytes are there for tests of a full map and a full disk."""
         self._keyring = keyring or NoKeys()
@@ -392,7 +397,9 @@ class LmdbLog:
     async def verify(self) -> Verified:
         """See RecordLog.verify. Runs in a thread, in short read transactions."""
         self._open_committer()
-        return await self._loop.run_in_executor(self._readers, verify, self._reading, Keys(self._keyring, self._open_key))
+        return await self._loop.run_in_executor(
+            self._readers, verify, self._reading, Keys(self._keyring, self._open_key)
+        )
 
     def _open_key(self, number: int) -> object:
         """From a reader's thread. Raises KeyUnavailable."""

@@ -74,8 +74,15 @@ def _open_as_large_as_may_be(folder: Path, map_bytes: int) -> lmdb.Environment:
 
 def _open(folder: Path, map_bytes: int) -> lmdb.Environment:
     return lmdb.open(
-        os.fspath(folder), map_size=map_bytes, mode=0o600, max_dbs=8, max_readers=MAX_READERS,
-        max_spare_txns=SPARE_READS, lib_version=0, sync=True, metasync=True,
+        os.fspath(folder),
+        map_size=map_bytes,
+        mode=0o600,
+        max_dbs=8,
+        max_readers=MAX_READERS,
+        max_spare_txns=SPARE_READS,
+        lib_version=0,
+        sync=True,
+        metasync=True,
     )
 
 
@@ -122,7 +129,9 @@ def translated(error: lmdb.Error, folder: Path) -> RecordLogError:
     """LMDB's error as one of ours."""
     match error:
         case lmdb.MapFullError() | lmdb.TxnFullError():
-            return LogFull(f"The record log {folder} is full; shorten the retention of streams, and appends work again.")
+            return LogFull(
+                f"The record log {folder} is full; shorten the retention of streams, and appends work again."
+            )
         case lmdb.Error(code=code) if code in NO_ROOM or (code == errno.EIO and _may_write_no_more(folder)):
             return LogFull(f"The disk under {folder} is full; free some space there, and appends work again.")
         case lmdb.ReadonlyError() | lmdb.LockError():

@@ -78,8 +78,14 @@ def encode_batch(batch: StoredBatch, place: bytes) -> bytes:
     stands before the records, so that neither can be changed, and no batch be passed for another.
     """
     header = BATCH_HEADER.pack(
-        FORMAT, batch.arrival_ms, batch.count, batch.size_bytes, batch.payload_units,
-        batch.bytes_before, batch.units_before, 0 if batch.key is None else batch.key.number,
+        FORMAT,
+        batch.arrival_ms,
+        batch.count,
+        batch.size_bytes,
+        batch.payload_units,
+        batch.bytes_before,
+        batch.units_before,
+        0 if batch.key is None else batch.key.number,
     )
     if batch.key is None:
         return b"".join((header, _encoder.encode(batch.records)))
@@ -106,7 +112,9 @@ def decode_records(value: memoryview, count: int, place: bytes | memoryview, key
     packed: bytes | memoryview = value[at:]
     if key is not None:
         try:
-            packed = key.cipher.decrypt(value[at : at + NONCE_BYTES], value[at + NONCE_BYTES :], bytes(place) + value[:at])
+            packed = key.cipher.decrypt(
+                value[at : at + NONCE_BYTES], value[at + NONCE_BYTES :], bytes(place) + value[:at]
+            )
         except InvalidTag:
             raise LogUnavailable(f"a batch does not open with its data key {key.number}") from None
     records: Records = _decode_any(packed)

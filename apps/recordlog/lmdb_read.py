@@ -119,7 +119,12 @@ class Reading:
             assert value is not None
             oldest_ms = BATCH_HEADER.unpack_from(value)[1]
         return Bounds(
-            first, state.next_offset, oldest_ms, state.newest_ms, state.sealed_to(), state.sealed_at_ms,
+            first,
+            state.next_offset,
+            oldest_ms,
+            state.newest_ms,
+            state.sealed_to(),
+            state.sealed_at_ms,
             Totals(*state.totals),
         )
 
@@ -153,7 +158,9 @@ class Reading:
         first = key_of(cursor, walk.shard) if found else None
         while first is not None and first < end:
             value = cursor.value()
-            _, arrival_ms, count, size_bytes, units, bytes_before, units_before, number = BATCH_HEADER.unpack_from(value)
+            _, arrival_ms, count, size_bytes, units, bytes_before, units_before, number = BATCH_HEADER.unpack_from(
+                value
+            )
             sums = (count, size_bytes, units)
             number, data_key = key_number(value, number), None
             if number and number not in walk.closed_keys and (data_key := keyring.ready(number)) is None:

@@ -41,8 +41,11 @@ def verify(read: Read, keys: Keys) -> Verified:
     """RecordLog.verify."""
     walks = [_verify_shard(read, keys, shard) for shard in read(Reading.shards)]
     return Verified(
-        len(walks), sum(walk.batches for walk in walks), sum(walk.sums[0] for walk in walks),
-        tuple(problem for walk in walks for problem in walk.problems), sum(walk.unopened for walk in walks),
+        len(walks),
+        sum(walk.batches for walk in walks),
+        sum(walk.sums[0] for walk in walks),
+        tuple(problem for walk in walks for problem in walk.problems),
+        sum(walk.unopened for walk in walks),
     )
 
 

@@ -172,9 +172,12 @@ class Writing(Reading):
             return Trimmed(0, more=False)
         state.dropping = True
         trimmed = self._remove_oldest(shard, state, state.next_offset, max_records)
-        more = trimmed.more or not all([
-            self._remove_rows(self._db.meters, shard), self._remove_rows(self._db.producers, shard),
-        ])
+        more = trimmed.more or not all(
+            [
+                self._remove_rows(self._db.meters, shard),
+                self._remove_rows(self._db.producers, shard),
+            ]
+        )
         if more:
             self._put_state(shard, state)
         else:

@@ -170,7 +170,12 @@ class MemoryLog:
         if found.batches:
             first, oldest_ms = found.batches[0].first, found.batches[0].arrival_ms
         return Bounds(
-            first, state.next_offset, oldest_ms, state.newest_ms, state.sealed_to(), state.sealed_at_ms,
+            first,
+            state.next_offset,
+            oldest_ms,
+            state.newest_ms,
+            state.sealed_to(),
+            state.sealed_at_ms,
             Totals(*state.totals),
         )
 
@@ -235,6 +240,8 @@ class MemoryLog:
             walk.end(found.state)
             walks.append(walk)
         return Verified(
-            len(walks), sum(w.batches for w in walks), sum(w.sums[0] for w in walks),
+            len(walks),
+            sum(w.batches for w in walks),
+            sum(w.sums[0] for w in walks),
             tuple(problem for w in walks for problem in w.problems),
         )

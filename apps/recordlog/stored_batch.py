@@ -28,7 +28,15 @@ class StoredBatch:
     """
 
     __slots__ = (
-        "arrival_ms", "bytes_before", "count", "first", "key", "payload_units", "records", "size_bytes", "units_before",
+        "arrival_ms",
+        "bytes_before",
+        "count",
+        "first",
+        "key",
+        "payload_units",
+        "records",
+        "size_bytes",
+        "units_before",
     )
 
     def __init__(

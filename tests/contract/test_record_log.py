@@ -103,7 +103,9 @@ async def test_an_unknown_shard_is_refused_everywhere(log, use):
 async def test_offsets_are_dense_from_one_and_results_in_order(log, clock):
     now = clock.now_ms()
     assert await log.append([texts(1, "a", "b"), texts(2, "c"), texts(1, "d")]) == [
-        Appended(1, now), Appended(1, now), Appended(3, now),
+        Appended(1, now),
+        Appended(1, now),
+        Appended(3, now),
     ]
     assert await append_texts(log, 1, "e", "f") == Appended(4, now)
     assert await all_texts(log, 1) == ["a", "b", "d", "e", "f"]
@@ -533,7 +535,9 @@ async def test_meters_are_kept_apart_by_shard_hour_and_access_key(log, clock):
     await log.append([texts(1, "e", meter_key="B")])
     rows = await log.meters(1, 0)
     assert [(r.hour_ms // HOUR_MS, r.meter_key, r.totals) for r in rows] == [
-        (500_000, "A", Totals(2, 6, 2)), (500_000, "B", Totals(2, 4, 2)), (500_001, "B", Totals(1, 2, 1)),
+        (500_000, "A", Totals(2, 6, 2)),
+        (500_000, "B", Totals(2, 4, 2)),
+        (500_001, "B", Totals(1, 2, 1)),
     ]
     assert await log.meters(1, 500_000 * HOUR_MS) == rows
     assert await log.meters(1, 500_000 * HOUR_MS + 1) == rows[2:]
@@ -590,7 +594,9 @@ async def test_a_repeat_of_a_producer_is_answered_with_the_first_result_and_stor
 
 
 async def test_producers_and_shards_do_not_know_each_other(log):
-    await log.append([texts(1, "a", producer=("p", 1)), texts(2, "b", producer=("p", 1)), texts(1, "c", producer=("q", 1))])
+    await log.append(
+        [texts(1, "a", producer=("p", 1)), texts(2, "b", producer=("p", 1)), texts(1, "c", producer=("q", 1))]
+    )
     assert await all_texts(log, 1) == ["a", "c"]
     assert await all_texts(log, 2) == ["b"]
 

@@ -34,7 +34,8 @@ from apps.recordlog.lmdb_format import SHARD_KEY, batch_key, decode_state, encod
 from tests.support.record_logs import Process, all_records, all_texts, append_texts, entry, texts
 
 FOREVER_MS = 60_000
-WITHIN_S = 20
+WITHIN_S = 120
+"""Only a test that fails waits so long."""
 PLENTY = (1 << 50, 1 << 50)
 
 
@@ -395,8 +396,7 @@ async def kill_a_writer_again_and_again(folder, process, times, seed):
     for turn in range(times):
         writer = process("write", folder, f"w{turn}", [1, 2])
         assert writer.line() == ["ready"]
-        acknowledged.append(writer.line())
-        await asyncio.sleep(chance.uniform(0.0, 0.15))
+        acknowledged += [writer.line() for _ in range(chance.randrange(20, 100))]
         acknowledged += writer.kill()
     log = LmdbLog(folder, SystemClock())
     await log.open()
@@ -407,12 +407,12 @@ async def kill_a_writer_again_and_again(folder, process, times, seed):
 
 
 async def test_killing_the_writer_loses_nothing_acknowledged(folder, process):
-    assert len(await kill_a_writer_again_and_again(folder, process, 5, seed=1)) > 100
+    assert len(await kill_a_writer_again_and_again(folder, process, 5, seed=1)) >= 5 * 20
 
 
 @pytest.mark.torture
 async def test_killing_the_writer_many_times(folder, process):
-    assert len(await kill_a_writer_again_and_again(folder, process, 100, seed=2)) > 10_000
+    assert len(await kill_a_writer_again_and_again(folder, process, 100, seed=2)) >= 100 * 20
 
 
 async def test_the_other_process_goes_on_when_one_is_killed_in_the_middle_of_a_commit(log, folder, process):
@@ -506,9 +506,9 @@ async def test_a_log_in_a_long_path_has_its_bells_elsewhere(tmp_path, clock, pro
 
 async def test_nobody_listens_any_more_when_nobody_has_waited_for_long(log, folder, monkeypatch):
     monkeypatch.setattr(lmdb_module, "LOOK_INTERVAL_S", 0.001)
-    monkeypatch.setattr(lmdb_module, "SILENT_AFTER_S", 0.02)
     assert await log.wait(1, 1, 5) is False
     assert log._looking is not None
+    monkeypatch.setattr(lmdb_module, "SILENT_AFTER_S", 0.02)
     await eventually(lambda: log._looking is None)
     assert bells_in(Path(folder, "bells")) == []
     waiting = asyncio.create_task(log.wait(1, 1, FOREVER_MS))

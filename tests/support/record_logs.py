@@ -5,6 +5,8 @@ A process prints one JSON line per thing it has seen acknowledged, and ends when
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -63,7 +65,10 @@ class Process:
     def __init__(self, part: str, *arguments: Any) -> None:
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "tests.support.record_logs", part, *map(str, arguments)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def line(self) -> Any:
@@ -221,8 +226,42 @@ async def fill(folder: str, limit: str, at_most: str) -> None:
     await log.close()
 
 
+async def compact_up_to(folder: str, stage: str) -> None:
+    """Compact, and wait for SIGKILL when that stage is told. Never comes back from it."""
+    from apps.recordlog.lmdb_compact import compact
+
+    def told(what: str, done: int, total: int) -> None:
+        if what == stage and (done or what == "Replacing"):
+            say("at", what)
+            sys.stdin.buffer.raw.read(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    compact(Path(folder), told)
+    say("done")
+
+
+async def open_and_say(folder: str) -> None:
+    """Open the log, and say whether that went well."""
+    log = LmdbLog(folder, SystemClock())
+    say("opening")
+    try:
+        await log.open()
+    except RecordLogError as error:
+        say("failed", str(error))
+    else:
+        say("open", (await log.verify()).records)
+        await log.close()
+    await told_to_end().wait()
+
+
 PARTS = {
-    "write": write, "write_and_seal": write_and_seal, "hold_a_read": hold_a_read, "wait_for": wait_for, "fill": fill,
+    "write": write,
+    "write_and_seal": write_and_seal,
+    "hold_a_read": hold_a_read,
+    "wait_for": wait_for,
+    "fill": fill,
+    "compact_up_to": compact_up_to,
+    "open_and_say": open_and_say,
 }
 
 if __name__ == "__main__":

@@ -31,5 +31,10 @@ class Command(BaseCommand):
         for problem in verified.problems:
             self.stderr.write(problem)
         self.stdout.write(f"{verified.shards} shards, {verified.batches} batches, {verified.records} records checked.")
+        if verified.unopened:
+            self.stdout.write(
+                f"{verified.unopened} of the batches are encrypted under keys that may not be used now: what stands around "
+                "their records was checked, the records were not."
+            )
         if verified.problems:
             raise CommandError(f"{len(verified.problems)} problems found.")
