@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from apps.base.clock import SystemClock
 from apps.base.errors import ServiceError
@@ -125,7 +125,13 @@ def _wait(stream: Stream) -> None:
 def report(stream: Stream, options: dict[str, Any]) -> None:
     """How the open shards divide the keys, and the policy if there is one."""
     shards = open_shards(stream)
-    table = Table("shard", "from", "to", "share of keys", title=f"{stream.name}: {stream.mode}, {stream.status}")
+    table = Table(
+        Column("shard", no_wrap=True),
+        Column("from", overflow="fold"),
+        Column("to", overflow="fold"),
+        "share of keys",
+        title=f"{stream.name}: {stream.mode}, {stream.status}",
+    )
     largest = 0.0
     for shard in shards:
         share = 100 * (int(shard.end_hash) - int(shard.start_hash) + 1) / topology.HASH_SPACE
