@@ -72,7 +72,7 @@ bench: ## Speed, CPU and memory against kinesalite, in one table
 	@$(SETUP); exec $(BIN)/python -m tests.bench.run
 
 .PHONY: interop
-interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
+interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/java-installed ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
 	@$(SETUP); exec $(BIN)/python -m pytest -m interop tests/interop
 
 .interop/cli-installed: tests/interop/requirements-cli.txt
@@ -86,6 +86,12 @@ interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) ## Other cl
 	@test -x .interop/$*/bin/python || $(BIN)/python -m venv .interop/$*
 	@.interop/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+.interop/java-installed: tests/interop/java/pom.xml
+	@mkdir -p .interop/java; if command -v mvn >/dev/null && command -v java >/dev/null; then \
+	  echo "Fetching the AWS SDK for Java"; cp tests/interop/java/pom.xml .interop/java/ && cd .interop/java && \
+	  rm -rf lib && mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=lib && cd ../.. && touch $@; \
+	else echo "NOT TESTED: the AWS SDK for Java, for want of Maven and Java 17"; fi
 
 .interop/installed: .interop/cli-installed tests/interop/js/package-lock.json tests/interop/js/put_get_subscribe.mjs
 	@command -v npm >/dev/null || { echo "npm is needed for the JavaScript SDK; install Node.js 20 or newer" >&2; exit 1; }
