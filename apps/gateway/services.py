@@ -16,6 +16,7 @@ from apps.access.operations import iam, sts
 from apps.access.operations.resources import IAM_RESOURCES, STS_RESOURCES
 from apps.base.errors import ServiceError, UnknownOperationException
 from apps.cloudwatch import operations as cloudwatch
+from apps.cloudwatch.resources import CLOUDWATCH_RESOURCES
 from apps.encryption.operations import kms
 from apps.encryption.operations.resources import KMS_RESOURCES
 from apps.streams import operations as kinesis
@@ -69,7 +70,12 @@ SERVICES = {
             resources=RESOURCES,
             ahead=kinesis.AHEAD,
         ),
-        Service("cloudwatch", cloudwatch.OPERATIONS, otherwise="It is not a part of Tidegate's CloudWatch."),
+        Service(
+            "cloudwatch",
+            cloudwatch.OPERATIONS,
+            otherwise="It is not a part of Tidegate's CloudWatch.",
+            resources=CLOUDWATCH_RESOURCES,
+        ),
         Service("sts", sts.OPERATIONS, otherwise=sts.OTHERWISE, resources=STS_RESOURCES),
         Service("iam", iam.OPERATIONS, otherwise=iam.OTHERWISE, resources=IAM_RESOURCES),
         Service(

@@ -17,6 +17,7 @@ from apps.accounts.models import Team
 from apps.base.clock import FakeClock
 from apps.gateway.app import Gateway
 from apps.gateway.request import Request, Response
+from apps.gateway.services import SERVICES, Route
 from apps.wire import json11, sigv4
 
 NOW_MS = 1_795_163_467_000
@@ -122,6 +123,23 @@ class Wire:
         if answer.status == 200:
             return found
         return found["__type"], found.get("message")
+
+    async def other(self, by: Keys, route: Route) -> str:
+        """The whole answer, as text, of an empty call of another service than Kinesis."""
+        model = SERVICES[route.service].model
+        form = not model.target_prefix or "query" in model.protocols
+        body = f"Action={route.name}&Version={model.api_version}".encode() if form else b"{}"
+        kind = "application/x-www-form-urlencoded" if form else json11.CONTENT_TYPE
+        headers = {"host": "localhost:4567", "content-type": kind, "content-length": str(len(body))}
+        headers |= {} if form else {"x-amz-target": f"{model.target_prefix}.{route.name}"}
+        signed: dict[str, Any] = {
+            "key_id": by.key_id, "secret": by.secret, "region": "us-east-1", "service": route.signing_name,
+            "now_ms": self.clock.now_ms(),
+        }  # fmt: skip
+        headers |= sigv4.sign("POST", "/", headers, body, session_token=by.token, **signed)
+        answer = await self.gateway.answer(Request("POST", "/", "", headers, _pieces(body), to_end=False))
+        assert isinstance(answer, Response)
+        return f"{answer.status} {answer.body!r}"
 
     def forget(self) -> None:
         """As if what is known of keys were a second older than it may be: what changes is seen without waiting."""

@@ -104,8 +104,10 @@ def test_a_user_may_what_its_policies_say_and_no_more(make: Make, stream: Any, u
     put = {"StreamName": name, "Data": b"x", "PartitionKey": "k"}
     assert refused(kinesis.put_record, **put) == (
         "AccessDeniedException",
-        f"User: {me} is not authorized to perform: kinesis:PutRecord on resource: {arn} "
-        "because no identity-based policy allows the kinesis:PutRecord action",
+        (
+            f"User: {me} is not authorized to perform: kinesis:PutRecord on resource: {arn} "
+            "because no identity-based policy allows the kinesis:PutRecord action"
+        ),
     )
     iam = make("iam")
     iam.put_user_policy(

@@ -6,7 +6,7 @@ from apps.base.errors import InternalFailure
 from apps.recordlog.interface import Batch, RecordLogError, UnknownShard
 from apps.runtime import Call
 from apps.streams import shard_level
-from apps.streams.addressing import shard_index, stream_name
+from apps.streams.addressing import Unadmitted, shard_index, stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
 from apps.streams.errors import (
     DryRunOperationException,
@@ -82,6 +82,8 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
     runtime, account_id = call.runtime, call.principal.account_id
     position = runtime.part(ShardIterators).open(request.shard_iterator, call.now_ms)
     if position.team_id != call.principal.team_id:
+        if request.stream_arn is not None and not call.admitted:
+            raise Unadmitted
         raise InvalidArgumentException("Invalid ShardIterator.")
     if request.stream_arn is not None:
         stream_name(account_id, position.name, request.stream_arn)
