@@ -9,13 +9,15 @@ from apps.base.errors import ServiceError
 from apps.billing import ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.models import UsageHour
-from apps.streams import lifecycle
+from apps.capacity.models import Commitment
+from apps.streams import autoscaling, lifecycle
 from apps.streams.models import Consumer, Shard, Stream, Tag
 from apps.streams.topology import even_ranges
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 6
+WITHIN_S = 120
 
 
 def at_once(*works):
@@ -26,7 +28,7 @@ def at_once(*works):
 
     def run(number, work):
         close_old_connections()
-        gate.wait(10)
+        gate.wait(WITHIN_S)
         try:
             results[number] = work()
         except ServiceError as error:
@@ -40,7 +42,7 @@ def at_once(*works):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(WITHIN_S)
     assert not errors, errors
     return results
 
@@ -57,9 +59,7 @@ def test_one_of_many_gets_the_name(control):
 
 def test_quotas_hold_against_many(control):
     control.allow(shards=5)
-    results = at_once(
-        *[lambda n=n: control("CreateStream", StreamName=f"s{n}", ShardCount=2) for n in range(THREADS)]
-    )
+    results = at_once(*[lambda n=n: control("CreateStream", StreamName=f"s{n}", ShardCount=2) for n in range(THREADS)])
     assert refused(results) == ["LimitExceededException"] * (THREADS - 2)
     assert Shard.objects.count() == 4
 
@@ -109,10 +109,7 @@ def test_tags_and_consumers_stay_within_their_numbers(control):
     assert refused(results) == ["InvalidArgumentException"] * (THREADS - 3)
     assert Tag.objects.count() == 3
     results = at_once(
-        *[
-            lambda n=n: control("RegisterStreamConsumer", StreamARN=arn, ConsumerName=f"c{n}")
-            for n in range(THREADS)
-        ]
+        *[lambda n=n: control("RegisterStreamConsumer", StreamARN=arn, ConsumerName=f"c{n}") for n in range(THREADS)]
     )
     assert refused(results) == ["LimitExceededException"] * (THREADS - 2)
     assert Consumer.objects.count() == 2
@@ -128,3 +125,39 @@ def test_the_same_readings_booked_at_once_count_once(team):
 
     at_once(*[work] * THREADS)
     assert UsageHour.objects.get().quantity == 5 * 30
+
+
+def test_one_of_many_switches_happens(control):
+    arn = str(control.create("s").arn)
+    results = at_once(
+        *[
+            lambda: control("UpdateStreamMode", StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+            for _ in range(THREADS)
+        ]
+    )
+    assert refused(results) == ["ResourceInUseException"] * (THREADS - 1)
+    assert len(control.stream().mode_changes_ms) == 1
+
+
+def test_many_who_commit_make_one_commitment(control):
+    results = at_once(
+        *[
+            lambda: control("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "ENABLED"})
+            for _ in range(THREADS)
+        ]
+    )
+    assert refused(results) == []
+    assert Commitment.objects.count() == 1
+
+
+def test_a_resize_and_the_api_do_not_begin_both(control):
+    control.create("s", shards=4)
+    stream = control.stream()
+    results = at_once(
+        lambda: autoscaling.resize(stream, 9, control.clock.now_ms()),
+        lambda: control("UpdateShardCount", StreamName="s", TargetShardCount=8, ScalingType="UNIFORM_SCALING"),
+        lambda: control("MergeShards", StreamName="s", ShardToMerge="0", AdjacentShardToMerge="1"),
+    )
+    assert refused(results) == ["ResourceInUseException"] * 2
+    control.settle()
+    assert control.status() == "ACTIVE"
