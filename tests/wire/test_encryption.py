@@ -10,6 +10,7 @@ import pytest
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
+from tests.support.files import found
 from tests.support.processes import eventually, free_port
 from tests.wire.conftest import REGION, Endpoint, start, stop, until_active
 from tests.wire.server import ACCESS_KEY_ID, SECRET
@@ -34,7 +35,7 @@ def kms(endpoint: Endpoint) -> Any:
 
 
 @pytest.fixture(scope="module")
-def second(endpoint: Endpoint) -> Iterator[str]:
+def second(endpoint: Endpoint) -> Iterator[tuple[str, Path]]:
     """A Tidegate whose keys the first one keeps."""
     with tempfile.TemporaryDirectory(prefix="tidegate-wire-") as folder:
         port = free_port()
@@ -47,7 +48,7 @@ def second(endpoint: Endpoint) -> Iterator[str]:
             TIDEGATE_KMS_SECRET_ACCESS_KEY=endpoint.secret,
         )
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", Path(folder)
         finally:
             stop(process)
 
@@ -80,9 +81,10 @@ def test_keys_by_boto3(kms: Any) -> None:
         kms.generate_random(NumberOfBytes=16)
 
 
-def test_the_keys_of_one_tidegate_cover_the_streams_of_another(kms: Any, second: str) -> None:
+def test_the_keys_of_one_tidegate_cover_the_streams_of_another(kms: Any, second: tuple[str, Path]) -> None:
     key = kms.create_key()["KeyMetadata"]["Arn"]
-    kinesis = client(second, "kinesis")
+    url, folder = second
+    kinesis = client(url, "kinesis")
     kinesis.create_stream(StreamName="far", ShardCount=1)
     until_active(kinesis, "far")
     with pytest.raises(kinesis.exceptions.KMSNotFoundException, match="does not exist"):
@@ -91,10 +93,12 @@ def test_the_keys_of_one_tidegate_cover_the_streams_of_another(kms: Any, second:
     summary = until_active(kinesis, "far")
     assert (summary["EncryptionType"], summary["KeyId"]) == ("KMS", key)
 
-    def put() -> Any:
-        return kinesis.put_record(StreamName="far", Data=SECRET_WORD, PartitionKey="k")
+    def put(data: bytes = SECRET_WORD) -> Any:
+        return kinesis.put_record(StreamName="far", Data=data, PartitionKey="k")
 
-    first = eventually(lambda: (found := put()).get("EncryptionType") == "KMS" and found, what="records are encrypted")
+    first = eventually(
+        lambda: (stored := put(b"probe")).get("EncryptionType") == "KMS" and stored, what="records are encrypted"
+    )
 
     def get() -> list[Any]:
         iterator = kinesis.get_shard_iterator(
@@ -105,7 +109,10 @@ def test_the_keys_of_one_tidegate_cover_the_streams_of_another(kms: Any, second:
         )
         return kinesis.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
 
-    assert [(record["Data"], record["EncryptionType"]) for record in get()] == [(SECRET_WORD, "KMS")]
+    put()
+    assert [(record["Data"], record["EncryptionType"]) for record in get()] == [(b"probe", "KMS"), (SECRET_WORD, "KMS")]
+    assert found(folder, SECRET_WORD) == set()
+    assert {name for name, _ in found(folder, key.encode())} != set()  # the search reaches the database
 
     kms.disable_key(KeyId=key)
     eventually(lambda: told(put) == "KMSDisabledException", what="writes are closed")
@@ -115,6 +122,6 @@ def test_the_keys_of_one_tidegate_cover_the_streams_of_another(kms: Any, second:
     assert get()[-1]["Data"] == SECRET_WORD
 
 
-def test_no_key_is_made_where_keys_are_kept_elsewhere(second: str) -> None:
+def test_no_key_is_made_where_keys_are_kept_elsewhere(second: tuple[str, Path]) -> None:
     with pytest.raises(ClientError, match="ask there"):
-        client(second, "kms").create_key()
+        client(second[0], "kms").create_key()
