@@ -38,6 +38,7 @@ MODULES = (
     "workers.throttling",
     "workers.ingestion",
     "workers.metrics",
+    "workers.alarms",
 )
 """Every file that writes a task."""
 
@@ -46,8 +47,8 @@ VISIBILITY_TIMEOUT_S = 120
 
 QUEUES = {
     "control": ("lifecycle", "queues", "throttling"),
-    "delivery": ("ingestion",),
-    "upkeep": ("retention", "metering", "rollup"),
+    "delivery": ("ingestion", "alarm-actions"),
+    "upkeep": ("retention", "metering", "rollup", "alarms"),
 }
 """Which kinds of slices travel by which queue; ticks travel by `control`."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 from django.db import close_old_connections
 
-from apps.metrics import rollup
+from apps.cloudwatch import history
+from apps.metrics import rollup, series
 from workers.app import app, runtime
 
 log = structlog.get_logger(__name__)
@@ -19,5 +20,5 @@ def roll_up() -> None:
     close_old_connections()
     clock = runtime().clock
     blocks = rollup.roll_up(clock, clock.now_ms() + DEADLINE_MS)
-    removed = rollup.prune(clock)
+    removed = rollup.prune(clock) + series.prune(clock) + history.prune(clock.now_ms())
     log.debug("metrics_rolled_up", blocks=blocks, removed=removed)

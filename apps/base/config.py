@@ -83,6 +83,9 @@ class Config:
         "Addresses or ranges of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma-separated",
     )
     web_processes: int = setting("TIDEGATE_WEB_PROCESSES", 1, "Web worker processes sharing the port")
+    outgoing_private: bool = setting(
+        "TIDEGATE_OUTGOING_PRIVATE", False, "on: webhooks of alarms may call private and local addresses, and by http"
+    )
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
     control_rates: bool = setting(
         "TIDEGATE_CONTROL_RATES",

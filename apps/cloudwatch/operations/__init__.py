@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.cloudwatch.operations import metrics, put
+from apps.cloudwatch.operations import alarms, metrics, put
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "GetMetricData": metrics.get_metric_data,
     "GetMetricStatistics": metrics.get_metric_statistics,
     "ListMetrics": metrics.list_metrics,
     "PutMetricData": put.put_metric_data,
+    "PutMetricAlarm": alarms.put_metric_alarm,
+    "DescribeAlarms": alarms.describe_alarms,
+    "DescribeAlarmsForMetric": alarms.describe_alarms_for_metric,
+    "DeleteAlarms": alarms.delete_alarms,
+    "SetAlarmState": alarms.set_alarm_state,
+    "EnableAlarmActions": alarms.enable_alarm_actions,
+    "DisableAlarmActions": alarms.disable_alarm_actions,
+    "DescribeAlarmHistory": alarms.describe_alarm_history,
 }
 """The other operations of AWS's model answer UnsupportedOperationException."""

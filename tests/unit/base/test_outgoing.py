@@ -1,0 +1,164 @@
+"""Requests to addresses that callers chose: what is never called, and what a server can do to us."""
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from apps.base import outgoing
+from apps.base.outgoing import OutgoingFailed, OutgoingRefused, check_url, is_public, post
+
+LOCAL = [
+    "127.0.0.1",
+    "127.9.9.9",
+    "0.0.0.0",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "fe80::1",
+    "fc00::1",
+    "ff02::1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a00:1",
+    "2002:7f00:1::",
+    "2002:a00:1::",
+]
+
+
+@pytest.mark.parametrize("address", LOCAL)
+def test_private_and_local_addresses(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+    host = f"[{address}]" if ":" in address else address
+    with pytest.raises(OutgoingRefused):
+        check_url(f"https://{host}/", allow_private=False)
+    assert check_url(f"https://{host}/", allow_private=True).hostname
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888"])
+def test_public_addresses(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/",
+        "ftp://example.com/",
+        "https:///path",
+        "https://user:password@example.com/",
+        "https://example.com:0/",
+        "https://example.com:99999/",
+        "https://example.com/a b",
+        "https://exämple.com/",
+        "https://example.com/\n",
+        "https://[::1",
+        "https://example.com/" + "x" * 1_100,
+    ],
+)
+def test_urls_that_are_not_called(url: str) -> None:
+    with pytest.raises(OutgoingRefused):
+        check_url(url, allow_private=False)
+
+
+def test_a_name_that_resolves_to_a_local_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_args: object, **_kwargs: object) -> list[object]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443)),
+        ]
+
+    monkeypatch.setattr(outgoing.socket, "getaddrinfo", resolve)
+    with pytest.raises(OutgoingRefused):
+        post("https://rebinding.test/", b"", {}, allow_private=False, deadline_s=5)
+
+
+@contextmanager
+def server(handle: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A local server that takes one connection after the other."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stop = threading.Event()
+
+        def run() -> None:
+            while not stop.is_set():
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        handle(connection)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        stop.set()
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65_536)
+    return data
+
+
+def test_a_post_arrives_and_redirects_are_not_followed() -> None:
+    seen = []
+
+    def handle(connection: socket.socket) -> None:
+        seen.append(request(connection))
+        connection.sendall(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
+
+    with server(handle) as url:
+        assert (
+            post(url + "/hook?a=1", b'{"x":1}', {"content-type": "application/json"}, allow_private=True, deadline_s=20)
+            == 302
+        )
+    [data] = seen
+    assert data.startswith(b"POST /hook?a=1 HTTP/1.1\r\n")
+    assert b"content-length: 7" in data.lower()
+
+
+def test_a_server_that_drips_is_given_up() -> None:
+    def handle(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        for number in range(10_000):
+            connection.sendall(b"x-%d: y\r\n" % number)
+            threading.Event().wait(0.05)
+
+    with server(handle) as url, pytest.raises(OutgoingFailed):
+        post(url, b"", {}, allow_private=True, deadline_s=0.5)
+
+
+def test_a_large_answer_is_not_read() -> None:
+    def handle(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n")
+        while True:
+            connection.sendall(bytes(65_536))
+
+    with server(handle) as url:
+        assert post(url, b"", {}, allow_private=True, deadline_s=20) == 200
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with pytest.raises(OutgoingFailed):
+        post(f"http://127.0.0.1:{port}/", b"", {}, allow_private=True, deadline_s=5)
