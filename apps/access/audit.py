@@ -15,8 +15,10 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError, transaction
+from django.db.models import Q, QuerySet
 
-from apps.access.models import AuditEntry
+from apps.access.callers import iso
+from apps.access.models import AuditEntry, AuditHorizon, TeamAccess
 from apps.access.source import Source
 from apps.accounts.bridge import in_thread
 from apps.runtime import Call, Runtime
@@ -139,6 +141,42 @@ def gap(account_id: str, at_ms: int, message: str) -> AuditEntry:
         operation="Gap", resource="", source_ip="", endpoint_id="", user_agent="", request_id="", outcome="",
         message=message, is_data=False,
     )  # fmt: skip
+
+
+def record_data(team_id: int, *, on: bool) -> None:
+    """Write data calls of a team, too, or no longer; within a second everywhere."""
+    TeamAccess.objects.update_or_create(team_id=team_id, defaults={"audits_data": on})
+
+
+def entries(
+    *, account_id: str = "", since_ms: int = 0, until_ms: int | None = None, operation: str = "", failed: bool = False
+) -> QuerySet[AuditEntry]:
+    """Entries, oldest first. account_id: the caller's or the owner's; empty: all. failed: only what was refused."""
+    found = AuditEntry.objects.filter(at_ms__gte=since_ms).order_by("at_ms", "id")
+    if account_id:
+        found = found.filter(Q(account_id=account_id) | Q(owner_account_id=account_id))
+    if until_ms is not None:
+        found = found.filter(at_ms__lt=until_ms)
+    if operation:
+        found = found.filter(operation=operation)
+    return found.exclude(outcome="") if failed else found
+
+
+def forget_before(before_ms: int, now_ms: int) -> int:
+    """Delete entries older than before_ms, for good, and leave an entry that says so; how many they were.
+
+    The database lets it happen only because the horizon is raised first, which cannot be taken back.
+    """
+    with transaction.atomic():
+        horizon, _ = AuditHorizon.objects.select_for_update().get_or_create(pk=1)
+        if horizon.keep_from_ms < before_ms:
+            horizon.keep_from_ms = before_ms
+            horizon.save()
+        count, _ = AuditEntry.objects.filter(at_ms__lt=before_ms).delete()
+        made = gap("", now_ms, f"{count} entries from before {iso(before_ms)} were deleted.")
+        made.operation = "Forget"
+        write(made)
+    return count
 
 
 def _write_many(entries: list[AuditEntry]) -> None:

@@ -150,9 +150,7 @@ def _may_assume(call: Call, params: Json, role: Identity, grants: Grants, tags: 
     actions = ["sts:AssumeRole"]
     actions += ["sts:TagSession"] if tags or params.get("TransitiveTagKeys") else []
     actions += ["sts:SetSourceIdentity"] if params.get("SourceIdentity") else []
-    asked = (
-        Question(action, role.arn, role.team.account_id, context, trust, must_be_named=True) for action in actions
-    )
+    asked = (Question(action, role.arn, role.team.account_id, context, trust, must_be_named=True) for action in actions)
     return all(decide(grants, one) is None for one in asked)
 
 

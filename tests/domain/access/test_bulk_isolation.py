@@ -1,4 +1,4 @@
-"""Every operation × every kind of caller who may not: refused as AWS refuses, and nothing is changed.
+"""Every operation by every kind of caller who may not: refused as AWS refuses, and nothing is changed.
 
 Made from the table of routes: an operation that is added is tried here by itself. Only what a call must say to be valid
 stands below, by member; an operation whose members are not known here fails until they are.

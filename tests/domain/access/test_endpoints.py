@@ -1,0 +1,145 @@
+"""Network endpoints: by host name and address, with a policy; and the keys that tell where a call comes from."""
+
+from typing import Any
+
+import pytest
+
+from apps.access import endpoints
+from apps.access.endpoints import Endpoints, WrongEndpoint
+from apps.access.models import Endpoint
+from apps.access.source import Source, endpoint_of
+from apps.gateway.request import Request
+from tests.domain.access.conftest import House
+from tests.support.callers import Connection, Keys, document, in_database, make_identity, make_key, says
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INSIDE, OUTSIDE = "10.1.2.3:5000", "192.0.2.1:5000"
+
+
+async def endpoint(house: House, *statements: dict[str, Any]) -> Endpoint:
+    policy = document(*statements) if statements else ""
+    return await in_database(endpoints.make)(house.hers.team.pk, "private", ["10.0.0.0/8"], policy, 0)
+
+
+def by(row: Endpoint, peer: str = INSIDE) -> dict[str, Any]:
+    return {"host": f"{row.endpoint_id}.kinesis.example:4567", "peer": peer}
+
+
+async def listed(house: House, options: dict[str, Any] | None = None, keys: Keys | None = None) -> Any:
+    return await house.wire(keys or house.her_key, "ListStreams", options)
+
+
+async def test_only_its_addresses_may_use_it(house: House) -> None:
+    row = await endpoint(house)
+    assert "StreamNames" in await listed(house, by(row))
+    code, text = await listed(house, by(row, OUTSIDE))
+    assert code == "AccessDeniedException"
+    assert text.endswith(
+        f"because the VPC endpoint {row.endpoint_id} does not exist or does not accept calls from 192.0.2.1"
+    )
+    unknown = {"host": "vpce-00000000000000000.example", "peer": INSIDE}
+    assert (await listed(house, unknown))[0] == "AccessDeniedException"
+    assert "StreamNames" in await listed(house)
+
+
+async def test_its_policy_must_allow_whoever_comes(house: House) -> None:
+    row = await endpoint(house, says("Allow", "kinesis:List*", Principal="*"))
+    assert "StreamNames" in await listed(house, by(row))
+    put = await house.wire(house.her_key, "PutRecord", by(row), StreamName="orders", Data="aGk=", PartitionKey="k")
+    assert put[1].endswith("because no VPC endpoint policy allows the kinesis:PutRecord action")
+    await in_database(Endpoint.objects.filter(pk=row.pk).update)(policy="")
+    house.runtime.part(Endpoints)._read_at_s = float("-inf")
+    put = await house.wire(house.her_key, "PutRecord", by(row), StreamName="orders", Data="aGk=", PartitionKey="k")
+    assert "SequenceNumber" in put
+
+
+async def test_policies_see_the_endpoint_and_the_address(house: House) -> None:
+    row = await endpoint(house)
+    policy = document(
+        says(action="kinesis:ListStreams", Condition={"StringEquals": {"aws:SourceVpce": row.endpoint_id}}),
+        says(action="kinesis:DescribeLimits", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+        says(action="kinesis:ListQueues", Condition={"Bool": {"aws:SecureTransport": "true"}}),
+        says(action="kinesis:DescribeAccountSettings", Condition={"StringLike": {"aws:UserAgent": "Boto*"}}),
+    )
+    user = await in_database(make_identity)(house.hers.team, "user", "ann", policy)
+    key = await in_database(make_key)(house.hers.team, user)
+    denied = "AccessDeniedException"
+    assert "StreamNames" in await listed(house, by(row), key)
+    assert (await listed(house, None, key))[0] == denied
+    assert "ShardLimit" in await house.wire(key, "DescribeLimits", {"peer": OUTSIDE})
+    assert (await house.wire(key, "DescribeLimits", {"peer": INSIDE}))[0] == denied
+    assert (await house.wire(key, "ListQueues"))[0] == denied
+    assert "QueueSummaries" in await house.wire(key, "ListQueues", {"scheme": "https"})
+    agent = {"headers": {"user-agent": "Boto3/1.40"}}
+    assert (await house.wire(key, "DescribeAccountSettings"))[0] == denied
+    assert denied not in await house.wire(key, "DescribeAccountSettings", agent)
+
+
+async def test_times_are_asked_for_each_time(house: House) -> None:
+    until_s = house.clock.now_ms() // 1000 + 60
+    policy = document(says(action="kinesis:*", Condition={"DateLessThan": {"aws:CurrentTime": str(until_s)}}))
+    user = await in_database(make_identity)(house.hers.team, "user", "ann", policy)
+    key = await in_database(make_key)(house.hers.team, user)
+    assert "StreamNames" in await listed(house, None, key)
+    house.clock.advance(60_000)
+    assert (await listed(house, None, key))[0] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(
+    ("name", "cidrs", "policy"),
+    [
+        ("a", ["10.0.0.0/33"], ""),
+        ("b", ["10.0.0.1/8"], ""),
+        ("c", ["any"], ""),
+        ("d", [], "{"),
+        ("e", ["::/0"] * 101, ""),
+    ],
+)
+async def test_a_wrong_endpoint_is_not_made(house: House, name: str, cidrs: list[str], policy: str) -> None:
+    with pytest.raises(WrongEndpoint):
+        await in_database(endpoints.make)(house.hers.team.pk, name, cidrs, policy, 0)
+    assert not await in_database(Endpoint.objects.exists)()
+
+
+def source(peer: str, proxies: tuple[str, ...] = (), **headers: str) -> Source:
+    from ipaddress import ip_network
+
+    sent = {"host": "localhost", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    request = Request("POST", "/", "", sent, None, to_end=False, scope=Connection(peer))  # type: ignore[arg-type]
+    return Source(request, tuple(ip_network(proxy) for proxy in proxies))
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("192.0.2.1:5", "192.0.2.1"), ("192.0.2.1", "192.0.2.1"), ("[2001:db8::1]:5", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"), ("[::ffff:192.0.2.1]:9", "192.0.2.1"),
+        ("unix:/x", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_addresses_as_servers_write_them(peer: str, address: str) -> None:
+    assert source(peer).ip == address
+
+
+def test_only_trusted_proxies_are_believed() -> None:
+    forwarded = {"x_forwarded_for": "6.6.6.6, 192.0.2.9, 10.0.0.7", "x_forwarded_proto": "https"}
+    assert source("198.51.100.1:1", **forwarded).ip == "198.51.100.1"
+    assert not source("198.51.100.1:1", **forwarded).secure
+    behind = source("10.0.0.1:1", ("10.0.0.0/8",), **forwarded)
+    assert behind.ip == "192.0.2.9", "the last one that is no proxy; what stands before it anybody may have written"
+    assert behind.secure
+    assert source("10.0.0.1:1", ("10.0.0.0/8",)).ip == "10.0.0.1"
+    assert source("10.0.0.1:1", ("10.0.0.0/8",), x_forwarded_for="nonsense").ip == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("vpce-0123456789abcdef0.kinesis.example:4567", "vpce-0123456789abcdef0"),
+        ("vpce-0123456789abcdef0-zone.example", "vpce-0123456789abcdef0"),
+        ("vpce-0123456789abcdef0:80", "vpce-0123456789abcdef0"), ("kinesis.example", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_the_endpoint_stands_first_in_the_host_name(host: str, found: str) -> None:
+    assert endpoint_of(host) == found
