@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser import chromium, demo_data
-from tests.support.processes import Up, eventually, up
+from tests.support.processes import HAPPENED_WITHIN_S, Up, eventually, up
+
+expect.set_options(timeout=HAPPENED_WITHIN_S * 1_000)
 
 
 @pytest.fixture(scope="session")

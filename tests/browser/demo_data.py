@@ -88,7 +88,7 @@ def kinesis_of(running: Up):
         region_name="us-east-1",
         aws_access_key_id=SETTINGS["TIDEGATE_ACCESS_KEY_ID"],
         aws_secret_access_key=SETTINGS["TIDEGATE_SECRET_ACCESS_KEY"],
-        config=Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=30),
+        config=Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=60),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from playwright.sync_api import Browser, Page
 
-from tests.support.processes import SOON, Up, up
+from tests.support.processes import HAPPENED_WITHIN_S, SOON, Up, up
 
 EMAIL, PASSWORD = "live@example.test", "correct-horse-battery"
 
@@ -38,7 +38,7 @@ def kinesis(running: Up):
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=20),
+        config=Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=60),
     )
     yield client
     client.close()
@@ -104,7 +104,7 @@ class Tab:
         """Remember from now on what the figure Incoming shows, if only for a moment."""
         self.page.evaluate(REMEMBER)
 
-    def until_incoming(self, words: str, timeout_s: float = 10) -> None:
+    def until_incoming(self, words: str, timeout_s: float = HAPPENED_WITHIN_S) -> None:
         """Wait until the figure shows this, or has shown it since forget()."""
         self.until(f"window.shown.has({words!r})", timeout_s)
 
@@ -116,7 +116,7 @@ class Tab:
         """`1.7 MB/s`"""
         return re.sub(r"\s+", " ", self.page.inner_text(f"[data-figure='{label}']")).strip()
 
-    def until(self, script: str, timeout_s: float = 10) -> None:
+    def until(self, script: str, timeout_s: float = HAPPENED_WITHIN_S) -> None:
         """Wait for an expression to be true in the page. (wait_for_function evaluates, which the policy forbids.)"""
         deadline = time.monotonic() + timeout_s
         while not self.page.evaluate(f"() => {script}"):
@@ -125,7 +125,7 @@ class Tab:
             )
             self.page.wait_for_timeout(30)
 
-    def until_state(self, beginning: str, timeout_s: float = 10) -> None:
+    def until_state(self, beginning: str, timeout_s: float = HAPPENED_WITHIN_S) -> None:
         self.until(f"document.querySelector('[data-state]').textContent.startsWith({beginning!r})", timeout_s)
 
 

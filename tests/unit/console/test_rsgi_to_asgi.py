@@ -138,14 +138,14 @@ async def listener(_: Any, receive: Any, send: Any) -> None:
 async def test_chunks_without_end_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rsgi_to_asgi, "BODY_BYTES_MAX", 10)
     proto = Proto(b"x" * 6, b"x" * 6, then_wait=True)
-    await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(headers=Headers()), proto), 5)
+    await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(headers=Headers()), proto), 60)
     assert proto.answer is not None
     assert proto.answer[2] == b"told"
 
 
 async def test_a_sender_that_stops_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rsgi_to_asgi, "STALLED_S", 0.01)
-    await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(), Proto(b"x", then_wait=True)), 5)
+    await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(), Proto(b"x", then_wait=True)), 60)
 
 
 async def test_a_cut_body_is_answered_where_the_application_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ async def test_a_cut_body_is_answered_where_the_application_says_nothing(monkeyp
 async def test_a_client_that_goes_is_told_to_the_application() -> None:
     proto = Proto(b"x")
     proto.gone.set()
-    await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(), proto), 5)
+    await asyncio.wait_for(rsgi_to_asgi.http(listener, scope(), proto), 60)
 
 
 # --- websockets
@@ -231,7 +231,7 @@ async def test_messages_go_both_ways() -> None:
 
 async def test_a_broken_connection_ends_the_application() -> None:
     proto = WebsocketProto(Message(2, "text"))
-    await asyncio.wait_for(rsgi_to_asgi.websocket(chat, scope(method="GET"), proto), 5)
+    await asyncio.wait_for(rsgi_to_asgi.websocket(chat, scope(method="GET"), proto), 60)
 
 
 async def test_a_refusal_before_accept_is_403() -> None:

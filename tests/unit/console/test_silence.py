@@ -22,9 +22,9 @@ def test_silent_connections_are_closed_and_no_others() -> None:
             stack.enter_context(listener.accept()[0])
         clients["spoke"].sendall(b"x")
         port = server.getsockname()[1]
-        assert close_silent(port, 10_000) == 0
+        assert close_silent(port, 600_000) == 0
         assert until(lambda: close_silent(port, 20)) == 1
-        clients["silent"].settimeout(5)
+        clients["silent"].settimeout(60)
         assert clients["silent"].recv(1) == b""
         for name in ("spoke", "elsewhere"):
             clients[name].setblocking(False)

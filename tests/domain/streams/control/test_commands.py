@@ -33,7 +33,7 @@ def worker(control, monkeypatch):
     thread.start()
     yield control
     stop.set()
-    thread.join(30)
+    thread.join(120)
 
 
 def test_a_file_is_imported_and_watched(worker, tmp_path, capsys):
