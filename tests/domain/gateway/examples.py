@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.leases.models import Lease
 from apps.queues.receiving import Receiving
 from apps.runtime import Runtime
 from apps.streams.models import Stream
@@ -36,7 +35,6 @@ class World:
     def settle(self) -> None:
         """Let the workers do what is due."""
         for kind in ("lifecycle", "queues"):
-            Lease.objects.filter(kind=kind, due_at_ms__isnull=False).update(due_at_ms=0)
             run_due(self.runtime, kind)
 
     def build(self) -> World:

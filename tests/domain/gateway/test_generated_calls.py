@@ -130,11 +130,11 @@ def test_a_valid_call_of_each_succeeds(world, codec):
     assert not failed, "\n".join(failed)
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_every_broken_call_is_refused_and_changes_nothing(world, part):
     failed, count = [], 0
     world.settle()
-    for name in sorted(OPERATIONS)[part::4]:
+    for name in sorted(OPERATIONS)[part::2]:
         route, before = ROUTES["kinesis", name], state(world)
         allowed = ANYWHERE | set(route.operation.errors)
         for broken in broken_calls(route.operation, EXAMPLES[name](world)):
@@ -152,4 +152,4 @@ def test_every_broken_call_is_refused_and_changes_nothing(world, part):
                 failed.append(f"{name}: {broken.why}: accepted")
         failed += [f"{name} changed {label}" for label, rows in state(world).items() if rows != before[label]]
     assert not failed, "\n".join(failed)
-    assert count > 200
+    assert count > 400
