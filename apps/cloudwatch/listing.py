@@ -9,7 +9,7 @@ from apps.base.clock import Clock
 from apps.metrics import layout, series, store
 from apps.metrics.buckets import decode
 from apps.metrics.models import Rollup, StreamName
-from apps.metrics.names import ALIASES, BY_NUMBER, CONSUMER, NAMESPACE, SHARD_LEVEL, labels_of
+from apps.metrics.names import ALIASES, BY_NUMBER, CONSUMER, NAMESPACE, QUEUE, SHARD_LEVEL, labels_of
 from apps.metrics.series import Identity
 from apps.streams.addressing import shard_id_text
 from apps.streams.models import Stream
@@ -114,8 +114,10 @@ def _identities(stream_name: str, stored: int | str) -> list[Identity]:
     if isinstance(label, int):
         return [Identity(NAMESPACE, _SHARD_NAMES[number], (("ShardId", shard_id_text(label)), at_stream))]
     metric = BY_NUMBER[number]
-    if (metric.dimensions == CONSUMER) != isinstance(label, str):
+    if (metric.dimensions in (CONSUMER, QUEUE)) != isinstance(label, str):
         return []
+    if isinstance(label, str) and metric.dimensions == QUEUE:
+        return [Identity(NAMESPACE, metric.name, tuple(zip(QUEUE, label.split("/", 1), strict=True)))]
     if isinstance(label, str):
         return [Identity(NAMESPACE, metric.name, (("ConsumerName", label), at_stream))]
     names = [metric.name, _OLD_NAMES[metric.name]] if metric.name in _OLD_NAMES else [metric.name]

@@ -18,11 +18,15 @@ from apps.metrics.names import (
     BY_NAME,
     CONSUMER,
     NAMESPACE,
+    QUEUE,
     SHARD_LEVEL,
+    STREAM,
     Metric,
     stored_under,
 )
 from apps.metrics.series import Identity, Value
+from apps.queues.metrics import label
+from apps.queues.models import Queue
 from apps.streams.addressing import shard_id_text
 from apps.streams.models import Stream
 
@@ -53,7 +57,7 @@ def stream_metric(identity: Identity) -> StreamMetric | None:
         return None
     if not dimensions:
         metric = BY_NAME.get(name)
-        return StreamMetric(stream_name, metric, metric.number) if metric and metric.dimensions != CONSUMER else None
+        return StreamMetric(stream_name, metric, metric.number) if metric and metric.dimensions == STREAM else None
     [(kind, value)] = dimensions.items()
     if kind == "ConsumerName" and name in BY_NAME and BY_NAME[name].dimensions == CONSUMER:
         return StreamMetric(stream_name, BY_NAME[name], stored_under(name, value))
@@ -84,7 +88,7 @@ class Reader:
 
     def values(self, identity: Identity, unit: str | None, span: Span) -> dict[str, Buckets]:
         """Buckets with observations, by unit. unit None: any."""
-        found = stream_metric(identity)
+        found = stream_metric(identity) or self._queue_metric(identity)
         if found is None:
             return self._of_series(identity, unit, span)
         if unit is not None and unit != found.metric.unit:
@@ -115,6 +119,20 @@ class Reader:
             for start_s, value in values.items():
                 _merge(buckets, span, start_s, value)
         return found
+
+    def _queue_metric(self, identity: Identity) -> StreamMetric | None:
+        """What an identity means of a queue that there is; queues' metrics are kept with their streams."""
+        metric, dimensions = BY_NAME.get(identity.name), dict(identity.dimensions)
+        if metric is None or metric.dimensions != QUEUE:
+            return None
+        if identity.namespace != NAMESPACE or set(dimensions) != set(QUEUE):
+            return None
+        queue_id, name = (dimensions[key] for key in QUEUE)
+        rows = Queue.objects.filter(team_id=self.team_id, queue_id=queue_id, name=name)
+        stream_name = rows.values_list("stream__name", flat=True).first()
+        if stream_name is None:
+            return None
+        return StreamMetric(stream_name, metric, stored_under(metric.name, label(queue_id, name)))
 
     def stream_ids(self, name: str) -> list[int]:
         """Rows of the team's stream of that name, and of those that had it before."""
