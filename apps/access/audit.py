@@ -21,6 +21,8 @@ from apps.access.callers import iso
 from apps.access.models import AuditEntry, AuditHorizon, TeamAccess
 from apps.access.source import Source
 from apps.accounts.bridge import in_thread
+from apps.accounts.models import Team
+from apps.base.clock import SystemClock
 from apps.runtime import Call, Runtime
 
 log = structlog.get_logger(__name__)
@@ -134,6 +136,19 @@ class Trail:
         return gap(account_id, self._clock.now_ms(), f"{count} data calls were not recorded: too many at once.")
 
 
+def of_administrator(account_id: str, by: str, operation: str, resource: str, message: str) -> None:
+    """Write what an administrator did with a command or in the console that is no call of AWS's, in the transaction that
+    is open, if one is. by: who it was, as far as is known. operation: a verb and a noun, as AWS's."""
+    write(
+        AuditEntry(
+            at_ms=SystemClock().now_ms(), account_id=account_id, owner_account_id=account_id,
+            principal=_text(by, RESOURCE_CHARS), key_id="", service="tidegate", operation=operation,
+            resource=_text(resource, RESOURCE_CHARS), source_ip="", endpoint_id="", user_agent="", request_id="",
+            outcome="", message=_text(message, MESSAGE_CHARS), is_data=False,
+        )
+    )  # fmt: skip
+
+
 def gap(account_id: str, at_ms: int, message: str) -> AuditEntry:
     """An entry of the trail itself, about itself."""
     return AuditEntry(
@@ -143,9 +158,11 @@ def gap(account_id: str, at_ms: int, message: str) -> AuditEntry:
     )  # fmt: skip
 
 
-def record_data(team_id: int, *, on: bool) -> None:
+def record_data(team: Team, *, on: bool, by: str) -> None:
     """Write data calls of a team, too, or no longer; within a second everywhere."""
-    TeamAccess.objects.update_or_create(team_id=team_id, defaults={"audits_data": on})
+    with transaction.atomic():
+        TeamAccess.objects.update_or_create(team=team, defaults={"audits_data": on})
+        of_administrator(team.account_id, by, "RecordDataCalls", "", "on" if on else "off")
 
 
 def entries(
@@ -162,7 +179,7 @@ def entries(
     return found.exclude(outcome="") if failed else found
 
 
-def forget_before(before_ms: int, now_ms: int) -> int:
+def forget_before(before_ms: int, by: str) -> int:
     """Delete entries older than before_ms, for good, and leave an entry that says so; how many they were.
 
     The database lets it happen only because the horizon is raised first, which cannot be taken back.
@@ -173,9 +190,7 @@ def forget_before(before_ms: int, now_ms: int) -> int:
             horizon.keep_from_ms = before_ms
             horizon.save()
         count, _ = AuditEntry.objects.filter(at_ms__lt=before_ms).delete()
-        made = gap("", now_ms, f"{count} entries from before {iso(before_ms)} were deleted.")
-        made.operation = "Forget"
-        write(made)
+        of_administrator("", by, "Forget", "", f"{count} entries from before {iso(before_ms)} were deleted.")
     return count
 
 

@@ -15,7 +15,12 @@ Values = dict[str, str | tuple[str, ...]]
 
 def iso(at_ms: int) -> str:
     """2026-11-20T10:00:00Z, as aws:CurrentTime and aws:TokenIssueTime have it."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _iso(at_ms // 1000)
+
+
+@lru_cache(maxsize=1_024)
+def _iso(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @lru_cache(maxsize=1_024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -11,6 +12,7 @@ from apps.runtime import Call
 
 ENDPOINT_PREFIX = "vpce-"
 ENDPOINT_CHARS = 22
+CACHED = 4_096
 FORWARDED_MAX = 20
 """Addresses of X-Forwarded-For that are looked at."""
 
@@ -84,19 +86,17 @@ def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 def _plain(peer: str) -> str:
     """The address of `address:port`, `[address]:port` or `address`; empty if it is none. IPv4 in IPv6 as IPv4."""
-    host = peer
     if peer.startswith("["):
-        host = peer[1:].partition("]")[0]
-    elif peer.count(":") == 1:
-        host = peer.partition(":")[0]
+        return _address(peer[1:].partition("]")[0])
+    return _address(peer.partition(":")[0] if peer.count(":") == 1 else peer)
+
+
+@lru_cache(maxsize=CACHED)
+def _address(host: str) -> str:
     try:
         found = ip_address(host)
     except ValueError:
-        host = peer.rpartition(":")[0]
-        try:
-            found = ip_address(host)
-        except ValueError:
-            return ""
+        return ""
     mapped = found.ipv4_mapped if found.version == 6 else None
     return str(mapped or found)
 
@@ -129,12 +129,17 @@ _KEYS: dict[str, Callable[[Call, Source], str]] = {
 _RESOURCE_TAG, _REQUEST_TAG = "aws:resourcetag/", "aws:requesttag/"
 
 
+@lru_cache(maxsize=CACHED)
+def _sorted(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
+
+
 def request_values(
-    names: Iterable[str], call: Call, source: Source, resource_tags: Mapping[str, str], request: Any
+    names: frozenset[str], call: Call, source: Source, resource_tags: Mapping[str, str], request: Any
 ) -> dict[str, str | tuple[str, ...]]:
     """The values of those keys that the request, or what it is about, has."""
     values: dict[str, str | tuple[str, ...]] = {}
-    for name in sorted(names):
+    for name in _sorted(names):
         if name in _KEYS:
             value = _KEYS[name](call, source)
             if value:

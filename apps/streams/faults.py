@@ -20,6 +20,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
+from apps.access import audit
 from apps.base.errors import InternalFailure
 from apps.base.units import MIB, SECOND_MS
 from apps.runtime import Call, Runtime
@@ -85,6 +86,7 @@ def set_faults(stream: Stream, faults: Faults, by: str) -> None:
     with transaction.atomic():
         kept = asdict(faults) if faults else {}
         Stream.objects.filter(pk=stream.pk).update(faults=kept, version=F("version") + 1)
+        audit.of_administrator(stream.team.account_id, by, "SetFaults", str(stream.arn), faults.sentence())
     stream.faults = kept
     log.info("faults_set", team=stream.team_id, stream=stream.name, faults=faults.sentence(), by=by)
 

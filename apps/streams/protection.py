@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from apps.access.policy.document import Policy
 from apps.access.rights import resource_policy
 from apps.accounts.bridge import in_thread
-from apps.base.arn import parse_consumer_arn, parse_queue_arn, parse_stream_arn
+from apps.base.arn import ConsumerArn, StreamArn, parse_consumer_arn, parse_queue_arn, parse_stream_arn
 from apps.queues.models import Queue
 from apps.runtime import Call, Runtime
 from apps.streams.catalog import Catalog
@@ -22,6 +23,7 @@ FRESH_MS = 500
 """A queue's protection read longer ago is read again before it is used."""
 
 QUEUES_MAX = 10_000
+ARNS_CACHED = 4_096
 
 _ACCOUNT_AT = 4
 
@@ -42,15 +44,22 @@ def account_of(arn: str, own: str) -> str:
     return parts[_ACCOUNT_AT] if len(parts) > _ACCOUNT_AT and parts[_ACCOUNT_AT] else own
 
 
+@lru_cache(maxsize=ARNS_CACHED)
+def _parsed(arn: str) -> tuple[StreamArn | None, ConsumerArn | None]:
+    consumer = parse_consumer_arn(arn)
+    return (consumer.stream, consumer) if consumer is not None else (parse_stream_arn(arn), None)
+
+
 async def of(call: Call, arn: str) -> Protection:
     """The protection of the resource of an ARN, from snapshots."""
-    consumer = parse_consumer_arn(arn)
-    stream = consumer.stream if consumer is not None else parse_stream_arn(arn)
+    stream, consumer = _parsed(arn)
     if stream is None:
         if parse_queue_arn(arn) is not None:
             return await call.runtime.part(QueueProtections).find(call, arn)
         return Protection(account_of(arn, call.principal.account_id), call.principal.team_id)
-    view = await call.runtime.part(Catalog).find(stream.account_id, stream.name, call.now_ms)
+    catalog = call.runtime.part(Catalog)
+    account_id, name = stream.account_id, stream.name
+    view = catalog.peek(account_id, name, call.now_ms) or await catalog.find(account_id, name, call.now_ms)
     if view is None:
         return Protection(stream.account_id)
     if consumer is None:

@@ -8,6 +8,7 @@ hides. When a request names two things that disagree, the operation refuses it a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from apps.base.arn import StreamArn, parse_stream_arn
@@ -19,12 +20,18 @@ from apps.streams.models import Consumer, Stream
 from apps.streams.shapes import GetRecordsRequest
 
 ANYTHING = "*"
+ARNS_CACHED = 4_096
 
 Params = dict[str, Any]
 
 
 def _own(call: Call, name: str) -> str:
-    return str(StreamArn(call.runtime.config.region, call.principal.account_id, name))
+    return _arn(call.runtime.config.region, call.principal.account_id, name)
+
+
+@lru_cache(maxsize=ARNS_CACHED)
+def _arn(region: str, account_id: str, name: str) -> str:
+    return str(StreamArn(region, account_id, name))
 
 
 def anything(_call: Call, _request: Any) -> str:

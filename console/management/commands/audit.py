@@ -15,8 +15,8 @@ from apps.access import audit
 from apps.access.callers import iso
 from apps.access.models import AuditEntry
 from apps.accounts.models import Team
-from apps.base.clock import SystemClock
 from apps.base.units import SECOND_MS
+from console.management.commands.endpoint import operator
 
 SHOWN = 50
 """Entries listed unless told otherwise: the newest."""
@@ -48,12 +48,12 @@ class Command(BaseCommand):
         """One of the four."""
         team = _team(options["team"])
         if options["forget_before"] is not None:
-            gone = audit.forget_before(options["forget_before"], SystemClock().now_ms())
+            gone = audit.forget_before(options["forget_before"], operator())
             self.stdout.write(f"{gone} entries are deleted.")
         elif options["data_calls"] is not None:
             if team is None:
                 raise CommandError("--data-calls needs --team.")
-            audit.record_data(team.pk, on=options["data_calls"] == "on")
+            audit.record_data(team, on=options["data_calls"] == "on", by=operator())
             self.stdout.write(
                 f"Data calls of {team.name} are {'' if options['data_calls'] == 'on' else 'not '}recorded."
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
-from apps.access import endpoints
+from apps.access import audit, endpoints
 from apps.access.endpoints import WrongEndpoint
 from apps.access.models import Endpoint
 from apps.accounts.models import Team
@@ -54,7 +56,9 @@ class Command(BaseCommand):
         if team is None:
             raise CommandError(f"There is no team {text}.")
         policy = _text_of(options["policy"]) or ""
-        row = endpoints.make(team.pk, options["name"], options["cidr"] or [], policy, SystemClock().now_ms())
+        with transaction.atomic():
+            row = endpoints.make(team.pk, options["name"], options["cidr"] or [], policy, SystemClock().now_ms())
+            _audit(row, "CreateEndpoint")
         self.stdout.write(
             f"{row.endpoint_id} is made. Let a name like {row.endpoint_id}.<your domain> lead here, and set it as endpoint URL."
         )
@@ -66,13 +70,27 @@ class Command(BaseCommand):
             row.cidrs = endpoints.checked_cidrs(options["cidr"])
         if policy is not None:
             row.policy = endpoints.checked_policy(policy)
-        row.save()
+        with transaction.atomic():
+            row.save()
+            _audit(row, "ModifyEndpoint")
         self.stdout.write(f"{row.endpoint_id} is changed.")
 
     def _remove(self, options: dict[str, Any]) -> None:
         row = _row(options)
-        row.delete()
+        with transaction.atomic():
+            _audit(row, "DeleteEndpoint")
+            row.delete()
         self.stdout.write(f"{options['endpoint']} is removed.")
+
+
+def _audit(row: Endpoint, operation: str) -> None:
+    limits = f"{', '.join(row.cidrs) or 'nobody'}; {row.policy or 'everything'}"
+    audit.of_administrator(row.team.account_id, operator(), operation, row.endpoint_id, limits)
+
+
+def operator() -> str:
+    """Who runs this command, for the audit trail."""
+    return f"{getpass.getuser()} (manage.py)"
 
 
 def _row(options: dict[str, Any]) -> Endpoint:

@@ -87,7 +87,7 @@ async def test_a_change_whose_entry_cannot_be_written_is_not_made(
 async def test_data_calls_are_in_it_where_a_team_wants_them(house: House) -> None:
     put = {"StreamName": "orders", "Data": "aGk=", "PartitionKey": "k"}
     await house.wire(house.her_key, "PutRecord", **put)
-    await in_database(audit.record_data)(house.hers.team.pk, on=True)
+    await in_database(audit.record_data)(house.hers.team, on=True, by="test")
     house.look_again()
     user = await in_database(make_identity)(house.hers.team, "user", "ann", document(says(action="kinesis:List*")))
     key = await in_database(make_key)(house.hers.team, user)
@@ -96,6 +96,7 @@ async def test_data_calls_are_in_it_where_a_team_wants_them(house: House) -> Non
     assert "SequenceNumber" in await house.wire(house.his_key, "PutRecord", **put)
     await house.runtime.part(Trail).flushed()
     written = await entries(is_data=True)
+    assert len(await entries(operation="RecordDataCalls", message="on")) == 1
     assert [(one.principal, one.outcome) for one in written] == [
         (f"arn:aws:iam::{HERS}:root", ""),
         (f"arn:aws:iam::{HERS}:user/ann", "AccessDeniedException"),
@@ -105,7 +106,7 @@ async def test_data_calls_are_in_it_where_a_team_wants_them(house: House) -> Non
 
 async def test_what_is_too_much_is_counted_instead(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "PENDING_MAX", 3)
-    await in_database(audit.record_data)(house.hers.team.pk, on=True)
+    await in_database(audit.record_data)(house.hers.team, on=True, by="test")
     put = {"StreamName": "orders", "Data": "aGk=", "PartitionKey": "k"}
     trail = house.runtime.part(Trail)
     monkeypatch.setattr(audit, "EVERY_S", 60)
@@ -126,9 +127,9 @@ async def test_what_is_too_much_is_counted_instead(house: House, monkeypatch: py
 
 async def test_what_waits_is_written_when_a_process_stops(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "EVERY_S", 60)
-    await in_database(audit.record_data)(house.hers.team.pk, on=True)
+    await in_database(audit.record_data)(house.hers.team, on=True, by="test")
     await house.wire(house.her_key, "PutRecord", StreamName="orders", Data="aGk=", PartitionKey="k")
-    assert await entries() == []
+    assert await entries(is_data=True) == []
     house.runtime.part(Trail).close()
     assert len(await entries(is_data=True)) == 1
 
