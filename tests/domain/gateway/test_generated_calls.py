@@ -17,7 +17,7 @@ from apps.gateway.services import ROUTES, Route
 from apps.streams.models import Shard
 from apps.streams.operations import NOT_IMPLEMENTED, OPERATIONS
 from apps.wire import cbor, json11
-from apps.wire.model import Shape, load
+from apps.wire.model import Operation, Shape, load
 from tests.domain.gateway.broken_calls import broken_calls
 from tests.domain.gateway.examples import EXAMPLES, World
 
@@ -110,12 +110,23 @@ def test_every_operation_has_an_example():
     assert set(EXAMPLES) == set(MODEL.operations) == set(OPERATIONS) | set(NOT_IMPLEMENTED)
 
 
-@pytest.mark.parametrize("codec", [json11, cbor], ids=["json", "cbor"])
-def test_a_valid_call_of_each_succeeds(world, codec):
+def named_by(form: str, operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
+    """The call with its stream by name or by ARN alone; where the model has only one of them, it stays."""
+    both = {"StreamName", "StreamARN"} <= set(operation.input.members)
+    dropped = {"StreamName", "StreamARN"} - {form} if both else set()
+    return {member: value for member, value in params.items() if member not in dropped}
+
+
+@pytest.mark.parametrize(
+    ("codec", "form"),
+    [(json11, "StreamName"), (cbor, "StreamARN")],
+    ids=["json, by name", "cbor, by ARN"],
+)
+def test_a_valid_call_of_each_succeeds(world, codec, form):
     failed = []
     for name, example in EXAMPLES.items():
         route = ROUTES["kinesis", name]
-        params = example(world)
+        params = named_by(form, route.operation, example(world))
         body = json.dumps(in_json(params)).encode() if codec is json11 else cbor2.dumps(in_cbor(params))
         try:
             answer = send(world, route, body, codec)
@@ -128,6 +139,18 @@ def test_a_valid_call_of_each_succeeds(world, codec):
             plain = json.loads(answer) if codec is json11 else cbor2.loads(answer, semantic_decoders=MILLISECONDS)
             failed += [f"{name}{text}" for text in wrong_members(route.operation.output, plain)]
     assert not failed, "\n".join(failed)
+
+
+def test_a_dry_run_is_told_that_it_would_have_succeeded_and_changes_nothing(world):
+    having = [name for name in OPERATIONS if "DryRun" in MODEL.operations[name].input.members]
+    assert len(having) >= 5
+    params = {name: EXAMPLES[name](world) | {"DryRun": True} for name in having}
+    before = state(world)
+    for name in having:
+        with pytest.raises(ServiceError) as caught:
+            send(world, ROUTES["kinesis", name], json.dumps(in_json(params[name])).encode(), json11)
+        assert caught.value.code == "DryRunOperationException", name
+    assert state(world) == before
 
 
 @pytest.mark.parametrize("part", range(2))
