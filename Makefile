@@ -52,7 +52,7 @@ quick: ## The quick tests: functions, operations, tidiness
 .PHONY: test
 test: ## All tests but the torture
 	@$(SETUP); $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not browser and not torture and not interop" $(TESTS)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "browser and not torture and not interop" $(TESTS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "browser and not torture and not interop" $(patsubst tests,tests/browser,$(TESTS))
 
 .PHONY: test-postgres
 test-postgres: ## The tests that use the database, once more on a PostgreSQL server of their own

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from apps.access import audit_guard
@@ -13,8 +14,12 @@ from apps.base.clock import FakeClock
 from apps.runtime import Runtime
 from tests.support.runtimes import memory_runtime
 
-hypothesis_settings.register_profile("everyday", derandomize=True, deadline=None, max_examples=50)
-hypothesis_settings.register_profile("long", deadline=None, max_examples=5_000)
+BUSY = (HealthCheck.too_slow,)
+"""Slow is the machine, not what is generated."""
+hypothesis_settings.register_profile(
+    "everyday", derandomize=True, deadline=None, max_examples=50, suppress_health_check=BUSY
+)
+hypothesis_settings.register_profile("long", deadline=None, max_examples=5_000, suppress_health_check=BUSY)
 hypothesis_settings.load_profile("everyday")
 
 

@@ -16,6 +16,9 @@ from urllib.parse import quote
 
 FOLDERS = ("/usr/lib/postgresql", "/usr/pgsql*", "/opt/homebrew/opt/postgresql*", "/usr/local/opt/postgresql*")
 LENT_USERS = ("postgres", "nobody")
+OF_INITDB = ("--no-locale", "--encoding", "UTF8", "--no-sync")
+"""The same order of letters wherever the tests run, and no locale that is not installed."""
+PATIENCE_S = "300"
 OPTIONS = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 
 
@@ -51,15 +54,29 @@ def server():
     data = folder / "data"
 
     def run(*words: str) -> None:
-        subprocess.run([str(binaries / words[0]), *words[1:]], user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [str(binaries / words[0]), *words[1:]], user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
 
     try:
-        run("initdb", "--pgdata", str(data), "--username", "tidegate", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
-        run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"{OPTIONS} -k {folder}", "start")
+        run("initdb", "--pgdata", str(data), "--username", "tidegate", "--auth", "trust", *OF_INITDB)
+        run(
+            "pg_ctl",
+            "-D",
+            str(data),
+            "-w",
+            "-t",
+            PATIENCE_S,
+            "-l",
+            str(folder / "log"),
+            "-o",
+            f"{OPTIONS} -k {folder}",
+            "start",
+        )
         try:
             yield f"postgres://tidegate@{quote(str(folder), safe='')}/postgres"
         finally:
-            run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "-t", PATIENCE_S, "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -87,9 +87,10 @@ def listeners(port: int) -> int:
     """Sockets that listen on a TCP port."""
     found = 0
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            _, local, _, state = line.split()[:4]
-            found += state == "0A" and int(local.rpartition(":")[2], 16) == port
+        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+            for line in Path(table).read_text().splitlines()[1:]:
+                _, local, _, state = line.split()[:4]
+                found += state == "0A" and int(local.rpartition(":")[2], 16) == port
     return found
 
 
@@ -161,8 +162,9 @@ class Up:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's, without what tests set for themselves. Tests make more control calls a second than AWS allows."""
-    ours = {"REDIS_URL", "RECORD_LOG_URL", "DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
+    """This process's, without what tests set for themselves, and what the make that runs them says to makes it runs.
+    Tests make more control calls a second than AWS allows."""
+    ours = {"REDIS_URL", "RECORD_LOG_URL", "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_") and name not in ours}
     return kept | {"TIDEGATE_CONTROL_RATES": "off"} | settings
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, environment
 
 pytestmark = pytest.mark.system
 
@@ -18,7 +18,9 @@ def folder(tmp_path):
 
 
 def make(folder, *words):
-    return subprocess.run(["make", "--no-print-directory", *words], cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        ["make", "--no-print-directory", *words], cwd=folder, env=environment(), capture_output=True, text=True
+    )
 
 
 def test_no_python_is_new_enough(folder):
