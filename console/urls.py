@@ -5,6 +5,7 @@ from __future__ import annotations
 from allauth.account import views as account
 from django.urls import URLPattern, URLResolver, path, re_path, register_converter
 
+from console import prometheus
 from console.live import views as live
 from console.pages import (
     configuration,
@@ -67,6 +68,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("t/<slug:team>", overview.team_overview, name="overview"),
     path(T + "profile", people.profile, name="profile"),
     path(T + "palette", palette.palette, name="palette"),
+    path("metrics", prometheus.metrics, name="metrics"),
     path(T + "live.json", live.live, name="live"),
     path(T + "keys", keys.keys, name="keys"),
     path(T + "keys/change", keys.change, name="key-change"),

@@ -86,6 +86,9 @@ class Config:
     outgoing_private: bool = setting(
         "TIDEGATE_OUTGOING_PRIVATE", False, "on: webhooks of alarms may call private and local addresses, and by http"
     )
+    metrics_token: str = setting(
+        "TIDEGATE_METRICS_TOKEN", "", "Bearer token that reads every team's metrics at /metrics; empty: nobody's"
+    )
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
     control_rates: bool = setting(
         "TIDEGATE_CONTROL_RATES",

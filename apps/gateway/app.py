@@ -199,3 +199,9 @@ def runtime() -> Runtime:
     """The Runtime of this web process: for pages and REST, which call operations by invoke_sync."""
     assert _process, "this process does not serve: nothing has opened the gateway"
     return _process[0].runtime
+
+
+def credentials() -> Credentials:
+    """The access keys of this web process, used on its loop."""
+    assert _process, "this process does not serve: nothing has opened the gateway"
+    return _process[0].credentials

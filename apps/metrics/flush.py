@@ -13,6 +13,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -25,6 +26,7 @@ from apps.metrics.buckets import encode_shards, share
 from apps.metrics.counters import Counters, Sample, Series, Stream
 from apps.metrics.layout import Store
 from apps.metrics.pending import Bucket, Pending
+from apps.metrics.totals import Totals
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ class Flusher:
 
     def __init__(self, counters: Counters, clock: Clock, *, serves: bool) -> None:
         self.pending = Pending(serves=serves)
+        self.totals = Totals()
         self._counters = counters
         self._clock = clock
         self._last: int | None = None
@@ -86,6 +89,7 @@ class Flusher:
         seconds = range((last or 0) + 1, ended + 1) if late else [ended]
         labelled = self._counters.drain_labelled()
         samples, shards = self._counters.drain(), self._counters.drain_shards()
+        self.totals.add(samples, labelled)
         for second, part in zip(seconds, _spread(samples, len(seconds)), strict=True):
             if second == ended:
                 self.pending.add(second, part, shards, labelled)
@@ -106,7 +110,15 @@ class Flusher:
             yield Step(messages, self.pending.unpublished.popleft)
         yield from self._write_all(layout.TENS, final=final)
         yield from self._write_all(layout.MINUTES, final=final)
+        if final or self.totals.due(self.pending.newest):
+            yield from self._totals()
         self.pending.forget_closed()
+
+    def _totals(self) -> Iterator[Step]:
+        changed, now_s = self.totals.pending(), self.pending.newest
+        for first in range(0, max(len(changed), 1), STEP_STREAMS):
+            part = changed[first : first + STEP_STREAMS]
+            yield Step(self.totals.commands(part, now_s), partial(self.totals.written, part, now_s))
 
     def _write_all(self, store: Store, *, final: bool) -> Iterator[Step]:
         for bucket in list(self.pending.buckets[store.width_s].values()):
@@ -170,6 +182,7 @@ class Flusher:
         before, self._redis = self._redis, server.get("run_id")
         if before not in (None, self._redis):
             self.pending.recall()
+            self.totals.recall()
             self._known.clear()
 
     def wants_look(self) -> bool:

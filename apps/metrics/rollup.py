@@ -16,7 +16,7 @@ from apps.metrics import layout, store
 from apps.metrics.buckets import Point, Points, decode, encode, merge_then
 from apps.metrics.counters import Stream
 from apps.metrics.history import merge_processes
-from apps.metrics.models import Rollup, Uptime
+from apps.metrics.models import Rollup, StreamName, Uptime
 
 MINUTE_S = 60
 CLOSED_AFTER_S = 5
@@ -65,7 +65,8 @@ def prune(clock: Clock) -> int:
             old = model.objects.filter(width_s=width_s, start_s__lt=now_s - keep_s).order_by("start_s")
             ids = list(old.values_list("id", flat=True)[:PRUNED_PER_RUN])
             removed += model.objects.filter(id__in=ids).delete()[0] if ids else 0
-    return removed
+    forgotten_ms = (now_s - max(layout.ROLLUP_KEEP_S.values())) * 1_000
+    return removed + StreamName.objects.filter(deleted_at_ms__lt=forgotten_ms).delete()[0]
 
 
 def _late(closed_s: int) -> set[int] | None:

@@ -30,6 +30,7 @@ from apps.encryption import data_keys
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
+from apps.metrics.models import StreamName
 from apps.recordlog.interface import Successor
 from apps.runtime import Runtime
 from apps.streams import meters, retirement, topology
@@ -209,6 +210,9 @@ def _delete(runtime: Runtime, stream: Stream, until_ms: int) -> None:
             return
         ledger.finish(meters.source_of_stream(stream.pk))
         data_keys.forget_all(stream.pk)
+        StreamName.objects.create(
+            team_id=stream.team_id, name=stream.name, stream_id=stream.pk, deleted_at_ms=runtime.clock.now_ms()
+        )
         Stream.objects.filter(pk=stream.pk).delete()
         hold.remove("lifecycle", str(stream.pk))
     log.info("stream_deleted", stream=stream.pk)

@@ -38,6 +38,7 @@ def test_every_setting_is_read_from_its_variable():
         "TIDEGATE_ACCESS_KEY_ID": "test", "TIDEGATE_SECRET_ACCESS_KEY": "it's a \"secret\" $x", "DATABASE_URL": "postgres://x/y",
         "REDIS_URL": "redis://r", "RECORD_LOG_URL": "lmdb:there", "TIDEGATE_MASTER_KEY_FILE": "k",
         "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b", "TIDEGATE_TRUSTED_PROXIES": "10.0.0.0/8,::1", "TIDEGATE_WEB_PROCESSES": "2",
+        "TIDEGATE_OUTGOING_PRIVATE": "on", "TIDEGATE_METRICS_TOKEN": "m",
         "TIDEGATE_THROTTLE": "off", "TIDEGATE_CONTROL_RATES": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
         "TIDEGATE_KMS_ENDPOINT": "https://kms.example", "TIDEGATE_KMS_REGION": "eu-west-1", "TIDEGATE_KMS_DEFAULT_KEY": "alias/k",
         "TIDEGATE_KMS_ACCESS_KEY_ID": "AK", "TIDEGATE_KMS_SECRET_ACCESS_KEY": "s",

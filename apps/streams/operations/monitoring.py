@@ -24,7 +24,7 @@ def enable_enhanced_monitoring(call: Call, params: dict[str, Any]) -> dict[str, 
 def disable_enhanced_monitoring(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     """Switch shard-level metrics off; those that are off stay off. What was kept can be read for as long as ever.
 
-    Kept from AWS, and not: as EnableEnhancedMonitoring.
+    Kept from AWS: ALL, the two lists, ResourceInUseException. Not kept: as EnableEnhancedMonitoring.
     """
     return _switch(call, params, on=False)
 

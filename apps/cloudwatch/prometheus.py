@@ -1,0 +1,102 @@
+"""`/metrics`: the streams' metrics as Prometheus reads them (text format 0.0.4).
+
+Each metric of AWS/Kinesis is a summary without quantiles: `…_sum` and `…_count`, since its process began. The label
+`process` keeps several web processes apart, so that no counter ever goes back within a process's life; add them up with
+`sum by (stream)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from apps.accounts.models import Team
+from apps.cloudwatch.models import Alarm, State
+from apps.metrics import totals
+from apps.metrics.models import StreamName
+from apps.metrics.names import BY_NUMBER, CONSUMER, SHARD_METRICS, Metric, Unit, labels_of
+from apps.streams.addressing import shard_id_text
+from apps.streams.models import Stream
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TEAMS_MAX = 1_000
+
+_SHARD = {metric.number: metric for metric in SHARD_METRICS}
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\.")
+_SUFFIX = {Unit.BYTES: "bytes", Unit.MILLISECONDS: "milliseconds", Unit.COUNT: ""}
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Away(Exception):
+    """Redis does not answer: better no answer than counters that are missing."""
+
+
+def name_of(metric: Metric, *, of_shard: bool) -> str:
+    """`PutRecord.Latency` → `tidegate_kinesis_put_record_latency_milliseconds`."""
+    name = _WORDS.sub("_", metric.name).lower()
+    suffix = _SUFFIX[metric.unit]
+    if suffix and not name.endswith(suffix):
+        name = f"{name}_{suffix}"
+    return f"tidegate_kinesis_{'shard_' if of_shard else ''}{name}"
+
+
+def text(team_ids: Iterable[int]) -> str:
+    """The whole answer for these teams. Raises Away."""
+    families: dict[str, tuple[str, list[tuple[Labels, float, int]]]] = {}
+    alarms: list[tuple[Labels, int]] = []
+    for team in Team.objects.filter(id__in=list(team_ids)[:TEAMS_MAX]).order_by("id"):
+        account = ("account", team.account_id)
+        for name, meaning, labels, total, count in _samples(team.pk):
+            families.setdefault(name, (meaning, []))[1].append(((account, *labels), total, count))
+        for alarm, state in Alarm.objects.filter(team=team).order_by("name").values_list("name", "state"):
+            alarms.append(((account, ("alarm", alarm)), int(state == State.ALARM)))
+    lines = ["# HELP tidegate_up Tidegate answers.", "# TYPE tidegate_up gauge", "tidegate_up 1"]
+    for name in sorted(families):
+        meaning, samples = families[name]
+        lines += [f"# HELP {name} {meaning}.", f"# TYPE {name} summary"]
+        for labels, total, count in samples:
+            lines += [f"{name}_sum{_labels(labels)} {total}", f"{name}_count{_labels(labels)} {count}"]
+    if alarms:
+        lines += ["# HELP tidegate_alarm 1 while the alarm is in ALARM.", "# TYPE tidegate_alarm gauge"]
+        lines += [f"tidegate_alarm{_labels(labels)} {value}" for labels, value in alarms]
+    return "\n".join(lines) + "\n"
+
+
+def _samples(team_id: int) -> Iterator[tuple[str, str, Labels, float, int]]:
+    """Name, meaning, labels, sum and count of every metric of a team."""
+    found = totals.read(team_id)
+    if found is None:
+        raise Away
+    names = _stream_names(team_id)
+    for process, streams in found.items():
+        for stream_id, counted in streams.items():
+            if stream_id not in names:
+                continue
+            labels: Labels = (("stream", names[stream_id]), ("process", process))
+            for stored, (total, count) in counted.items():
+                number, label = labels_of(stored)
+                more: Labels = ()
+                if isinstance(label, int):
+                    metric, more = _SHARD[number], (("shard", shard_id_text(label)),)
+                elif isinstance(label, str):
+                    metric, more = BY_NUMBER[number], (("consumer", label),)
+                elif BY_NUMBER[number].dimensions == CONSUMER:
+                    continue
+                else:
+                    metric = BY_NUMBER[number]
+                name = name_of(metric, of_shard=isinstance(label, int))
+                yield name, metric.meaning, (*labels, *more), total, count
+
+
+def _stream_names(team_id: int) -> dict[int, str]:
+    gone = dict(StreamName.objects.filter(team_id=team_id).values_list("stream_id", "name"))
+    return {**gone, **dict(Stream.objects.filter(team_id=team_id).values_list("id", "name"))}
+
+
+def _labels(labels: Labels) -> str:
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
