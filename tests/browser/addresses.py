@@ -52,6 +52,13 @@ def _menu(page: Page) -> None:
         page.click(".team-menu summary")
 
 
+def _faults(page: Page) -> None:
+    page.fill("#id_throttle", "12.5")
+    page.fill("#id_latency", "200")
+    page.click("button:has-text('Save faults')")
+    page.wait_for_selector(".banner:has-text('Faults are on')")
+
+
 def _records_loaded(page: Page) -> None:
     page.wait_for_selector("#latest tr.rec, #rows tr.rec")
 
@@ -83,6 +90,7 @@ ADDRESSES = (
     Address("consumers", f"{STREAM}/consumers"),
     Address("connect", f"{STREAM}/connect"),
     Address("configuration", f"{STREAM}/configuration"),
+    Address("faults", "/t/first/streams/inventory-cdc/configuration", then=_faults),
     Address("delete", f"{STREAM}/delete"),
     Address("ingestion", "/t/first/ingestion"),
     Address("import", "/t/first/ingestion/import"),
