@@ -248,7 +248,7 @@ class Receiving:
 
     async def _hand_over(self, stream: StreamView, queue: QueueView, claims: Sequence[Claim]) -> tuple[list[Json], int]:
         """The records of the claims. Those past the retention leave the queue; those that do not go into the answer,
-        and all if they cannot be read, are given back."""
+        and those that cannot be read, are given back."""
         if not all(claim.shard in stream.by_key for claim in claims):
             stream = await self._runtime.part(Catalog).refresh(stream) or stream
         try:
@@ -268,9 +268,11 @@ class Receiving:
         return [_answer(queue, stream.by_key[claim.shard], claim, found[claim]) for claim in handed], size_bytes
 
     async def _read(self, stream: StreamView, claims: Iterable[Claim]) -> tuple[dict[Claim, Record], set[Claim]]:
-        """What could be read of the claims' records, and the claims for which there was no room."""
+        """What could be read of the claims' records, and the claims that are to be given back: there was no room, or their
+        records cannot be read. Raises RecordLogError if none can."""
         found: dict[Claim, Record] = {}
         kept: set[Claim] = set()
+        failure: RecordLogError | None = None
         bytes_left = ANSWER_BYTES_MAX
         for shard_key, of_shard in groupby(sorted(claims), key=attrgetter("shard")):
             shard = stream.by_key.get(shard_key)
@@ -280,10 +282,17 @@ class Receiving:
                 if bytes_left <= 0:
                     kept.update(run)
                     continue
-                records, next_offset = await self._read_run(stream, shard, run, bytes_left)
+                try:
+                    records, next_offset = await self._read_run(stream, shard, run, bytes_left)
+                except RecordLogError as error:
+                    kept.update(run)
+                    failure = error
+                    continue
                 found.update(records)
                 kept.update(claim for claim in run if claim.offset >= next_offset)
                 bytes_left -= sum(len(record.data) + len(record.key or "") for record in records.values())
+        if failure is not None and not found:
+            raise failure
         return found, kept
 
     async def _read_run(
