@@ -88,7 +88,7 @@ def test_buckets_leave_redis_by_themselves(process, clock, valkey):
     process.flush(final=True)
     with valkey.client() as client:
         keys = [key for key in client.keys("tg:*") if key != layout.LATE_KEY.encode()]
-        assert len(keys) == 6
+        assert len(keys) == 8
         assert all(0 < client.ttl(key) <= 7 * 3_600 for key in keys)
 
 
