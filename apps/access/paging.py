@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -31,6 +31,6 @@ def page(member: str, items: Iterable[T], params: Json, key: Callable[[T], str],
 
 def _opened(marker: str) -> str:
     try:
-        return urlsafe_b64decode(marker.encode("ascii")).decode()
+        return b64decode(marker.encode("ascii"), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
         raise ValidationException("Invalid Marker.") from None

@@ -101,8 +101,13 @@ def queue(_call: Call, params: Params) -> str:
     return str(params["QueueARN"])
 
 
-def any_queue(call: Call, _params: Params) -> str:
-    """A queue that is to be made: its ARN is not known before."""
+def new_queue(call: Call, params: Params) -> str:
+    """A queue that is to be made, whose ARN is not known before; or the stream it is to read, if that is of another
+    account, which opens it for this to nobody."""
+    for configured in params.get("StreamConfigurationList") or ():
+        parsed = parse_stream_arn(configured.get("StreamARN") or "")
+        if parsed is not None and parsed.account_id != call.principal.account_id:
+            return str(parsed)
     return f"arn:aws:kinesis:{call.runtime.config.region}:{call.principal.account_id}:queue/*"
 
 
@@ -112,7 +117,7 @@ RESOURCES: dict[str, Locate] = {
     "AcknowledgeDeadLetterQueueRecords": queue,
     "AcknowledgeQueueRecords": queue,
     "AddTagsToStream": stream,
-    "CreateQueue": any_queue,
+    "CreateQueue": new_queue,
     "CreateStream": stream,
     "DecreaseStreamRetentionPeriod": stream,
     "DeleteQueue": queue,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from django.db import connections
 
 from apps.accounts.models import Team
 from apps.base.clock import FakeClock
@@ -79,6 +80,7 @@ async def house(rows: tuple[Any, ...], clock: FakeClock) -> AsyncIterator[House]
     await create_log(runtime, await in_database(_shards)(hers.team, his.team))
     yield House(runtime, clock, Wire(Gateway(runtime), clock), hers, his, her_key, his_key, stream, consumer)
     await runtime.close()
+    await in_database(connections.close_all)()
 
 
 def _shards(*teams: Team) -> list[int]:
