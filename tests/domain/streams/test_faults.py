@@ -39,6 +39,7 @@ async def plane_with(make_plane, team, stream, faults, **settings):
 
 
 def counted(plane):
+    plane.runtime.counters.drain_labelled()  # consumers' counts are summed up into the stream's
     return {series[2]: (sample.total, sample.count) for series, sample in plane.runtime.counters.drain().items()}
 
 
