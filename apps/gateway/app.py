@@ -121,7 +121,7 @@ class Gateway:
         self.bodies.release(reading)
         principal = credential.principal
         call = Call(self.runtime, principal, ids.request_id, now_ms, request)
-        if principal.watched or route.request_type is None or request.headers["host"].startswith(ENDPOINT_PREFIX):
+        if principal.watched or route.request_type is None or request.headers.get("host", "").startswith(ENDPOINT_PREFIX):
             answer = await run(route, call, params)
         else:
             try:

@@ -1,14 +1,21 @@
 """Temporary credentials through the gateway: who gets them, what they may, and when they end."""
 
+from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from apps.access import sessions
 from apps.access.models import Identity, InlinePolicy
 from apps.access.rights import changed
 from apps.accounts.models import AccessKey
 from apps.base.errors import ServiceError
+from apps.gateway.request import Request, Response
 from tests.domain.access.conftest import HERS, House
 from tests.support.callers import Keys, document, in_database, make_identity, make_key, says, trusting
 
@@ -260,3 +267,37 @@ async def test_a_user_s_key_ends_with_the_user_and_rights_change_at_once(house: 
     await in_database(user.delete)()
     house.look_again()
     assert await house.wire(key, "ListStreams") == INVALID
+
+
+async def test_presigned_requests_carry_their_token_in_the_query(house: House) -> None:
+    await role(house, "reader", document(says(action="kinesis:List*")))
+    job = await assume(house, "reader")
+    assert job.token is not None
+    assert "StreamNames" in (await presigned(house, job, job.token))[1]
+    assert INVALID[0] in (await presigned(house, job, job.token[:-4] + "AAA="))[1]
+    assert INVALID[0] in (await presigned(house, job, None))[1]
+    house.clock.advance(HOUR_MS)
+    assert EXPIRED[0] in (await presigned(house, job, job.token))[1]
+
+
+async def presigned(house: House, keys: Keys, token: str | None) -> tuple[int, str]:
+    """Status and body of a request that botocore presigned."""
+    headers = {
+        "host": "localhost:4567", "content-type": "application/x-amz-json-1.1",
+        "x-amz-target": "Kinesis_20131202.ListStreams", "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+    }  # fmt: skip
+    request = AWSRequest("POST", "http://localhost:4567/", data=b"{}", headers=headers)
+    now = datetime.fromtimestamp(house.clock.now_ms() // 1000, UTC).replace(tzinfo=None)
+    with patch("botocore.auth.get_current_datetime", lambda **_: now):
+        SigV4QueryAuth(Credentials(keys.key_id, keys.secret, token), "kinesis", "us-east-1").add_auth(request)
+    query = urlsplit(request.url).query
+    assert ("X-Amz-Security-Token" in query) is (token is not None)
+
+    async def body() -> Any:
+        yield b"{}"
+
+    answer = await house.wire.gateway.answer(
+        Request("POST", "/", query, {**headers, "content-length": "2"}, body(), to_end=False)
+    )
+    assert isinstance(answer, Response)
+    return answer.status, answer.body.decode()
