@@ -16,9 +16,6 @@ from apps.queues.errors import not_active, not_found
 from apps.queues.models import Queue, QueueStatus
 from apps.runtime import Call, Runtime
 
-KEPT_MS = 30 * SECOND_MS
-"""Read anew after so long, whatever the store says: the owner may have been given another policy."""
-
 VIEWS_MAX = 10_000
 """Snapshots kept; the one read longest ago goes first."""
 
@@ -41,20 +38,13 @@ class QueueView:
     start_ms: int
     visibility_ms: int
     max_receive_count: int | None
-    resource_policy: str
-
-
-@dataclass(slots=True)
-class _Snapshot:
-    view: QueueView
-    read_at_ms: int
 
 
 class QueueViews:
     """One per process, used on the loop only: `runtime.part(QueueViews)`."""
 
     def __init__(self, _runtime: Runtime) -> None:
-        self._snapshots: dict[str, _Snapshot] = {}
+        self._snapshots: dict[str, QueueView] = {}
 
     async def find(self, call: Call, arn: str, *, anew: bool = False) -> QueueView:
         """The queue of an ARN, in service, of the caller's account. Raises ResourceNotFoundException, after a look into
@@ -64,18 +54,18 @@ class QueueViews:
         if parsed is None or parsed.account_id != account_id:
             raise not_found(arn, parsed.account_id if parsed else account_id)
         snapshot = self._snapshots.get(arn)
-        if snapshot is not None and not anew and 0 <= call.now_ms - snapshot.read_at_ms <= KEPT_MS:
-            return snapshot.view
+        if snapshot is not None and not anew:
+            return snapshot
         found = await in_thread(_read, parsed)
         self._snapshots.pop(arn, None)
         if isinstance(found, QueueView):
-            self._keep(arn, _Snapshot(found, call.now_ms))
+            self._keep(arn, found)
             return found
         raise (
             not_found(arn, account_id) if found in (None, QueueStatus.DELETING) else not_active(arn, account_id, found)
         )
 
-    def _keep(self, arn: str, snapshot: _Snapshot) -> None:
+    def _keep(self, arn: str, snapshot: QueueView) -> None:
         self._snapshots[arn] = snapshot
         while len(self._snapshots) > VIEWS_MAX:
             del self._snapshots[next(iter(self._snapshots))]
@@ -105,5 +95,4 @@ def view_of(row: Queue) -> QueueView:
         start_ms=row.start_ms,
         visibility_ms=row.visibility_timeout_s * SECOND_MS,
         max_receive_count=row.max_receive_count,
-        resource_policy=row.resource_policy,
     )

@@ -67,7 +67,7 @@ class Views:
     """The queue's settings, and a snapshot of them that may be older."""
 
     def __init__(self):
-        self.now = QueueView(1, 0, 1, "123456789012", ARN, "q", "q", 1, "s", 0, 30_000, 2, "")
+        self.now = QueueView(1, 0, 1, "123456789012", ARN, "q", "q", 1, "s", 0, 30_000, 2)
         self.snapshot = self.now
 
     async def find(self, _call, arn, *, anew=False):

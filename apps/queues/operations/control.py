@@ -15,6 +15,7 @@ from apps.leases.wake import wake
 from apps.queues.errors import not_found
 from apps.queues.lifecycle import KIND, close_in_store
 from apps.queues.models import Queue, QueueStatus, QueueTag, StartingPosition
+from apps.queues.operations import association
 from apps.runtime import Call
 from apps.streams import named, tokens
 from apps.streams.errors import InvalidArgumentException, ResourceInUseException, ValidationException
@@ -41,8 +42,9 @@ def create_queue(call: Call, params: Json) -> Json:
     """A queue that is CREATING; a worker turns it ACTIVE.
 
     Kept from AWS: one stream per queue, in on-demand mode; a name is taken once per account; queues share the quota of
-    registered consumers; five queues in CREATING or DELETING; the defaults of 30 seconds and six receives; LATEST is what
-    arrives after this call; tags. Not kept: a Timestamp that is still to come is refused (AWS does not say).
+    registered consumers; five queues in CREATING or DELETING; the defaults of 30 seconds and six receives; LATEST is
+    what arrives after this call; tags; kinesis:AssociateStreamsWithQueue on the stream. Not kept: a Timestamp that is
+    still to come is refused (AWS does not say).
     """
     given = _only_stream(params)
     start_type, start_given_ms, start_ms = _start(given.get("StartingPosition") or {}, call.now_ms)
@@ -52,6 +54,7 @@ def create_queue(call: Call, params: Json) -> Json:
     check_count(call, name, set(tags), "queue")
     named.hold_team(call)
     stream = named.find(call, {"StreamARN": given["StreamARN"]})
+    association.check(call, stream, params)
     named.change(stream)
     named.require_active(stream, StreamStatus.UPDATING)
     if stream.mode != StreamMode.ON_DEMAND:

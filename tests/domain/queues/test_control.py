@@ -1,7 +1,12 @@
 """Queues as resources: made, described, listed, changed, deleted; what is refused and with which words."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from apps.access.policy.document import Kind, parse
+from apps.access.policy.evaluation import Grants
 from apps.capacity.models import QuotaOverride
 from apps.leases.models import Lease
 from apps.queues.models import Queue, QueueTag
@@ -89,7 +94,7 @@ def test_attributes_and_tags_are_kept(made: Bench):
             "ValidationException",
         ),
         ({"configuration": [{"StreamARN": "S/none"}]}, "ResourceNotFoundException"),
-        ({"configuration": [{"StreamARN": "HIS"}]}, "ResourceNotFoundException"),
+        ({"configuration": [{"StreamARN": "HIS"}]}, "AccessDeniedException"),
         ({"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "BUILT_IN"}}}, "ValidationException"),
         (
             {"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "NONE", "MaxReceiveCount": 2}}},
@@ -121,6 +126,24 @@ def test_what_is_no_queue(made: Bench, params, code):
     assert caught.value.code == code
     assert caught.value.message
     assert Queue.objects.count() == 1
+
+
+def test_whoever_creates_a_queue_must_be_allowed_to_associate_its_stream(made: Bench):
+    user = f"arn:aws:iam::{HERS}:user/u"
+
+    def allowed(*actions: str) -> Bench:
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        policy = parse(json.dumps({"Version": "2012-10-17", "Statement": [statement]}), Kind.USER)
+        return made.of(replace(made.principal, grants=Grants(HERS, user, user, {}, (policy,))))
+
+    params = {"QueueName": "q", "StreamConfigurationList": [{"StreamARN": made.stream_arn}]}
+    text = (
+        f"User: {user} is not authorized to perform: kinesis:AssociateStreamsWithQueue on resource: {made.stream_arn} "
+        "because no identity-based policy allows the kinesis:AssociateStreamsWithQueue action"
+    )
+    assert allowed("kinesis:CreateQueue").refused("CreateQueue", **params) == ("AccessDeniedException", text)
+    assert not Queue.objects.exists()
+    assert allowed("kinesis:CreateQueue", "kinesis:Associate*")("CreateQueue", **params)
 
 
 def test_a_provisioned_stream_has_no_queues(bench: Bench):
