@@ -323,6 +323,9 @@ class Subscriptions:
         if counter is None:
             return None
         self._end(place.key)
+        if counter > 1 and place.key not in self.pace:
+            # Another process has paced this consumer: what it left is not known, and is not given twice.
+            self.pace.spend(place.key, PACE, 0, PACE.burst_bytes, call.now_ms)
         subscription = self._live[place.key] = Subscription(self, call, place, counter)
         if self._renewer is None or self._renewer.done():
             self._renewer = asyncio.create_task(self._renew(), name="subscriptions")

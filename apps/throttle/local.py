@@ -72,6 +72,9 @@ class LocalThrottle:
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._buckets
+
     def _refilled(self, name: str, budget: Budget, now_ms: int) -> _Bucket:
         bucket = self._buckets.get(name)
         if bucket is None:
@@ -119,3 +122,6 @@ class NoThrottle:
 
     async def close(self) -> None:
         """See Throttle.close."""
+
+    def __contains__(self, name: str) -> bool:
+        return True

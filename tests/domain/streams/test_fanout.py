@@ -294,6 +294,27 @@ async def test_take_over_works_across_processes(team, one, make_plane):
     assert await records_of(second, 1) == [b"0"]
 
 
+async def test_who_moves_to_another_process_gets_no_second_burst(team, one, make_plane):
+    here = await opened(make_plane, team, one)
+    there = await make_plane(team.principal)
+    there.runtime.record_log = here.runtime.record_log
+    log_key = (await Shard.objects.aget(stream=one)).id
+    for _ in range(6):
+        await here.runtime.record_log.append([Entry(log_key, ["a", bytes(MIB // 2)], 1, MIB // 2 + 1, 21)])
+    first = await subscribe(here)
+    await records_of(first, 4)  # the second that was saved up
+    here.clock.advance(5_000)
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    there.runtime.part(Subscriptions).sleep = sleep
+    second = await subscribe(there)
+    await records_of(second, 1)
+    assert slept == [pytest.approx(64 * 1024 / (2 * MIB))]
+
+
 async def test_who_is_told_while_it_is_reading_hears_it_before_it_waits_again(team, one, make_plane, monkeypatch):
     plane = await opened(make_plane, team, one)
     first = await subscribe(plane)
