@@ -13,6 +13,8 @@ import argparse
 import json
 import random
 import selectors
+import subprocess
+import sys
 import time
 from bisect import bisect_left
 from collections import deque
@@ -21,6 +23,7 @@ from typing import Any
 
 import boto3
 
+from tests.bench import server as servers
 from tests.bench.loadgen import Conn, Signer, data, ms, pct
 
 CONSUMERS = 20
@@ -199,6 +202,22 @@ def measure(
         "max_ms": ms(max(times)), "put_p50_ms": ms(pct(puts.answered, 0.5)), "put_p99_ms": ms(pct(puts.answered, 0.99)),
         "frames_per_s": round(frames / seconds), "schedule_late_p99_ms": ms(pct(puts.late, 0.99)),
     }  # fmt: skip
+
+
+def lines(server: servers.Server) -> list[tuple[str, str, str, str, bool]]:
+    """For the bench's table: what, ours, theirs (nobody pushes), the bar, whether it holds."""
+    command = [sys.executable, "-m", "tests.bench.fanout", "--endpoint", server.endpoint]
+    command += ["--access-key", server.access_key, "--secret-key", server.secret_key]
+    done = subprocess.run(
+        servers.pinned(command, servers.GENERATOR_CORE), cwd=servers.ROOT, stdout=subprocess.PIPE, check=True
+    )
+    row = json.loads(done.stdout)
+    p50_ms, p99_ms, all_came = row["p50_ms"], row["p99_ms"], not row["missing"]
+    what = f"put -> event at {CONSUMERS} subscribers, {row['records_per_s']} records/s"
+    return [
+        (f"{what}, p50", f"{p50_ms:.2f} ms", "", f"<= {BAR_P50_MS:.0f} ms", all_came and p50_ms <= BAR_P50_MS),
+        (f"{what}, p99", f"{p99_ms:.2f} ms", "", f"<= {BAR_P99_MS:.0f} ms", all_came and p99_ms <= BAR_P99_MS),
+    ]
 
 
 if __name__ == "__main__":

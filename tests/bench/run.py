@@ -19,6 +19,7 @@ from typing import Self
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import fanout
 from tests.bench import server as servers
 
 RECORDED_KINESALITE = {"b": 23_875.0, "c": 19_938.0, "a": 6_890.0, "d": 48_000.0}
@@ -97,6 +98,7 @@ def measure(data_dir: Path, theirs: dict[str, float], seconds: float, fill: int)
         lines.append(Line("CPU s of all processes per million (500 x 100 B)", f"{cpu:.2f}", "", "<= 2.5", cpu <= 2.5))
         lines.append(latency("put -> GetRecords, p50", float(rows["e"]["p50_ms"])))
         lines.append(latency("put -> SubscribeToShard event, p50", subscribe_p50_ms(server)))
+        lines += [Line(*line) for line in fanout.lines(server)]
         lines += filling(server, fill)
     return lines
 
