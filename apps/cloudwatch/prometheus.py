@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import msgpack
+
 from apps.accounts.models import Team
 from apps.cloudwatch.models import Alarm, State
-from apps.metrics import totals
+from apps.metrics import store, totals
 from apps.metrics.models import StreamName
 from apps.metrics.names import BY_NUMBER, CONSUMER, SHARD_METRICS, Metric, Unit, labels_of
 from apps.streams.addressing import shard_id_text
@@ -65,7 +67,7 @@ def text(team_ids: Iterable[int]) -> str:
 
 def _samples(team_id: int) -> Iterator[tuple[str, str, Labels, float, int]]:
     """Name, meaning, labels, sum and count of every metric of a team."""
-    found = totals.read(team_id)
+    found = _totals(team_id)
     if found is None:
         raise Away
     names = _stream_names(team_id)
@@ -87,6 +89,25 @@ def _samples(team_id: int) -> Iterator[tuple[str, str, Labels, float, int]]:
                     metric = BY_NUMBER[number]
                 name = name_of(metric, of_shard=isinstance(label, int))
                 yield name, metric.meaning, (*labels, *more), total, count
+
+
+def _totals(team_id: int) -> dict[str, dict[int, dict[int | str, tuple[float, int]]]] | None:
+    """A team's totals by process and stream: (sum, observations) by stored name. None: Redis is away."""
+    replies = store.ask([("ZRANGE", f"{totals.TEAMS_KEY}:{team_id}", 0, -1)])
+    if replies is None:
+        return None
+    processes = sorted(name.decode() for name in replies[0])
+    hashes = store.ask([("HGETALL", totals.key(team_id, process)) for process in processes]) if processes else []
+    if hashes is None:
+        return None
+    return {
+        process: {int(stream): _unpacked(packed) for stream, packed in found.items()}
+        for process, found in zip(processes, hashes, strict=True)
+    }
+
+
+def _unpacked(packed: bytes) -> dict[int | str, tuple[float, int]]:
+    return {key: (total, count) for key, (total, count) in msgpack.unpackb(packed, strict_map_key=False).items()}
 
 
 def _stream_names(team_id: int) -> dict[int, str]:

@@ -17,7 +17,6 @@ from typing import Any
 
 import msgpack
 
-from apps.metrics import store
 from apps.metrics.counters import Labelled, Sample, Series, Stream
 from apps.metrics.names import BY_NAME, SHARD_LEVEL, stored_under
 
@@ -82,10 +81,10 @@ class Totals:
         teams = {team_id for team_id, _ in self._streams}
         for stream in streams:
             packed = msgpack.packb(self._streams[stream])
-            commands.append(("HSET", _key(stream[0], self.process), stream[1], packed))
+            commands.append(("HSET", key(stream[0], self.process), stream[1], packed))
         for team_id in teams:
             commands += [
-                ("EXPIRE", _key(team_id, self.process), KEPT_S),
+                ("EXPIRE", key(team_id, self.process), KEPT_S),
                 ("ZADD", f"{TEAMS_KEY}:{team_id}", now_s, self.process),
                 ("ZREMRANGEBYSCORE", f"{TEAMS_KEY}:{team_id}", 0, now_s - KEPT_S),
                 ("EXPIRE", f"{TEAMS_KEY}:{team_id}", KEPT_S),
@@ -102,24 +101,6 @@ class Totals:
         self._written_s = now_s
 
 
-def _key(team_id: int, process: str) -> str:
+def key(team_id: int, process: str) -> str:
+    """The hash of a process's totals of a team."""
     return f"{TEAMS_KEY}:{team_id}:{process}"
-
-
-def read(team_id: int) -> dict[str, dict[int, dict[int | str, tuple[float, int]]]] | None:
-    """A team's totals by process and stream: (sum, observations) by stored name. None: Redis is away."""
-    replies = store.ask([("ZRANGE", f"{TEAMS_KEY}:{team_id}", 0, -1)])
-    if replies is None:
-        return None
-    processes = sorted(name.decode() for name in replies[0])
-    hashes = store.ask([("HGETALL", _key(team_id, process)) for process in processes]) if processes else []
-    if hashes is None:
-        return None
-    return {
-        process: {int(stream): _unpacked(packed) for stream, packed in found.items()}
-        for process, found in zip(processes, hashes, strict=True)
-    }
-
-
-def _unpacked(packed: bytes) -> dict[int | str, tuple[float, int]]:
-    return {key: (total, count) for key, (total, count) in msgpack.unpackb(packed, strict_map_key=False).items()}
