@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from apps.base.units import MIB
+from apps.base.units import HOUR_MS, MIB
 from apps.leases.models import Lease
 from apps.recordlog.interface import Entry
 from apps.streams import sequence
@@ -440,6 +440,21 @@ async def test_a_deleted_stream_ends_its_subscriptions(team, one, make_plane):
     with pytest.raises(ResourceNotFoundException) as caught:
         await waiting
     assert caught.value.message == f"Shard shardId-000000000000 in stream s under account {ACCOUNT} does not exist"
+
+
+async def test_what_a_shorter_retention_hides_is_not_pushed_any_more(team, make_plane):
+    stream = await in_database(lambda: make_stream(team.team, "s", retention_hours=48))
+    await in_database(make_consumer, stream)
+    plane = await opened(make_plane, team, stream, throttle=False)
+    for number in range(3):
+        await plane.put("s", "a", b"%d" % number + bytes(MIB - 20))
+        plane.clock.advance(HOUR_MS)
+    plane.clock.advance(22 * HOUR_MS)  # the first is 25 hours old, the second 24, the third 23
+    subscription = await subscribe(plane)
+    assert [r.data[:1] for r in (await event_of(subscription)).records] == [b"0"]
+    await Stream.objects.filter(id=stream.id).aupdate(retention_hours=24, version=1)
+    plane.clock.advance(1_001)
+    assert [r.data[:1] for r in (await event_of(subscription)).records] == [b"2"]
 
 
 async def test_who_leaves_while_waiting_is_forgotten(team, one, make_plane):
