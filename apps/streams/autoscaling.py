@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import structlog
 from django.db import transaction
 
+from apps.access import audit
 from apps.accounts.models import Team
 from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.capacity.models import ScalingPolicy, ScalingUnit
@@ -58,11 +59,12 @@ def step_down(count: int, by: int, unit: str) -> int:
     return max(1, count - by if unit == ScalingUnit.SHARDS else count * (100 - min(by, 100)) // 100)
 
 
-def resize(stream: Stream, target: int, now_ms: int) -> Resized:
+def resize(stream: Stream, target: int, now_ms: int, by: str) -> Resized:
     """Begin to bring a provisioned stream to target shards with even ranges; a worker splits and merges.
 
     Raises ValidationException (on-demand), ResourceInUseException (not ACTIVE), InvalidArgumentException (no shards)
-    and LimitExceededException (the account's quota). The present number is allowed and evens the ranges out.
+    and LimitExceededException (the account's quota). The present number is allowed and evens the ranges out. by: who
+    asks, for the audit trail.
     """
     if target < 1:
         raise InvalidArgumentException(f"A stream cannot have {target} shards.")
@@ -85,16 +87,17 @@ def resize(stream: Stream, target: int, now_ms: int) -> Resized:
         if not begin(stream, topology.plan_uniform(target)):
             stream.refresh_from_db()
             raise ResourceInUseException.stream_not_active(stream.name, account_id, stream.status)
+        audit.of_administrator(account_id, by, "ScaleStream", str(stream.arn), f"{before} to {target} shards")
         hold.ensure("lifecycle", str(stream.pk), now_ms)
         wake("lifecycle", str(stream.pk))
     log.info("stream_resized", stream=stream.pk, before=before, after=target)
     return Resized(before, target)
 
 
-def watch(policy: ScalingPolicy, now_ms: int) -> None:
+def watch(policy: ScalingPolicy, now_ms: int, by: str) -> None:
     """Save a policy that was made or changed, and let the workers follow it. Raises InvalidArgumentException.
 
-    What it has seen before the change is forgotten, its rest too.
+    What it has seen before the change is forgotten, its rest too. by: who asks, for the audit trail.
     """
     if not 1 <= policy.minimum <= policy.maximum:
         raise InvalidArgumentException(
@@ -111,6 +114,40 @@ def watch(policy: ScalingPolicy, now_ms: int) -> None:
     with transaction.atomic():
         policy.save()
         hold.ensure("throttling", LEASE_KEY, now_ms)
+        _note(policy.stream, by, "SetScalingPolicy", sentence(policy))
+
+
+def stop(stream: Stream, by: str) -> None:
+    """Follow the load no more, and keep the policy."""
+    with transaction.atomic():
+        if ScalingPolicy.objects.filter(stream=stream, enabled=True).update(enabled=False):
+            _note(stream, by, "StopScalingPolicy", "")
+
+
+def forget(stream: Stream, by: str) -> None:
+    """Follow the load no more, and forget the policy."""
+    with transaction.atomic():
+        if ScalingPolicy.objects.filter(stream=stream).delete()[0]:
+            _note(stream, by, "DeleteScalingPolicy", "")
+
+
+def sentence(policy: ScalingPolicy) -> str:
+    """What a policy does, for people."""
+    up, down = (
+        f"{by} shards" if unit == ScalingUnit.SHARDS else f"{by} %"
+        for by, unit in ((policy.up_by, policy.up_unit), (policy.down_by, policy.down_unit))
+    )
+    return (
+        f"{policy.minimum} to {policy.maximum} shards; "
+        f"up by {up} at {policy.up_at_percent} % for {policy.up_after_minutes} min, "
+        f"then {policy.up_cooldown_minutes} min of rest; "
+        f"down by {down} at {policy.down_at_percent} % for {policy.down_after_minutes} min, "
+        f"then {policy.down_cooldown_minutes} min of rest"
+    )
+
+
+def _note(stream: Stream, by: str, operation: str, message: str) -> None:
+    audit.of_administrator(stream.team.account_id, by, operation, str(stream.arn), message)
 
 
 def follow(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
@@ -180,7 +217,7 @@ def _step(policy: ScalingPolicy, count: int, wanted: int, now_ms: int) -> Resize
         log.warning("scaling_stopped_by_quota", stream=stream.pk, shards=count)
         return None
     try:
-        resized = resize(stream, wanted, now_ms)
+        resized = resize(stream, wanted, now_ms, "scaling policy")
     except ResourceInUseException:
         return None  # somebody else reshards it: the next look sees what came of it
     cooldown = policy.up_cooldown_minutes if wanted > count else policy.down_cooldown_minutes

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.db import transaction
+
+from apps.access import audit
+from apps.accounts.models import Team
 from apps.base.errors import ServiceError
 from apps.capacity.models import QuotaOverride
 from apps.streams.errors import InvalidArgumentException, LimitExceededException
@@ -260,6 +264,18 @@ RATES = (
 
 QUOTAS = {quota.name: quota for quota in (*COUNTS, *RATES)}
 """By name, as `manage.py quotas` prints them."""
+
+
+def change(team: Team, name: str, value: int | None, by: str) -> None:
+    """Set a team's quota, or (None) go back to the default. by: who asks, for the audit trail."""
+    assert name in QUOTAS, name
+    with transaction.atomic():
+        if value is None:
+            QuotaOverride.objects.filter(team=team, name=name).delete()
+        else:
+            QuotaOverride.objects.update_or_create(team=team, name=name, defaults={"value": value})
+        text = "default" if value is None else str(value)
+        audit.of_administrator(team.account_id, by, "SetQuota", name, text)
 
 
 def limit(team_id: int, region: str, name: str) -> int:

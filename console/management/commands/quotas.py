@@ -11,7 +11,8 @@ from rich.table import Column, Table
 from apps.accounts.models import Team
 from apps.base.config import Config
 from apps.capacity.models import QuotaOverride
-from apps.streams.quotas import QUOTAS
+from apps.streams.quotas import QUOTAS, change
+from console.management.commands.endpoint import operator
 from console.management.jobs import team_named
 
 DEFAULT = "default"
@@ -37,25 +38,31 @@ class Command(BaseCommand):
         if name and name not in QUOTAS:
             raise CommandError(f"There is no quota {name}; `manage.py quotas` prints them all.")
         if options["value"]:
-            change(team, name, options["value"])
+            change(team, name, number(options["value"]), operator())
         show(team, name)
 
 
-def change(team: Team, name: str, value: str) -> None:
-    """Set a team's quota, or take an earlier change back. Raises CommandError."""
+def number(value: str) -> int | None:
+    """The value as given; None for the default. Raises CommandError."""
     if value == DEFAULT:
-        QuotaOverride.objects.filter(team=team, name=name).delete()
-        return
+        return None
     if not (value.isascii() and value.isdigit() and int(value) <= VALUE_MAX):
         raise CommandError(f"{value} is not a whole number up to {VALUE_MAX}, nor {DEFAULT}.")
-    QuotaOverride.objects.update_or_create(team=team, name=name, defaults={"value": int(value)})
+    return int(value)
 
 
 def show(team: Team, name: str) -> None:
     """Print one quota, or all."""
     region = Config.from_environment().region
     changed = dict(QuotaOverride.objects.filter(team=team).values_list("name", "value"))
-    table = Table(Column("quota", no_wrap=True), "value", "default", "per", "what", title=f"{team.name} ({team.account_id}), {region}")
+    table = Table(
+        Column("quota", no_wrap=True),
+        "value",
+        "default",
+        "per",
+        "what",
+        title=f"{team.name} ({team.account_id}), {region}",
+    )
     for quota in QUOTAS.values():
         if name in {"", quota.name}:
             default = quota.default_in(region)

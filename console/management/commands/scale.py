@@ -17,6 +17,7 @@ from apps.capacity.models import ScalingPolicy, ScalingUnit
 from apps.streams import autoscaling, topology
 from apps.streams.load import open_shards
 from apps.streams.models import Stream, StreamStatus
+from console.management.commands.endpoint import operator
 from console.management.jobs import team_named
 
 WAIT_S = 600.0
@@ -105,7 +106,7 @@ def step(stream: Stream, options: dict[str, Any]) -> None:
     if target == before and action != "resize":
         Console().print(f"{stream.name} has {before} shards and stays as it is.")
         return
-    done = autoscaling.resize(stream, target, SystemClock().now_ms())
+    done = autoscaling.resize(stream, target, SystemClock().now_ms(), operator())
     Console().print(f"{stream.name}: {done.before} → {done.after} shards")
     if options["wait"]:
         _wait(stream)
@@ -149,9 +150,9 @@ def report(stream: Stream, options: dict[str, Any]) -> None:
 def policy(stream: Stream, options: dict[str, Any]) -> None:
     """`policy`: make, change, stop, forget or print it."""
     if options["remove"]:
-        ScalingPolicy.objects.filter(stream=stream).delete()
+        autoscaling.forget(stream, operator())
     elif options["off"]:
-        ScalingPolicy.objects.filter(stream=stream).update(enabled=False)
+        autoscaling.stop(stream, operator())
     elif any(options[name] is not None for name in ("min", "max", "up_by", "down_by", *POLICY_NUMBERS)):
         _change_policy(stream, options)
     show_policy(stream, options)
@@ -174,7 +175,7 @@ def _change_policy(stream: Stream, options: dict[str, Any]) -> None:
             raise CommandError(f"{value} is negative.")
         if value is not None:
             setattr(found, field, value)
-    autoscaling.watch(found, SystemClock().now_ms())
+    autoscaling.watch(found, SystemClock().now_ms(), operator())
 
 
 def _amount(text: str) -> tuple[int, str]:
@@ -192,15 +193,9 @@ def show_policy(stream: Stream, options: dict[str, Any]) -> None:  # noqa: ARG00
         return
     rests_ms = found.rests_until_ms - SystemClock().now_ms()
     load = "not seen yet" if found.load_percent is None else f"{found.load_percent:.1f} %"
-    up, down = (f"{by} {'shards' if unit == ScalingUnit.SHARDS else '%'}" for by, unit in (
-        (found.up_by, found.up_unit), (found.down_by, found.down_unit),
-    ))  # fmt: skip
+    rest = f"; rests for {-(-rests_ms // MINUTE_MS)} min" if rests_ms > 0 else ""
     Console().print(
-        f"policy: {'on' if found.enabled else 'off'}, {found.minimum} to {found.maximum} shards\n"
-        f"  up by {up} at {found.up_at_percent} % for {found.up_after_minutes} min, then {found.up_cooldown_minutes} min of rest\n"
-        f"  down by {down} at {found.down_at_percent} % for {found.down_after_minutes} min, "
-        f"then {found.down_cooldown_minutes} min of rest\n"
-        f"  load: {load}{f'; rests for {-(-rests_ms // MINUTE_MS)} min' if rests_ms > 0 else ''}"
+        f"policy {'on' if found.enabled else 'off'}: {autoscaling.sentence(found)}\nload: {load}{rest}", soft_wrap=True
     )
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.access.models import AuditEntry
 from apps.accounts.principal import Principal
 from apps.base.clock import FakeClock
 from apps.base.errors import ServiceError
@@ -139,6 +140,8 @@ def test_the_command_prints_and_changes_quotas(team, capsys):
     assert QuotaOverride.objects.get().value == 77
     call_command("quotas", "shards", "default")
     assert not QuotaOverride.objects.exists()
+    told = AuditEntry.objects.filter(operation="SetQuota").order_by("pk").values_list("resource", "message")
+    assert list(told) == [("shards", "77"), ("shards", "default")]
     call_command("quotas")
     printed = capsys.readouterr().out
     assert all(quota.name[:9] in printed for quota in QUOTAS.values())

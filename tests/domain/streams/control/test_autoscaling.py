@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.access.models import AuditEntry
 from apps.base.units import MIB, MINUTE_MS
 from apps.capacity.models import ScalingPolicy, ScalingUnit
 from apps.leases.models import Lease
@@ -14,6 +15,8 @@ from tests.support.runtimes import run_due
 
 pytestmark = pytest.mark.django_db
 
+BY = "somebody"
+
 
 @pytest.fixture
 def s(control):
@@ -23,7 +26,7 @@ def s(control):
 
 def policy_of(control, **fields):
     policy = ScalingPolicy(stream=control.stream(), **{"minimum": 1, "maximum": 16, **fields})
-    autoscaling.watch(policy, control.clock.now_ms())
+    autoscaling.watch(policy, control.clock.now_ms(), BY)
     return policy
 
 
@@ -60,31 +63,33 @@ def test_steps(count, by, unit, up, down):
 
 
 def test_a_resize_may_go_further_than_the_api_and_ends_even(s):
-    done = autoscaling.resize(s.stream(), 19, s.clock.now_ms())
+    done = autoscaling.resize(s.stream(), 19, s.clock.now_ms(), BY)
     assert (done.before, done.after) == (4, 19)
     s.settle()
     assert (s.status(), ranges(s)) == ("ACTIVE", even_ranges(19))
-    autoscaling.resize(s.stream(), 3, s.clock.now_ms())
+    autoscaling.resize(s.stream(), 3, s.clock.now_ms(), BY)
     s.settle()
     assert ranges(s) == even_ranges(3)
     assert s.stream().updates_ms == []
+    told = AuditEntry.objects.filter(operation="ScaleStream").order_by("pk").values_list("principal", "message")
+    assert list(told) == [(BY, "4 to 19 shards"), (BY, "19 to 3 shards")]
 
 
 def test_a_resize_keeps_the_quotas_and_the_states(s):
     s.allow(shards=9)
     with pytest.raises(LimitExceededException, match="Limit: 9"):
-        autoscaling.resize(s.stream(), 10, s.clock.now_ms())
+        autoscaling.resize(s.stream(), 10, s.clock.now_ms(), BY)
     s.allow(shards_per_update=8)
     with pytest.raises(LimitExceededException, match="cannot be greater than 8"):
-        autoscaling.resize(s.stream(), 9, s.clock.now_ms())
+        autoscaling.resize(s.stream(), 9, s.clock.now_ms(), BY)
     with pytest.raises(InvalidArgumentException):
-        autoscaling.resize(s.stream(), 0, s.clock.now_ms())
-    autoscaling.resize(s.stream(), 8, s.clock.now_ms())
+        autoscaling.resize(s.stream(), 0, s.clock.now_ms(), BY)
+    autoscaling.resize(s.stream(), 8, s.clock.now_ms(), BY)
     with pytest.raises(ServiceError, match="instead in state UPDATING"):
-        autoscaling.resize(s.stream(), 4, s.clock.now_ms())
+        autoscaling.resize(s.stream(), 4, s.clock.now_ms(), BY)
     s.create("d", shards=None)
     with pytest.raises(ServiceError, match="On-Demand mode"):
-        autoscaling.resize(s.stream("d"), 5, s.clock.now_ms())
+        autoscaling.resize(s.stream("d"), 5, s.clock.now_ms(), BY)
 
 
 def test_load_at_the_upper_mark_steps_up_and_rests(s):
@@ -123,7 +128,7 @@ def test_the_bounds_hold_whatever_the_load(s):
     tick(s)
     assert len(open_shards(s.stream())) == 6
     policy.minimum, policy.maximum = 1, 3
-    autoscaling.watch(policy, s.clock.now_ms())
+    autoscaling.watch(policy, s.clock.now_ms(), BY)
     tick(s)
     assert len(open_shards(s.stream())) == 3
 
@@ -189,12 +194,14 @@ def test_up_down_and_resize_from_the_command_line(s, capsys):
 
 def test_a_policy_from_the_command_line(s, capsys):
     printed = scale(capsys, "policy", "s", "--max", "8", "--up-by", "2", "--down-by", "25%", "--up-at", "60")
-    assert "on, 1 to 8 shards up by 2 shards at 60 %" in printed
+    assert "on: 1 to 8 shards; up by 2 shards at 60 %" in printed
     assert "down by 25 % at 25 %" in printed
     assert Lease.objects.get(kind="throttling", key="policies").due_at_ms is not None
-    assert "on, 2 to 8 shards up by 2 shards" in scale(capsys, "policy", "s", "--min", "2")
-    assert "off, 2 to 8" in scale(capsys, "policy", "s", "--off")
+    assert "on: 2 to 8 shards; up by 2 shards" in scale(capsys, "policy", "s", "--min", "2")
+    assert "off: 2 to 8" in scale(capsys, "policy", "s", "--off")
     assert "no scaling policy" in scale(capsys, "policy", "s", "--remove")
+    told = list(AuditEntry.objects.order_by("pk").values_list("operation", flat=True))
+    assert told[-4:] == ["SetScalingPolicy", "SetScalingPolicy", "StopScalingPolicy", "DeleteScalingPolicy"]
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_resize_and_the_api_do_not_begin_both(control):
     control.create("s", shards=4)
     stream = control.stream()
     results = at_once(
-        lambda: autoscaling.resize(stream, 9, control.clock.now_ms()),
+        lambda: autoscaling.resize(stream, 9, control.clock.now_ms(), "somebody"),
         lambda: control("UpdateShardCount", StreamName="s", TargetShardCount=8, ScalingType="UNIFORM_SCALING"),
         lambda: control("MergeShards", StreamName="s", ShardToMerge="0", AdjacentShardToMerge="1"),
     )
