@@ -152,8 +152,8 @@ class Store:
         self._closed = True
         self._asked.put(None)
         self._thread.join()
-        if self._listener is not None:
-            self._bell.close(self._listener[0])
+        # Whoever never listened has no loop, and no need of one.
+        self._bell.close(self._listener[0] if self._listener is not None else None)  # type: ignore[arg-type]
         self._env.close()
 
     # The thread
