@@ -54,12 +54,14 @@ KEPT_MS = 400 * DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class EncryptedStream:
-    """What the data plane must know to encrypt: the stream, and the KMS key that covers what is written now."""
+    """What the data plane must know to encrypt: the stream, and the KMS key that covers what is written now.
+    by_default_key: it was named as alias/aws/kinesis."""
 
     stream_key: int
     stream_arn: str
     account_id: str
     key_arn: str
+    by_default_key: bool = False
 
     @property
     def context(self) -> Context:

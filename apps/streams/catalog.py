@@ -23,6 +23,7 @@ from apps.accounts.bridge import in_thread
 from apps.base.arn import StreamArn
 from apps.base.units import HOUR_MS, KIB
 from apps.encryption.data_keys import EncryptedStream
+from apps.encryption.management import DEFAULT_KEY
 from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
 from apps.streams.faults import Faults, faults_of
@@ -382,7 +383,8 @@ def view_of(
 def _encryption_of(row: Stream) -> EncryptedStream | None:
     if not row.encryption_key_arn:
         return None
-    return EncryptedStream(row.pk, str(row.arn), row.team.account_id, row.encryption_key_arn)
+    by_default_key = row.encryption_key_id.endswith(DEFAULT_KEY)
+    return EncryptedStream(row.pk, str(row.arn), row.team.account_id, row.encryption_key_arn, by_default_key)
 
 
 def _consumer_view_of(row: Consumer) -> ConsumerView:

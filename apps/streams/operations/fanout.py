@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from apps.base.arn import ConsumerArn, parse_consumer_arn
-from apps.base.errors import ServiceError
+from apps.base.errors import InternalFailure, ServiceError
 from apps.recordlog.interface import RecordLogError, UnknownShard
 from apps.runtime import Call
 from apps.streams.addressing import shard_index
 from apps.streams.catalog import Catalog, ConsumerView, StreamView
+from apps.streams.covering import TO_READ, check_key
 from apps.streams.errors import (
     DryRunOperationException,
     LimitExceededException,
@@ -43,6 +44,8 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
     start = Start(position["Type"], position.get("SequenceNumber"), position.get("Timestamp"))
     consumer = await _consumer(call, arn)
     stream, shard = await find_shard(call, arn.stream.name, index)
+    if stream.encryption is not None:
+        check_key(call, stream.encryption, TO_READ)
     check(start, call.now_ms)
     log = call.runtime.record_log
     try:
@@ -66,14 +69,26 @@ async def subscribe_to_shard(call: Call, params: dict[str, Any]) -> Subscription
 async def _strike(call: Call, place: Place) -> None:
     """Faults that an administrator asked for: a throttled call is one that came too fast."""
     stream = place.stream
-    if stream.faults is not None and await strike(call, stream.faults):
+    try:
+        struck = stream.faults is not None and await strike(call, stream.faults)
+    except InternalFailure:
+        _count_success(call, place, 0)
+        raise
+    if struck:
         _count(call, place, refused=True)
         raise _rate_exceeded(place)
 
 
+def _count_success(call: Call, place: Place, success: int) -> None:
+    stream = place.stream
+    call.runtime.counters.add_labelled(
+        stream.team_id, stream.key, "SubscribeToShard.Success", place.consumer.name, success
+    )
+
+
 def _count(call: Call, place: Place, *, refused: bool) -> None:
+    _count_success(call, place, int(not refused))
     counters, stream, name = call.runtime.counters, place.stream, place.consumer.name
-    counters.add_labelled(stream.team_id, stream.key, "SubscribeToShard.Success", name, int(not refused))
     counters.add_labelled(stream.team_id, stream.key, "SubscribeToShard.RateExceeded", name, int(refused))
 
 

@@ -8,6 +8,7 @@ from apps.runtime import Call
 from apps.streams import shard_level
 from apps.streams.addressing import Unadmitted, shard_index, stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
+from apps.streams.covering import TO_READ, check_key
 from apps.streams.errors import (
     DryRunOperationException,
     InvalidArgumentException,
@@ -76,7 +77,8 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
 
     Kept from AWS: 5 calls/s and 2 MiB/s per shard, shared by all who poll it, a 10 MiB answer closes the shard for
     5 s; a new iterator with every answer, also an empty one; at the end of a closed shard none, but ChildShards;
-    MillisBehindLatest; records past the retention are not shown, trimmed or not; no EncryptionType.
+    MillisBehindLatest; records past the retention are not shown, trimmed or not; EncryptionType in records that are
+    encrypted, and the key service's errors for those whose key may not be used.
     Not kept: AWS may answer empty pages although there is more; here an empty page means the tip.
     """
     runtime, account_id = call.runtime, call.principal.account_id
@@ -93,6 +95,8 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
         stream, shard = await find_shard_anew(call, position.name, position.shard_index)
     if shard.key != position.shard_key:
         raise ResourceNotFoundException.shard(shard.shard_id, position.name, account_id)
+    if stream.encryption is not None:
+        check_key(call, stream.encryption, TO_READ)
     if request.dry_run:
         raise DryRunOperationException
     _take_read(

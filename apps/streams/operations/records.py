@@ -23,6 +23,7 @@ from apps.runtime import Call
 from apps.streams import sequence, shard_level
 from apps.streams.addressing import Unadmitted, stream_name
 from apps.streams.catalog import Catalog, ShardView, StreamView
+from apps.streams.covering import TO_WRITE, check_key
 from apps.streams.errors import (
     DryRunOperationException,
     InvalidArgumentException,
@@ -305,6 +306,7 @@ async def _append(
 
 async def _data_key(call: Call, stream: EncryptedStream, groups: list[Group]) -> DataKey:
     """What the records are encrypted with. Raises ServiceError (the KMS… ones): the whole call fails, as with AWS."""
+    check_key(call, stream, TO_WRITE)
     return await call.runtime.data_keys.for_append(stream, sum(group.size_bytes for group in groups))
 
 
