@@ -32,6 +32,7 @@ PENDING_MAX = 50_000
 
 WRITTEN_AT_ONCE = 1_000
 EVERY_S = 0.25
+FRESH_S = 0.5
 AGAIN_AFTER_S = 1.0
 """After a write that failed."""
 
@@ -134,6 +135,26 @@ class Trail:
     def _gap(self, account_id: str, count: int) -> AuditEntry:
         """What stands for calls that were not written."""
         return gap(account_id, self._clock.now_ms(), f"{count} data calls were not recorded: too many at once.")
+
+
+class Switches:
+    """Which teams want their data calls recorded, for calls of other teams on what is theirs: `runtime.part(Switches)`.
+    (A team's own calls bring the answer with their key.)"""
+
+    def __init__(self, _runtime: Runtime) -> None:
+        self._known: dict[int, tuple[float, bool]] = {}
+
+    async def is_on(self, team_id: int) -> bool:
+        """At most FRESH_S old."""
+        now_s = asyncio.get_running_loop().time()
+        known = self._known.get(team_id)
+        if known is None or now_s - known[0] > FRESH_S:
+            known = self._known[team_id] = (now_s, await in_thread(_is_on, team_id))
+        return known[1]
+
+
+def _is_on(team_id: int) -> bool:
+    return TeamAccess.objects.filter(team_id=team_id, audits_data=True).exists()
 
 
 def of_administrator(account_id: str, by: str, operation: str, resource: str, message: str) -> None:

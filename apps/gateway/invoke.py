@@ -12,7 +12,7 @@ import structlog
 from django.db import DatabaseError, IntegrityError, transaction
 
 from apps.access import audit
-from apps.access.audit import Trail
+from apps.access.audit import Switches, Trail
 from apps.access.models import AuditEntry
 from apps.access.source import source_of
 from apps.accounts.bridge import in_thread
@@ -87,14 +87,18 @@ async def _ahead(found: Route, call: Call, request: Any) -> Any:
 
 async def _data(found: Route, call: Call, request: Any) -> Any:
     assert found.function is not None
-    if not call.principal.audits:
-        return await found.function(await admit(found, call, request), request)
+    audits = call.principal.audits
     try:
-        answer = await found.function(await admit(found, call, request), request)
+        admitted = await admit(found, call, request)
+        if admitted.principal.team_id != call.principal.team_id and not audits:
+            audits = await call.runtime.part(Switches).is_on(admitted.principal.team_id)
+        answer = await found.function(admitted, request)
     except ServiceError as error:
-        _note(found, call, request, error)
+        if audits:
+            _note(found, call, request, error)
         raise
-    _note(found, call, request, None)
+    if audits:
+        _note(found, call, request, None)
     return answer
 
 
@@ -162,9 +166,11 @@ def _once(found: Route, call: Call, request: Any) -> Any:
         structlog.contextvars.bound_contextvars(request_id=call.request_id, operation=found.name),
         transaction.atomic(),
     ):
-        answer = found.function(admit_now(found, call, request), request)
-        if _is_audited(found, call):
-            audit.write(_entry(found, call, request, None))
+        admitted = admit_now(found, call, request)
+        made = _entry(found, call, request, None) if _is_audited(found, call) else None
+        answer = found.function(admitted, request)
+        if made is not None:
+            audit.write(made)
         return answer
 
 

@@ -104,6 +104,18 @@ async def test_data_calls_are_in_it_where_a_team_wants_them(house: House) -> Non
     assert {one.resource for one in written} == {house.arn}
 
 
+async def test_owners_see_what_other_teams_do_with_their_streams(house: House) -> None:
+    policy = document(says(action="kinesis:PutRecord", resource=house.arn, Principal={"AWS": HIS}))
+    await house.call("kinesis", "PutResourcePolicy", ResourceARN=house.arn, Policy=policy)
+    await in_database(audit.record_data)(house.hers.team, on=True, by="test")
+    house.look_again()
+    put = {"StreamARN": house.arn, "Data": "aGk=", "PartitionKey": "k"}
+    assert "SequenceNumber" in await house.wire(house.his_key, "PutRecord", **put)
+    await house.runtime.part(Trail).flushed()
+    [entry] = await entries(is_data=True)
+    assert (entry.account_id, entry.owner_account_id, entry.resource) == (HIS, HERS, house.arn)
+
+
 async def test_what_is_too_much_is_counted_instead(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "PENDING_MAX", 3)
     await in_database(audit.record_data)(house.hers.team, on=True, by="test")

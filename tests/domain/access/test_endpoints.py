@@ -76,6 +76,24 @@ async def test_policies_see_the_endpoint_and_the_address(house: House) -> None:
     assert denied not in await house.wire(key, "DescribeAccountSettings", agent)
 
 
+async def test_policies_see_the_tags_of_a_request(house: House) -> None:
+    only_blue = {
+        "StringEquals": {"aws:RequestTag/team": "blue"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["team", "stage"]},
+    }
+    policy = document(says(action="kinesis:AddTagsToStream", Condition=only_blue))
+    user = await in_database(make_identity)(house.hers.team, "user", "ann", policy)
+    key = await in_database(make_key)(house.hers.team, user)
+    for tags, allowed in (
+        ({"team": "blue"}, True),
+        ({"team": "red"}, False),
+        ({"team": "blue", "x": "1"}, False),
+        ({}, False),
+    ):
+        answer = await house.wire(key, "AddTagsToStream", StreamName="orders", Tags=tags or {"stage": "1"})
+        assert (answer is None) is allowed, (tags, answer)
+
+
 async def test_times_are_asked_for_each_time(house: House) -> None:
     until_s = house.clock.now_ms() // 1000 + 60
     policy = document(says(action="kinesis:*", Condition={"DateLessThan": {"aws:CurrentTime": str(until_s)}}))
