@@ -26,6 +26,7 @@ from apps.recordlog.interface import RecordLogError, UnknownShard
 from apps.runtime import Call, Runtime
 from apps.streams import sequence
 from apps.streams.catalog import Catalog, ShardView, StreamView
+from apps.streams.covering import TO_READ, check_key
 from apps.streams.limits import GET_RECORDS_BYTES_MAX
 from apps.streams.reading import read, service_error
 
@@ -175,6 +176,8 @@ class Receiving:
             stream = await catalog.find(queue.account_id, queue.stream_name, self._runtime.clock.now_ms())
         if stream is None or stream.key != queue.stream_key:
             raise UnknownQueue(queue.key)
+        if stream.encryption is not None:
+            check_key(call, stream.encryption, TO_READ)
         return stream
 
     def _seen_of(self, queue: QueueView) -> _Seen:
