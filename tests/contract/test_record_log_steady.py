@@ -12,7 +12,7 @@ from apps.recordlog.lmdb_compact import DATA
 from tests.support.keyrings import TestKeyring
 from tests.support.record_logs import Process, entry
 
-KEPT_ROUNDS = 20
+KEPT_ROUNDS = 10
 """Seconds of records that stay; one round is a second of load."""
 
 WARM_ROUNDS = 3 * KEPT_ROUNDS
@@ -97,7 +97,7 @@ async def steady(load, size, rounds):
 
 async def test_the_file_stops_growing(load, size):
     await load.run(WARM_ROUNDS)
-    await steady(load, size, 150)
+    await steady(load, size, 80)
     assert size() < 16 * MIB
 
 
@@ -105,11 +105,11 @@ async def test_a_reader_killed_inside_its_transaction_does_not_make_it_grow_for_
     await load.run(WARM_ROUNDS)
     small = size()
     held = reader()
-    await load.run(40)
+    await load.run(30)
     assert size() > small * 1.3, "a reader holds back the pages it may still look at"
     held.kill()
     await load.run(40)  # the chores forget it within the first of these
-    await steady(load, size, 150)
+    await steady(load, size, 80)
 
 
 @pytest.mark.torture
