@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from apps.queues.changing import Changing, Looking, UnknownQueue
 from apps.queues.deliveries import Place
 from apps.queues.metrics import measure
@@ -13,6 +15,8 @@ from apps.recordlog.interface import UnknownShard
 from apps.runtime import Runtime
 from apps.streams.models import Shard
 from apps.streams.retention import horizon_ms
+
+log = structlog.get_logger(__name__)
 
 ROWS_PER_CHANGE = 5_000
 """Deliveries removed in one transaction."""
@@ -52,6 +56,10 @@ async def _look_after(runtime: Runtime, queue: Queue, shards: list[Shard], until
                 new += max(0, end - max(begin, first))
         counts = store.look(lambda looking: looking.state(key).counts)
     except UnknownQueue:
+        # The store was lost (a record log begun anew, an older backup). The queue begins again where it was to begin:
+        # at least once.
+        await store.change(lambda changing: changing.make(key, queue.version))
+        log.warning("queue_begun_again", queue=key)
         return False
     measure(runtime, queue, new + counts[Place.VISIBLE], counts[Place.IN_FLIGHT], counts[Place.DEAD_VISIBLE])
     return False

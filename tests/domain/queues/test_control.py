@@ -10,6 +10,7 @@ from apps.access.policy.evaluation import Grants
 from apps.capacity.models import QuotaOverride
 from apps.leases.models import Lease
 from apps.queues.models import Queue, QueueTag
+from apps.queues.store import QueueStore
 from tests.domain.queues.conftest import Bench
 from tests.support.runtimes import run_due
 from tests.support.teams import make_team
@@ -265,6 +266,25 @@ def test_a_stream_with_queues_stays(made: Bench):
     made("DeleteStream", StreamName="s")
     run_due(made.runtime, "lifecycle")
     assert made.refused("DescribeStreamSummary", StreamName="s")[0] == "ResourceNotFoundException"
+
+
+def test_a_queue_whose_store_was_lost_begins_again(made: Bench):
+    arn = made.queue()
+    made.put(b"a")
+    made.acknowledge(arn, *made.receive(arn))
+    key = made.row(arn).pk
+
+    async def lose() -> None:
+        def drop(changing) -> None:
+            changing.close(key)
+            assert not changing.drop(key, 1_000)
+
+        await made.runtime.part(QueueStore).change(drop)
+
+    made.runtime.wait_for(lose())
+    assert made.refused("ReceiveQueueRecords", QueueARN=arn)[0] == "ResourceNotFoundException"
+    made.work_again()
+    assert [record["Data"] for record in made.receive(arn)] == [b"a"]
 
 
 ON_A_QUEUE = {
