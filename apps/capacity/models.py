@@ -58,6 +58,14 @@ class ScalingUnit(models.TextChoices):
     PERCENT = "percent"
 
 
+class ScalingLoad(models.TextChoices):
+    """What a policy looks at."""
+
+    WRITES = "writes"
+    READS = "reads"
+    BOTH = "both"
+
+
 class ScalingPolicy(models.Model):
     """How a provisioned stream follows its load by itself. See streams/autoscaling.py."""
 
@@ -66,6 +74,8 @@ class ScalingPolicy(models.Model):
     minimum = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
     maximum = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     """Open shards; the stream is kept between the two."""
+    follows = models.CharField(max_length=6, choices=ScalingLoad.choices, default=ScalingLoad.WRITES)
+    """both: whichever is the larger share of what the shards may take, or give to pollers."""
     up_at_percent = models.PositiveIntegerField(default=75, validators=[MaxValueValidator(1000)])
     """Of what the open shards may take; at this load for up_after_minutes there is a step up."""
     up_after_minutes = models.PositiveIntegerField(default=1)

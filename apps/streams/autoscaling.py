@@ -3,10 +3,11 @@
 A resize ends at even ranges, through the same splits and merges as UpdateShardCount, but without its bounds of double,
 half and ten a day: those are the API's. The account's shard quota holds.
 
-A policy looks about once a minute at what the stream's shards took, of bytes or records written, whichever is the
-larger share of what they may. At its upper mark for long enough it steps up, at its lower mark for long enough it steps
-down, by shards or by percent, within its minimum and maximum; after a step it rests for its cool-down. A stream outside
-its minimum and maximum is brought back into them at once, whatever the load.
+A policy looks about once a minute at what the stream's shards took: of bytes or records written, whichever is the
+larger share of what they may (from the log); or of bytes that pollers read (from the metrics; fan-out consumers have
+throughput of their own); or at the larger of both. At its upper mark for long enough it steps up, at its lower mark for
+long enough it steps down, by shards or by percent, within its minimum and maximum; after a step it rests for its
+cool-down. A stream outside its minimum and maximum is brought back into them at once, whatever the load.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from django.db import transaction
 from apps.access import audit
 from apps.accounts.models import Team
 from apps.base.units import MINUTE_MS, SECOND_MS
-from apps.capacity.models import ScalingPolicy, ScalingUnit
+from apps.capacity.models import ScalingLoad, ScalingPolicy, ScalingUnit
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.leases.wake import wake
+from apps.metrics.buckets import NOTHING
+from apps.metrics.names import BY_NAME
+from apps.metrics.store import history
 from apps.runtime import Runtime
 from apps.streams import topology
 from apps.streams.errors import InvalidArgumentException, ResourceInUseException, ValidationException
+from apps.streams.limits import READ_BYTES_PER_S
 from apps.streams.load import Seen, look, open_shards
 from apps.streams.models import Stream, StreamMode, StreamStatus
 from apps.streams.operations.reshard import begin
@@ -37,6 +42,13 @@ log = structlog.get_logger(__name__)
 
 EVERY_MS = 5 * SECOND_MS
 POLICIES_PER_ROUND = 20
+
+READS_S = 60
+READS_WIDTH_S = 10
+"""Reads are the average over so long, in buckets of so long; the newest one may not be complete yet."""
+
+_GET_RECORDS_BYTES = BY_NAME["GetRecords.Bytes"].number
+
 LEASE_KEY = "policies"
 """Of kind throttling."""
 
@@ -138,7 +150,8 @@ def sentence(policy: ScalingPolicy) -> str:
         for by, unit in ((policy.up_by, policy.up_unit), (policy.down_by, policy.down_unit))
     )
     return (
-        f"{policy.minimum} to {policy.maximum} shards; "
+        f"{policy.minimum} to {policy.maximum} shards by {'the larger of ' if policy.follows == ScalingLoad.BOTH else ''}"
+        f"{'reads and writes' if policy.follows == ScalingLoad.BOTH else policy.follows}; "
         f"up by {up} at {policy.up_at_percent} % for {policy.up_after_minutes} min, "
         f"then {policy.up_cooldown_minutes} min of rest; "
         f"down by {down} at {policy.down_at_percent} % for {policy.down_after_minutes} min, "
@@ -177,7 +190,7 @@ def follow_one(runtime: Runtime, policy: ScalingPolicy) -> Resized | None:
     bounded = min(max(count, policy.minimum), policy.maximum)
     seen = look(runtime, shards, now_ms)
     if seen is not None:
-        _judge(policy, 100 * seen.total / count, seen, now_ms)
+        _judge(policy, _load(runtime, policy, seen, count), seen, now_ms)
     if bounded == count and now_ms >= policy.rests_until_ms:
         bounded = _wanted(policy, count, now_ms)
     if bounded == count:
@@ -185,12 +198,34 @@ def follow_one(runtime: Runtime, policy: ScalingPolicy) -> Resized | None:
     return _step(policy, count, bounded, now_ms)
 
 
-def _judge(policy: ScalingPolicy, percent: float, seen: Seen, now_ms: int) -> None:
-    """Remember since when the load is high or low."""
+def _load(runtime: Runtime, policy: ScalingPolicy, seen: Seen, count: int) -> float | None:
+    """The load that the policy looks at, in percent of what the open shards may take; None if it is not known."""
+    writes = 100 * seen.total / count
+    if policy.follows == ScalingLoad.WRITES:
+        return writes
+    reads = _reads(runtime, policy.stream, count)
+    return reads if reads is None or policy.follows == ScalingLoad.READS else max(reads, writes)
+
+
+def _reads(runtime: Runtime, stream: Stream, count: int) -> float | None:
+    """What pollers read over the last minute, in percent; None if nobody counted, or Redis is away."""
+    end_s = runtime.clock.now_ms() // SECOND_MS // READS_WIDTH_S * READS_WIDTH_S - READS_WIDTH_S
+    found = history(stream.team_id, stream.pk, end_s - READS_S, end_s, READS_WIDTH_S, clock=runtime.clock)
+    counted = [points for points in found.buckets if points is not None]
+    if found.away or not counted:
+        return None
+    size_bytes = sum(points.get(_GET_RECORDS_BYTES, NOTHING).total for points in counted)
+    return 100 * size_bytes / (len(counted) * READS_WIDTH_S * READ_BYTES_PER_S * count)
+
+
+def _judge(policy: ScalingPolicy, percent: float | None, seen: Seen, now_ms: int) -> None:
+    """Remember since when the load is high or low. A load that is not known is neither."""
     since_ms = min(seen.since_ms, now_ms)
     policy.load_percent = percent
-    policy.busy_since_ms = (policy.busy_since_ms or since_ms) if percent >= policy.up_at_percent else None
-    policy.idle_since_ms = (policy.idle_since_ms or since_ms) if percent <= policy.down_at_percent else None
+    busy = percent is not None and percent >= policy.up_at_percent
+    idle = percent is not None and percent <= policy.down_at_percent
+    policy.busy_since_ms = (policy.busy_since_ms or since_ms) if busy else None
+    policy.idle_since_ms = (policy.idle_since_ms or since_ms) if idle else None
     policy.save(update_fields=["load_percent", "busy_since_ms", "idle_since_ms"])
 
 

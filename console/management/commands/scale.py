@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from apps.base.clock import SystemClock
 from apps.base.errors import ServiceError
 from apps.base.units import MINUTE_MS
-from apps.capacity.models import ScalingPolicy, ScalingUnit
+from apps.capacity.models import ScalingLoad, ScalingPolicy, ScalingUnit
 from apps.streams import autoscaling, topology
 from apps.streams.load import open_shards
 from apps.streams.models import Stream, StreamStatus
@@ -82,6 +82,7 @@ def _add_step(parser: CommandParser) -> None:
 def _add_policy(parser: CommandParser) -> None:
     parser.add_argument("--min", type=int, help="never fewer shards")
     parser.add_argument("--max", type=int, help="never more shards; needed for a new policy")
+    parser.add_argument("--follow", choices=ScalingLoad.values, help="which load to look at; writes for a new policy")
     for option, (_, text) in POLICY_NUMBERS.items():
         parser.add_argument(f"--{option.replace('_', '-')}", type=int, help=text)
     for way in ("up", "down"):
@@ -153,7 +154,7 @@ def policy(stream: Stream, options: dict[str, Any]) -> None:
         autoscaling.forget(stream, operator())
     elif options["off"]:
         autoscaling.stop(stream, operator())
-    elif any(options[name] is not None for name in ("min", "max", "up_by", "down_by", *POLICY_NUMBERS)):
+    elif any(options[name] is not None for name in ("min", "max", "follow", "up_by", "down_by", *POLICY_NUMBERS)):
         _change_policy(stream, options)
     show_policy(stream, options)
 
@@ -165,7 +166,7 @@ def _change_policy(stream: Stream, options: dict[str, Any]) -> None:
             raise CommandError("A new policy needs --max, the most shards that the stream may grow to.")
         found = ScalingPolicy(stream=stream)
     found.enabled = True
-    values = {"minimum": options["min"], "maximum": options["max"]}
+    values = {"minimum": options["min"], "maximum": options["max"], "follows": options["follow"]}
     values |= {field: options[name] for name, (field, _) in POLICY_NUMBERS.items()}
     for way in ("up", "down"):
         if options[f"{way}_by"] is not None:

@@ -10,6 +10,7 @@ from apps.capacity.models import QuotaOverride
 from apps.recordlog.interface import Appended, Entry, ShardClosed
 from apps.runtime import Runtime
 from apps.streams.models import Shard, Stream
+from tests.support.metrics import valkey, valkey_server  # noqa: F401 - fixtures
 from tests.support.runtimes import call, run_due
 from tests.support.teams import make_team
 

@@ -11,6 +11,7 @@ from apps.streams import autoscaling
 from apps.streams.errors import InvalidArgumentException, LimitExceededException, ServiceError
 from apps.streams.load import open_shards
 from apps.streams.topology import even_ranges
+from tests.support.metrics import Process
 from tests.support.runtimes import run_due
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +117,40 @@ def test_load_at_the_lower_mark_steps_down_after_its_time(s):
     assert minute(s, 0) == 1
 
 
+def reading(control, valkey, mib_per_s):
+    """A minute in which pollers read so much, and the look after it."""
+    process = Process(valkey, control.clock)
+    stream = control.stream()
+    for _ in range(85):
+        process.counters.add(stream.team_id, stream.pk, "GetRecords.Bytes", mib_per_s * MIB)
+        process.second()
+    tick(control)
+    return len(open_shards(control.stream()))
+
+
+def test_reads_may_be_followed_instead(s, valkey):
+    policy_of(s, follows="reads", up_at_percent=50, up_by=2, up_unit=ScalingUnit.SHARDS)
+    tick(s)
+    assert reading(s, valkey, 5) == 6
+    policy = ScalingPolicy.objects.get()
+    assert policy.load_percent == pytest.approx(100 * 5 / 8, rel=0.05)
+
+
+def test_or_both(s, valkey):
+    policy_of(s, follows="both", up_at_percent=40, down_at_percent=39, down_after_minutes=1)
+    tick(s)
+    for shard in open_shards(s.stream()):
+        s.append(shard, *[b"x" * MIB] * 40)
+    assert reading(s, valkey, 1) == 8
+
+
+def test_reads_that_nobody_counts_decide_nothing(s):
+    policy_of(s, follows="reads", down_after_minutes=0)
+    tick(s)
+    assert minute(s, 59) == 4
+    assert ScalingPolicy.objects.get().load_percent is None
+
+
 def test_a_break_in_the_load_begins_anew(s):
     policy_of(s, up_after_minutes=2, up_at_percent=50)
     tick(s)
@@ -194,10 +229,11 @@ def test_up_down_and_resize_from_the_command_line(s, capsys):
 
 def test_a_policy_from_the_command_line(s, capsys):
     printed = scale(capsys, "policy", "s", "--max", "8", "--up-by", "2", "--down-by", "25%", "--up-at", "60")
-    assert "on: 1 to 8 shards; up by 2 shards at 60 %" in printed
+    assert "on: 1 to 8 shards by writes; up by 2 shards at 60 %" in printed
     assert "down by 25 % at 25 %" in printed
     assert Lease.objects.get(kind="throttling", key="policies").due_at_ms is not None
-    assert "on: 2 to 8 shards; up by 2 shards" in scale(capsys, "policy", "s", "--min", "2")
+    assert "on: 2 to 8 shards by writes; up by 2 shards" in scale(capsys, "policy", "s", "--min", "2")
+    assert "by the larger of reads and writes; up" in scale(capsys, "policy", "s", "--follow", "both")
     assert "off: 2 to 8" in scale(capsys, "policy", "s", "--off")
     assert "no scaling policy" in scale(capsys, "policy", "s", "--remove")
     told = list(AuditEntry.objects.order_by("pk").values_list("operation", flat=True))
