@@ -31,6 +31,7 @@ from apps.wire import validate
 from apps.wire.model import Shape
 from tests.domain.access.conftest import HERS, HIS, House
 from tests.support.callers import Connection, Keys, document, in_database, make_identity, make_key, says, trusting
+from tests.support.stream_rows import make_stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -340,6 +341,36 @@ async def test_an_iterator_says_by_itself_which_stream_a_user_reads(house: House
         assert answer[0] == "AccessDeniedException", answer
     token = await house.wire(key, "ListShards", NextToken=hers.names["NextToken"])
     assert token[0] == "AccessDeniedException"
+
+
+async def test_iterators_and_tokens_of_a_stream_that_was_made_again(house: House) -> None:
+    hers = await mine(house)
+    where = {"StreamName": "orders", "ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"}
+    iterator = (await house.wire(house.her_key, "GetShardIterator", **where))["ShardIterator"]
+
+    def make_again() -> int:
+        Queue.objects.all().delete()
+        house.consumer.delete()
+        Shard.objects.filter(stream=house.stream).delete()
+        house.stream.delete()
+        again = make_stream(house.hers.team, "orders", now_ms=house.clock.now_ms())
+        return Shard.objects.get(stream=again).pk
+
+    await house.runtime.record_log.create(await in_database(make_again)())
+    house.look_again()
+    for params in ({}, {"StreamARN": house.arn}):
+        assert await house.wire(house.her_key, "GetRecords", ShardIterator=iterator, **params) == (
+            "ResourceNotFoundException",
+            f"Shard shardId-000000000000 in stream orders under account {HERS} does not exist",
+        )
+    token = await house.wire(house.her_key, "ListShards", NextToken=hers.names["NextToken"])
+    assert token[0] == "ResourceNotFoundException"
+    subscribe = {
+        "ConsumerARN": house.consumer_arn,
+        "ShardId": "shardId-000000000000",
+        "StartingPosition": {"Type": "LATEST"},
+    }
+    assert (await house.wire(house.her_key, "SubscribeToShard", **subscribe))[0] == "ResourceNotFoundException"
 
 
 @pytest.mark.parametrize("service", sorted({service for service, _ in BUILT}))

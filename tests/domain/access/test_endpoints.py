@@ -8,7 +8,11 @@ from apps.access import endpoints
 from apps.access.endpoints import Endpoints, WrongEndpoint
 from apps.access.models import Endpoint
 from apps.access.source import Source, endpoint_of
+from apps.base.errors import ServiceError
+from apps.gateway.invoke import run
 from apps.gateway.request import Request
+from apps.gateway.services import ROUTES
+from apps.runtime import Call
 from tests.domain.access.conftest import House
 from tests.support.callers import Connection, Keys, document, in_database, make_identity, make_key, says
 
@@ -52,6 +56,15 @@ async def test_its_policy_must_allow_whoever_comes(house: House) -> None:
     house.runtime.part(Endpoints)._read_at_s = float("-inf")
     put = await house.wire(house.her_key, "PutRecord", by(row), StreamName="orders", Data="aGk=", PartitionKey="k")
     assert "SequenceNumber" in put
+
+
+async def test_its_policy_is_asked_even_for_what_needs_no_permission(house: House) -> None:
+    row = await endpoint(house, says("Allow", "kinesis:*", Principal="*"))
+    request = Request("POST", "/", "", {"host": f"{row.endpoint_id}.x"}, None, to_end=False, scope=Connection(INSIDE))  # type: ignore[arg-type]
+    for operation, params in (("GetCallerIdentity", {}), ("GetSessionToken", {})):
+        call = Call(house.runtime, house.hers.principal, "r", house.clock.now_ms(), request)
+        with pytest.raises(ServiceError, match=f"no VPC endpoint policy allows the sts:{operation} action"):
+            await run(ROUTES["sts", operation], call, params)
 
 
 async def test_policies_see_the_endpoint_and_the_address(house: House) -> None:
