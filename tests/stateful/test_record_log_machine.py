@@ -11,10 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from apps.base.clock import FakeClock
 from apps.base.units import HOUR_MS, MIB
-from apps.recordlog.interface import Appended, Batch, Entry, ShardClosed, Successor, UnknownShard
+from apps.recordlog.interface import Appended, Batch, Entry, KeyUnavailable, ShardClosed, Successor, UnknownShard
 from apps.recordlog.lmdb import LmdbLog
 from apps.recordlog.memory import MemoryLog
 from apps.recordlog.stored_batch import payload_units
+from tests.support.keyrings import TestKeyring
 
 SHARDS = (1, 2, 3)
 CHILD = 9
@@ -34,6 +35,8 @@ class Model:
     def __init__(self):
         self.records = []
         self.arrivals = []
+        self.keys = []
+        """The number of the data key that each record is under, 0 if it is not encrypted."""
         self.trimmed = 0
         self.floor_ms = 0
         self.sealed_at_ms = 0
@@ -53,6 +56,11 @@ def cooked(recipe):
     return [(key, bytes([byte]) * size) for key, byte, size in recipe]
 
 
+def key_number(stored):
+    """What an entry is encrypted with: of three, one is plain."""
+    return sum(len(data) for _, data in stored) % 3
+
+
 def record_size(record):
     key, data = record
     return (0 if key is None else len(key.encode())) + len(data)
@@ -66,6 +74,8 @@ class LogMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.clock = FakeClock(500_000 * HOUR_MS + HOUR_MS // 2)
         self.model = {shard: Model() for shard in (*SHARDS, CHILD)}
+        self.keyring = TestKeyring()
+        self.disabled = set()
 
     def run(self, coroutine):
         return self.loop.run_until_complete(coroutine)
@@ -79,8 +89,10 @@ class LogMachine(RuleBasedStateMachine):
 
     def entry(self, shard, stored, meter_key, producer=None):
         flat = [part for record in stored for part in record]
+        number = key_number(stored)
+        key = self.keyring.key(number) if number else None
         sizes = [record_size(record) for record in stored]
-        return Entry(shard, flat, len(stored), sum(sizes), sum(map(payload_units, sizes)), meter_key, producer)
+        return Entry(shard, flat, len(stored), sum(sizes), sum(map(payload_units, sizes)), meter_key, producer, key)
 
     def expect(self, shard, stored, meter_key):
         """What appending now must answer; changes the model."""
@@ -90,6 +102,7 @@ class LogMachine(RuleBasedStateMachine):
         model.floor_ms = arrival_ms = max(model.floor_ms, self.clock.now_ms())
         first = model.end
         model.records += stored
+        model.keys += [key_number(stored)] * len(stored)
         model.arrivals += [arrival_ms] * len(stored)
         row = model.meters.setdefault((arrival_ms // HOUR_MS * HOUR_MS, meter_key), [0, 0, 0])
         sizes = [record_size(record) for record in stored]
@@ -156,13 +169,22 @@ class LogMachine(RuleBasedStateMachine):
         model.producers = {n: last for n, last in model.producers.items() if last[1].arrival_ms >= before_ms}
 
     @rule(
-        shard=shards, start=st.integers(1, 60), at_most=st.sampled_from([1, 2, 5, 10_000]),
+        shard=shards,
+        start=st.integers(1, 60),
+        at_most=st.sampled_from([1, 2, 5, 10_000]),
         max_bytes=st.sampled_from([1, 30, 50_000, 800_000, 100 * MIB]),
     )
     def read(self, shard, start, at_most, max_bytes):
         model = self.model[shard]
-        batch: Batch = self.run(self.log.read(shard, start, at_most, max_bytes))
         begin = max(start, model.trimmed + 1)
+        closed_at = next(
+            (i + 1 for i in range(begin - 1, len(model.keys)) if model.keys[i] in self.disabled), model.end
+        )
+        if begin == closed_at < model.end:
+            with pytest.raises(KeyUnavailable):
+                self.run(self.log.read(shard, start, at_most, max_bytes))
+            return
+        batch: Batch = self.run(self.log.read(shard, start, at_most, max_bytes))
         offset, size = begin, 0
         for part in batch.slices:
             assert part.first == offset
@@ -170,13 +192,15 @@ class LogMachine(RuleBasedStateMachine):
                 record = (part.records[i], part.records[i + 1])
                 assert record == model.records[offset - 1]
                 assert part.arrival_ms == model.arrivals[offset - 1]
+                assert part.encrypted == bool(model.keys[offset - 1])
                 size += record_size(record)
                 offset += 1
         got = offset - begin
         assert batch.next_offset == (offset if got else max(start, begin))
         assert got <= at_most
+        assert offset <= closed_at or not got
         assert size <= max_bytes or got == 1
-        if begin < model.end and got < at_most and offset < model.end:
+        if begin < model.end and got < at_most and offset < closed_at:
             assert size + record_size(model.records[offset - 1]) > max_bytes, "it could have taken one more"
         assert bool(got) == (begin < model.end)
         assert batch.end_offset == model.end
@@ -192,6 +216,11 @@ class LogMachine(RuleBasedStateMachine):
     def wait_without_patience(self, shard, past):
         model = self.model[shard]
         assert self.run(self.log.wait(shard, past, 0)) == (model.end > past or bool(model.sealed_at_ms))
+
+    @rule(number=st.sampled_from([1, 2]), enabled=st.booleans())
+    def a_key_is_disabled_or_enabled(self, number, enabled):
+        (self.disabled.discard if enabled else self.disabled.add)(number)
+        (self.keyring.enable if enabled else self.keyring.disable)(number)
 
     @rule()
     def close_and_open_again(self):
@@ -217,7 +246,9 @@ class LogMachine(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "log"):
-            assert self.run(self.log.verify()).problems == ()
+            self.keyring.enable(*self.disabled)
+            verified = self.run(self.log.verify())
+            assert (verified.problems, verified.unopened) == ((), 0)
             self.run(self.log.close())
         self.run(self.loop.shutdown_default_executor())
         self.loop.close()
@@ -225,7 +256,7 @@ class LogMachine(RuleBasedStateMachine):
 
 class MemoryMachine(LogMachine):
     def make_log(self):
-        return MemoryLog(self.clock)
+        return MemoryLog(self.clock, self.keyring)
 
     def reopen(self):
         return self.log
@@ -234,10 +265,10 @@ class MemoryMachine(LogMachine):
 class LmdbMachine(LogMachine):
     def make_log(self):
         self.folder = tempfile.mkdtemp(prefix="tidegate-machine-")
-        return LmdbLog(self.folder, self.clock)
+        return LmdbLog(self.folder, self.clock, self.keyring)
 
     def reopen(self):
-        return LmdbLog(self.folder, self.clock)
+        return LmdbLog(self.folder, self.clock, self.keyring)
 
     def teardown(self):
         super().teardown()
