@@ -151,6 +151,7 @@ class Subscription:
             quiet_s = loop.time() - self._sent_at
             if event is None and quiet_s >= heartbeat_s:
                 event = SubscribeToShardEvent([], self._continuation(), 0)
+                self._count(0, 0, 0)
             if event is not None:
                 self._sent_at = loop.time()
                 return event
