@@ -1,12 +1,15 @@
 """Network endpoints: by host name and address, with a policy; and the keys that tell where a call comes from."""
 
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from apps.access import endpoints
 from apps.access.endpoints import Endpoints, WrongEndpoint
-from apps.access.models import Endpoint
+from apps.access.models import AuditEntry, Endpoint
 from apps.access.source import Source, endpoint_of
 from apps.base.errors import ServiceError
 from apps.gateway.invoke import run
@@ -15,6 +18,7 @@ from apps.gateway.services import ROUTES
 from apps.runtime import Call
 from tests.domain.access.conftest import House
 from tests.support.callers import Connection, Keys, document, in_database, make_identity, make_key, says
+from tests.support.teams import make_team
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -174,3 +178,43 @@ def test_only_trusted_proxies_are_believed() -> None:
 )  # fmt: skip
 def test_the_endpoint_stands_first_in_the_host_name(host: str, found: str) -> None:
     assert endpoint_of(host) == found
+
+
+def test_the_command_makes_changes_and_removes(transactional_db: None, tmp_path: Path) -> None:
+    team = make_team().team
+    policy = tmp_path / "policy.json"
+    policy.write_text(document(says("Allow", "kinesis:*", Principal="*")))
+
+    def run_command(*words: str) -> str:
+        out = StringIO()
+        call_command("endpoint", *words, stdout=out)
+        return out.getvalue()
+
+    assert "is made" in run_command("add", team.slug, "--name", "office", "--cidr", "10.0.0.0/8", "--cidr", "::1/128")
+    row = Endpoint.objects.get()
+    assert (row.cidrs, row.policy) == (["10.0.0.0/8", "::1/128"], "")
+    run_command("change", row.endpoint_id, "--policy", str(policy))
+    assert run_command("list").split() == [
+        row.endpoint_id,
+        "first",
+        "office",
+        "10.0.0.0/8,",
+        "::1/128",
+        "with",
+        "a",
+        "policy",
+    ]
+    policy.write_text("{")
+    with pytest.raises(CommandError, match="The policy is wrong"):
+        run_command("change", row.endpoint_id, "--policy", str(policy))
+    for words in (
+        ("add", "nobody"),
+        ("remove", "vpce-1"),
+        ("change", row.endpoint_id, "--policy", str(tmp_path / "none")),
+    ):
+        with pytest.raises(CommandError):
+            run_command(*words)
+    run_command("remove", row.endpoint_id)
+    assert not Endpoint.objects.exists()
+    done = AuditEntry.objects.order_by("id").values_list("operation", "resource")
+    assert list(done) == [(f"{verb}Endpoint", row.endpoint_id) for verb in ("Create", "Modify", "Delete")]
