@@ -16,7 +16,7 @@ from apps.accounts.models import Team
 from apps.cloudwatch.models import Alarm, State
 from apps.metrics import store, totals
 from apps.metrics.models import StreamName
-from apps.metrics.names import BY_NUMBER, CONSUMER, SHARD_METRICS, Metric, Unit, labels_of
+from apps.metrics.names import BY_NUMBER, CONSUMER, SHARD_METRICS, STREAM, Metric, Unit, labels_of
 from apps.streams.addressing import shard_id_text
 from apps.streams.models import Stream
 
@@ -82,8 +82,13 @@ def _samples(team_id: int) -> Iterator[tuple[str, str, Labels, float, int]]:
                 if isinstance(label, int):
                     metric, more = _SHARD[number], (("shard", shard_id_text(label)),)
                 elif isinstance(label, str):
-                    metric, more = BY_NUMBER[number], (("consumer", label),)
-                elif BY_NUMBER[number].dimensions == CONSUMER:
+                    metric = BY_NUMBER[number]
+                    more = (
+                        (("consumer", label),)
+                        if metric.dimensions == CONSUMER
+                        else (("queue", label.partition("/")[2]),)
+                    )
+                elif BY_NUMBER[number].dimensions != STREAM:
                     continue
                 else:
                     metric = BY_NUMBER[number]

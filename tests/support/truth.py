@@ -37,7 +37,9 @@ class Truth:
 
 
 class Client:
-    """Calls on one stream, one after the other."""
+    """Calls on one stream, one after the other. sizes: of the records' data, each as likely as the others."""
+
+    sizes: tuple[int, ...] = (0, 1, 100, 1_000, 20_000, 100_000)
 
     def __init__(self, ask: Ask, stream: str, shards: int, truth: Truth, seed: int) -> None:
         self.ask = ask
@@ -54,8 +56,8 @@ class Client:
         await act()
 
     def record(self) -> dict[str, Any]:
-        size = self.chance.choice([0, 1, 100, 1_000, 20_000, 100_000])
-        if self.chance.random() < 0.01:
+        size = self.chance.choice(self.sizes)
+        if self.chance.random() < 0.003:
             size = TOO_LARGE
         key = self.chance.choice(["k", "ключ", "a" * 256, "π"])
         hash_key = str(self.chance.randrange(2**128))
