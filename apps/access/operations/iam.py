@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.access.operations import access_keys, identities, inline, managed_policies
+from apps.access.operations import access_keys, identities, inline, managed_policies, simulation
 from apps.runtime import Call
 
 OTHERWISE = "It is not part of Tidegate's IAM, which has users, groups, roles, their keys and their policies."
@@ -89,5 +89,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "UpdateAccessKey": access_keys.update_access_key,
     "DeleteAccessKey": access_keys.delete_access_key,
     "GetAccessKeyLastUsed": access_keys.get_access_key_last_used,
+    "SimulatePrincipalPolicy": simulation.simulate_principal_policy,
+    "SimulateCustomPolicy": simulation.simulate_custom_policy,
     "ListAccountAliases": list_account_aliases,
 }

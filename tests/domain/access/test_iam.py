@@ -110,6 +110,7 @@ def test_the_whole_life_of_everything(owner: Iam) -> None:
     assert owner.refused("DeletePolicy", PolicyArn=arn)[0] == "DeleteConflictException"
     _members_and_keys(owner)
     _roles(owner)
+    _simulated(owner, kinds["User"]["Arn"].replace("/a/", "/b/"), kinds["Group"]["Arn"])
     for kind in kinds:
         name = {f"{kind}Name": "x"}
         assert owner.refused(f"Delete{kind}", **name)[0] == "DeleteConflictException"
@@ -120,6 +121,28 @@ def test_the_whole_life_of_everything(owner: Iam) -> None:
     assert not Identity.objects.exists()
     assert not ManagedPolicy.objects.exists()
     assert set(iam.OPERATIONS) - owner.called == set()
+
+
+def _simulated(owner: Iam, user: str, group: str) -> None:
+    actions = {"ActionNames": ["kinesis:PutRecord", "kinesis:GetRecords"]}
+    for arn in (user, group):
+        results = owner("SimulatePrincipalPolicy", PolicySourceArn=arn, **actions)["EvaluationResults"]
+        assert [one["EvalDecision"] for one in results] == ["allowed", "implicitDeny"]
+    here = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    policies = [document(says(action="kinesis:*", Condition=here), says("Deny", "kinesis:GetRecords"))]
+    asked = owner("SimulateCustomPolicy", PolicyInputList=policies, **actions, ResourceArns=["a:a:a:a:a:a"])
+    assert [one["EvalDecision"] for one in asked["EvaluationResults"]] == ["implicitDeny", "explicitDeny"]
+    assert asked["EvaluationResults"][0]["MissingContextValues"] == ["aws:sourceip"]
+    entry = {"ContextKeyName": "aws:SourceIp", "ContextKeyValues": ["10.1.1.1"], "ContextKeyType": "ip"}
+    known = owner("SimulateCustomPolicy", PolicyInputList=policies, **actions, ContextEntries=[entry], MaxItems=1)
+    assert (known["EvaluationResults"][0]["EvalDecision"], known["IsTruncated"]) == ("allowed", True)
+    assert (
+        owner.refused("SimulatePrincipalPolicy", PolicySourceArn="arn:aws:iam::x:user/me", **actions)[0]
+        == "InvalidInputException"
+    )
+    assert (
+        owner.refused("SimulateCustomPolicy", PolicyInputList=["{"], **actions)[0] == "MalformedPolicyDocumentException"
+    )
 
 
 def _members_and_keys(owner: Iam) -> None:
