@@ -229,7 +229,8 @@ class Catalog:
         if snapshot is None or abs(now_ms - snapshot.read_at_ms) > LAST_RESORT_MS:
             return await self.read(account_id, name)
         try:
-            return await asyncio.wait_for(self.read(account_id, name), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):  # wait_for of Python 3.11 may swallow the caller's own cancellation
+                return await self.read(account_id, name)
         except Exception:  # noqa: BLE001 - whatever ails the database, the snapshot still serves; _load() has told
             return snapshot.view
 

@@ -196,7 +196,8 @@ class Consumer:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, left = await asyncio.wait(tasks, timeout=PATIENCE_S) if tasks else (set(), set())
+        assert not left, f"{self.name} goes on after it was cancelled: {left}"
 
     async def _patiently(self, operation: str, **params: Any) -> Any:
         while True:

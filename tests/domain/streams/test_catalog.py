@@ -179,3 +179,25 @@ async def test_refresh_tells_a_successor_of_the_same_name_apart(team, stream, ma
 
     await in_database(replace)
     assert await catalog.refresh(view) is None
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(team, stream, make_plane, monkeypatch, ticks):
+    """A stream's task that is told to end just as its look at the rows is done must end."""
+    catalog, clock = await made(make_plane, team)
+    view = await find(catalog, clock)
+    clock.advance(2_000)
+    answer = asyncio.get_running_loop().create_future()
+
+    async def read(*_):
+        return await answer
+
+    monkeypatch.setattr(catalog, "read", read)
+    asking = asyncio.create_task(find(catalog, clock))
+    await let_others_run()
+    answer.set_result(view)
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    told = asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled() == told
