@@ -36,6 +36,13 @@ class ResourceNotFound(ServiceError):
     status = 404
 
 
+class ResourceNotFoundException(ServiceError):
+    """No such resource, by its ARN. HTTP 404."""
+
+    code = "ResourceNotFoundException"
+    status = 404
+
+
 class InvalidFormatFault(ServiceError):
     """StateReasonData is no JSON."""
 

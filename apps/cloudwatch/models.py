@@ -32,6 +32,7 @@ class Alarm(models.Model):
     changed_at_ms = models.BigIntegerField()
     """When it was last set to another one."""
     due_at_ms = models.BigIntegerField()
+    tags = models.JSONField(default=dict)
     version = models.PositiveBigIntegerField(default=0)
     """Rises with every change by a caller, so that an evaluation that began before it changes nothing."""
 

@@ -23,6 +23,15 @@ def metrics(_call: Call, _params: dict[str, Any]) -> str:
     return "*"
 
 
-CLOUDWATCH_RESOURCES: dict[str, Locate] = {
-    operation: alarms if "Alarm" in operation else metrics for operation in OPERATIONS
-}
+def tagged(_call: Call, params: dict[str, Any]) -> str:
+    """By ResourceARN."""
+    return str(params["ResourceARN"])
+
+
+def _locate(operation: str) -> Locate:
+    if operation in {"TagResource", "UntagResource", "ListTagsForResource"}:
+        return tagged
+    return alarms if "Alarm" in operation else metrics
+
+
+CLOUDWATCH_RESOURCES: dict[str, Locate] = {operation: _locate(operation) for operation in OPERATIONS}

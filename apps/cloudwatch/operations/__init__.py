@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.cloudwatch.operations import alarms, metrics, put
+from apps.cloudwatch.operations import alarms, metrics, put, tags
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "GetMetricData": metrics.get_metric_data,
@@ -20,5 +20,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "EnableAlarmActions": alarms.enable_alarm_actions,
     "DisableAlarmActions": alarms.disable_alarm_actions,
     "DescribeAlarmHistory": alarms.describe_alarm_history,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
+    "ListTagsForResource": tags.list_tags_for_resource,
 }
 """The other operations of AWS's model answer UnsupportedOperationException."""

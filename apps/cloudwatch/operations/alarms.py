@@ -18,6 +18,7 @@ from apps.cloudwatch.errors import (
 )
 from apps.cloudwatch.evaluation import COMPARISONS, MISSING
 from apps.cloudwatch.models import Alarm, History, HistoryKind, State
+from apps.cloudwatch.operations.tags import merged
 from apps.cloudwatch.periods import check_period
 from apps.cloudwatch.queries import checked, identity_of
 from apps.cloudwatch.statistics import statistic
@@ -40,6 +41,7 @@ KNOWN = frozenset(
     {
         "AlarmName", "AlarmDescription", "ActionsEnabled", *ACTIONS_OF.values(), *SINGLE, "Metrics", "EvaluationPeriods",
         "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "EvaluateLowSampleCountPercentile",
+        "Tags",
     }
 )  # fmt: skip
 
@@ -53,7 +55,8 @@ def put_metric_alarm(call: Call, params: Json) -> None:
     a day at most (a week, if its periods are an hour or more); 5,000 alarms; five actions a state. An alarm is looked at
     once a minute, with periods below a minute every ten seconds.
     Ours: actions are `https://…` (called with AWS's message as JSON) and `mailto:…`.
-    Refused: ARNs as actions, anomaly detection, tags, and what newer alarms can beside.
+    Tags are set when the alarm is made.
+    Refused: ARNs as actions, anomaly detection, and what newer alarms can beside.
     """
     settings = _settings(call, params)
     name, team_id = params["AlarmName"], call.principal.team_id
@@ -65,6 +68,7 @@ def put_metric_alarm(call: Call, params: Json) -> None:
         alarm = Alarm(
             team_id=team_id, name=name, reason=NEW_REASON, evaluated_at_ms=call.now_ms, changed_at_ms=call.now_ms
         )
+        alarm.tags = merged({}, params.get("Tags") or ())
     alarm.settings = settings
     alarm.actions_enabled = params.get("ActionsEnabled", True)
     alarm.configured_at_ms = call.now_ms
@@ -114,7 +118,7 @@ def _settings(call: Call, params: Json) -> Json:
             problem = actions.check(target, allow_private=call.runtime.config.outgoing_private)
             if problem:
                 raise ValidationException(f"Invalid action {target[:200]} in {name}: {problem}")
-    return {name: value for name, value in params.items() if name not in {"AlarmName", "ActionsEnabled"}}
+    return {name: value for name, value in params.items() if name not in {"AlarmName", "ActionsEnabled", "Tags"}}
 
 
 def _check_metric(params: Json) -> None:

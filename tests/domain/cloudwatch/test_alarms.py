@@ -320,7 +320,8 @@ def test_describing(watch, stranger):
         ("The value tm90 for parameter Stat is not supported", {"Statistic": None, "ExtendedStatistic": "tm90"}),
         ("Exactly one of Statistic and ExtendedStatistic", {"ExtendedStatistic": "p90"}),
         ("The parameter Threshold is required", {"Threshold": None}),
-        ("The parameter Tags is not supported", {"Tags": [{"Key": "a", "Value": "b"}]}),
+        ("The parameter EvaluationInterval is not supported", {"EvaluationInterval": 60}),
+        ("must not begin with aws:", {"Tags": [{"Key": "aws:a", "Value": "b"}]}),
         ("The parameters Metrics and MetricName are mutually exclusive", {"Metrics": [metric("q")]}),
     ],
 )
@@ -331,3 +332,23 @@ def test_what_is_refused(watch, text, change):
     assert text in message
     assert not Alarm.objects.exists()
     assert not History.objects.exists()
+
+
+def test_tags(watch, stranger):
+    put(watch, Tags=[{"Key": "b", "Value": "2"}])
+    put(watch, Tags=[{"Key": "ignored on an update", "Value": ""}])
+    arn = told(watch)["AlarmArn"]
+    watch("TagResource", ResourceARN=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "3"}])
+    assert watch("ListTagsForResource", ResourceARN=arn)["Tags"] == [
+        {"Key": "a", "Value": "1"},
+        {"Key": "b", "Value": "3"},
+    ]
+    watch("UntagResource", ResourceARN=arn, TagKeys=["b", "nobody"])
+    assert watch("ListTagsForResource", ResourceARN=arn)["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert watch.refused("ListTagsForResource", ResourceARN=arn + "x")[0] == "ResourceNotFoundException"
+    assert stranger.refused("ListTagsForResource", ResourceARN=arn)[0] in {
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+    }
+    tags = [{"Key": str(number), "Value": ""} for number in range(50)]
+    assert watch.refused("TagResource", ResourceARN=arn, Tags=tags)[0] == "InvalidParameterValueException"
