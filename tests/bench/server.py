@@ -75,6 +75,7 @@ def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
         "TIDEGATE_PORT": str(port),
         "TIDEGATE_DATA_DIR": str(data_dir),
         "TIDEGATE_THROTTLE": "off",
+        "TIDEGATE_CONTROL_RATES": "off",
         "TIDEGATE_ACCESS_KEY_ID": "bench",
         "TIDEGATE_SECRET_ACCESS_KEY": "bench-secret",
         **settings,
