@@ -54,7 +54,6 @@ class Look(NamedTuple):
     """What a look at a queue gave. ends: of the shards that can still grow."""
 
     records: list[Json]
-    size_bytes: int
     full: bool
     ends: dict[int, int]
 
@@ -147,14 +146,14 @@ class Receiving:
                 break
             received = await self._claim(queue, wanted, offers)
             if received.claims:
-                records, size_bytes = await self._hand_over(stream, queue, received.claims)
+                records = await self._hand_over(stream, queue, received.claims)
                 if records:
-                    return Look(records, size_bytes, full=False, ends=ends)
+                    return Look(records, full=False, ends=ends)
             elif received.full and not received.more:
-                return Look([], 0, full=True, ends=ends)
+                return Look([], full=True, ends=ends)
             elif not received.more and not offers:
                 break
-        return Look([], 0, full=False, ends=ends)
+        return Look([], full=False, ends=ends)
 
     async def _claim(self, queue: QueueView, wanted: Wanted, offers: Sequence[Offer]) -> Received:
         new_first = bool(self._seen_of(queue).turn % 2)
@@ -170,10 +169,10 @@ class Receiving:
 
     async def _stream(self, call: Call, queue: QueueView) -> StreamView:
         """The queue's stream, which cannot go before the queue does."""
-        catalog = self._runtime.part(Catalog)
-        stream = catalog.peek(queue.account_id, queue.stream_name, call.now_ms)
+        catalog, now_ms = self._runtime.part(Catalog), self._runtime.clock.now_ms()  # the call may have waited long
+        stream = catalog.peek(queue.account_id, queue.stream_name, now_ms)
         if stream is None or stream.key != queue.stream_key:
-            stream = await catalog.find(queue.account_id, queue.stream_name, self._runtime.clock.now_ms())
+            stream = await catalog.find(queue.account_id, queue.stream_name, now_ms)
         if stream is None or stream.key != queue.stream_key:
             raise UnknownQueue(queue.key)
         if stream.encryption is not None:
@@ -249,7 +248,7 @@ class Receiving:
 
     # Handing over
 
-    async def _hand_over(self, stream: StreamView, queue: QueueView, claims: Sequence[Claim]) -> tuple[list[Json], int]:
+    async def _hand_over(self, stream: StreamView, queue: QueueView, claims: Sequence[Claim]) -> list[Json]:
         """The records of the claims. Those past the retention leave the queue; those that do not go into the answer,
         and those that cannot be read, are given back."""
         if not all(claim.shard in stream.by_key for claim in claims):
@@ -266,9 +265,7 @@ class Receiving:
             await self._store.change(lambda changing: changing.forget(queue.key, gone))
         if kept:
             await self._store.change(lambda changing: changing.give_back(queue.key, kept))
-        handed = [claim for claim in claims if claim in found]
-        size_bytes = sum(len(found[claim].data) for claim in handed)
-        return [_answer(queue, stream.by_key[claim.shard], claim, found[claim]) for claim in handed], size_bytes
+        return [_answer(queue, stream.by_key[claim.shard], claim, found[claim]) for claim in claims if claim in found]
 
     async def _read(self, stream: StreamView, claims: Iterable[Claim]) -> tuple[dict[Claim, Record], set[Claim]]:
         """What could be read of the claims' records, and the claims that are to be given back: there was no room, or their
