@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-CONFIRM_AFTER_MS = 1_500
+CONFIRM_AFTER_MS = 2_000
 TRUSTED_MS = 4_000
 """AWS promises nothing here; the issue asks for five seconds."""
 

@@ -53,7 +53,14 @@ async def read(
     What is past the horizon but not trimmed yet is skipped: records of one shard never run back in time, so a look
     at the first one tells.
     """
-    batch = await log.read(shard.key, start, *limits)
+    try:
+        batch = await log.read(shard.key, start, *limits)
+    except KeyUnavailable:
+        # What is not shown any more needs no key.
+        first_shown = await log.find(shard.key, stream.horizon_ms(now_ms))
+        if first_shown <= start:
+            raise
+        return await log.read(shard.key, first_shown, *limits)
     if batch.slices and batch.slices[0].arrival_ms < (horizon_ms := stream.horizon_ms(now_ms)):
         first_shown = await log.find(shard.key, horizon_ms)
         batch = await log.read(shard.key, max(start, first_shown), *limits)

@@ -13,6 +13,7 @@ from apps.encryption.errors import (
     KMSNotFoundException,
 )
 from apps.encryption.models import Key, StreamDataKey
+from apps.recordlog.interface import KeyUnavailable
 from apps.streams.errors import (
     InvalidArgumentException,
     LimitExceededException,
@@ -183,7 +184,8 @@ def test_a_key_in_use_all_the_time_is_asked_anew_behind_the_requests(runtime, km
     assert until(closed)
 
 
-def test_a_key_to_be_deleted_closes_and_a_deleted_one_closes_for_ever(runtime, kms, key, start, put, read):
+def test_a_key_to_be_deleted_closes_and_a_deleted_one_closes_for_ever(runtime, do, kms, key, start, put, read):
+    do("IncreaseStreamRetentionPeriod", RetentionPeriodHours=240)
     start(key)
     put()
     kms("ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)
@@ -366,3 +368,24 @@ def test_an_import_into_an_encrypted_stream(runtime, team, start, kms, key, read
     records = read()
     assert b"\n".join(record["Data"] for record in records) + b"\n" == content
     assert {(record["PartitionKey"], record["EncryptionType"]) for record in records} == {("secret-key", "KMS")}
+
+
+def test_what_is_past_the_retention_needs_no_key(runtime, team, kms, key, start, put):
+    from apps.streams import reading
+    from apps.streams.catalog import Catalog
+
+    start(key)
+    put(b"old")
+    start(DEFAULT)
+    kms("DisableKey", KeyId=key)
+    runtime.clock.advance(DAY_MS + 1)
+    put(b"new")
+    stream = runtime.wait_for(runtime.part(Catalog).read(team.principal.account_id, "s"))
+    shard = stream.open_shards[0]
+
+    def read_from_the_first(now_ms):
+        return runtime.wait_for(reading.read(runtime.record_log, stream, shard, 1, now_ms, (10, 1_000))).slices
+
+    assert [part.records for part in read_from_the_first(runtime.clock.now_ms())] == [["k", b"new"]]
+    with pytest.raises(KeyUnavailable):
+        read_from_the_first(runtime.clock.now_ms() - DAY_MS)
