@@ -31,7 +31,7 @@ Ends = Mapping[int, int]
 """By shard: the offset that the next appended record gets, as far as the caller has seen."""
 
 
-class Lane:
+class Line:
     """The waiters of a queue for one kind of records, and the timer for the next that is due."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Watch:
 
     def __init__(self, log: RecordLog) -> None:
         self._log = log
-        self.lanes = {False: Lane(), True: Lane()}
+        self.lines = {False: Line(), True: Line()}
         """By "dead letters?"."""
         self._seen: dict[int, int] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -92,7 +92,7 @@ class Watch:
                 self._seen[shard] = bounds.next_offset
                 if bounds.sealed is not None:
                     break
-                self.lanes[False].wake_one()
+                self.lines[False].wake_one()
         except RecordLogError:
             self.wake_all()  # whoever looks finds out
             return
@@ -100,21 +100,21 @@ class Watch:
 
     def wake_all(self) -> None:
         """Everybody looks."""
-        for lane in self.lanes.values():
-            while lane.waiters:
-                lane.wake_one()
+        for line in self.lines.values():
+            while line.waiters:
+                line.wake_one()
 
     @property
     def is_idle(self) -> bool:
         """True if nobody waits."""
-        return not any(lane.waiters for lane in self.lanes.values())
+        return not any(line.waiters for line in self.lines.values())
 
     def end(self) -> None:
         """Nobody waits any more."""
         for task in self._tasks.values():
             task.cancel()
-        for lane in self.lanes.values():
-            lane.disarm()
+        for line in self.lines.values():
+            line.disarm()
 
 
 class Waiting:
@@ -139,20 +139,20 @@ class Waiting:
         for key in [queue] if queue else list(self._watches):
             watch = self._watches.get(key)
             if watch is not None:
-                for dead, lane in watch.lanes.items():
-                    if lane.waiters:
-                        self._look(key, watch, lane, dead=dead)
+                for dead, line in watch.lines.items():
+                    if line.waiters:
+                        self._look(key, watch, line, dead=dead)
 
-    def _look(self, queue: int, watch: Watch, lane: Lane, *, dead: bool) -> None:
+    def _look(self, queue: int, watch: Watch, line: Line, *, dead: bool) -> None:
         try:
             ready, due_ms = self._glimpse(queue, dead)
         except UnknownQueue:
             watch.wake_all()
             return
         if ready:
-            lane.wake_one()
+            line.wake_one()
         elif due_ms:
-            lane.due((due_ms - self._now_ms()) / 1000)
+            line.due((due_ms - self._now_ms()) / 1000)
 
     async def wait(self, queue: int, ends: Ends, rings: int, timeout_s: float, *, dead: bool) -> bool:
         """Until there may be something to receive: True; False after timeout_s. ends and rings: what the caller saw
@@ -165,10 +165,10 @@ class Waiting:
         if watch.knows_more(ends):
             return True
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        lane = watch.lanes[dead]
-        lane.waiters.append(waiter)
+        line = watch.lines[dead]
+        line.waiters.append(waiter)
         watch.follow(ends)
-        self._look(queue, watch, lane, dead=dead)
+        self._look(queue, watch, line, dead=dead)
         try:
             async with asyncio.timeout(timeout_s):
                 return await waiter
@@ -176,14 +176,14 @@ class Waiting:
             return waiter.done() and not waiter.cancelled()
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                lane.wake_one()
+                line.wake_one()
             raise
         finally:
-            self._leave(queue, watch, lane, waiter)
+            self._leave(queue, watch, line, waiter)
 
-    def _leave(self, queue: int, watch: Watch, lane: Lane, waiter: asyncio.Future[bool]) -> None:
-        if waiter in lane.waiters:
-            lane.waiters.remove(waiter)
+    def _leave(self, queue: int, watch: Watch, line: Line, waiter: asyncio.Future[bool]) -> None:
+        if waiter in line.waiters:
+            line.waiters.remove(waiter)
         if watch.is_idle and self._watches.get(queue) is watch:
             del self._watches[queue]
             watch.end()
@@ -192,7 +192,7 @@ class Waiting:
         """There may be more than the caller took: the next one looks."""
         watch = self._watches.get(queue)
         if watch is not None:
-            watch.lanes[dead].wake_one()
+            watch.lines[dead].wake_one()
 
     def close(self) -> None:
         """The process ends."""

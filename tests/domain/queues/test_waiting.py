@@ -45,7 +45,7 @@ def waiting(bench: Bench, arn: str, count: int = 1, *, dead: bool = False, **par
 def waiters(bench: Bench, *, dead: bool) -> list[Any]:
     async def look() -> list[Any]:
         watches = bench.runtime.part(Receiving)._waiting._watches.values()
-        return [waiter for watch in watches for waiter in watch.lanes[dead].waiters]
+        return [waiter for watch in watches for waiter in watch.lines[dead].waiters]
 
     return bench.runtime.wait_for(look())
 
