@@ -14,7 +14,7 @@ import structlog
 from django.db import transaction
 
 from apps.base.config import Config
-from apps.base.errors import ServiceError
+from apps.base.errors import ServiceError, ServiceUnavailable
 from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.cloudwatch import history
 from apps.cloudwatch.evaluation import Rule, Verdict, evaluate
@@ -102,6 +102,10 @@ def _evaluate(runtime: Runtime, alarm: Alarm) -> None:
     now_ms = runtime.clock.now_ms()
     try:
         verdict = verdict_on(alarm, Reader(alarm.team_id, runtime.clock))
+    except ServiceUnavailable:
+        log.warning("alarm_not_evaluated", team=alarm.team_id, alarm=alarm.name)
+        Alarm.objects.filter(pk=alarm.pk, version=alarm.version).update(due_at_ms=now_ms + SHORT_EVERY_MS)
+        return
     except ServiceError as error:
         # What was fine when it was put (a SEARCH that now finds too much) says so in its reason, as AWS does.
         verdict = Verdict(State.INSUFFICIENT_DATA, f"Unchecked: {error.message}"[:1_023], [])

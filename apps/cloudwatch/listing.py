@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apps.base.clock import Clock
+from apps.cloudwatch.reading import away
 from apps.metrics import layout, series, store
 from apps.metrics.buckets import decode
 from apps.metrics.models import Rollup, StreamName
@@ -102,6 +103,8 @@ def _seen(team_id: int, stream_id: int, stream_name: str, wanted: Wanted, clock:
     live = store.history(
         team_id, stream_id, max(wanted.since_s, now_s - RECENT_S), now_s + 1, _LIVE_WIDTH_S, clock=clock
     )
+    if live.away:
+        raise away()
     for points in live.buckets:
         stored |= (points or {}).keys()
     return {identity for key in stored for identity in _identities(stream_name, key) if wanted.takes(identity)}

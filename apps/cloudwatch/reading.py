@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from apps.base.clock import Clock
+from apps.base.errors import ServiceUnavailable
 from apps.cloudwatch.periods import Span
 from apps.metrics import layout, series, store
 from apps.metrics.buckets import Point
@@ -153,7 +154,14 @@ class Reader:
                 store.history(self.team_id, stream_id, first, min(first + step_s, end_s), width_s, clock=self.clock)
                 for first in range(span.start_s, end_s, step_s)
             ]
+            if any(history.away for history in self._histories[key]):
+                raise away()
         return self._histories[key]
+
+
+def away() -> ServiceUnavailable:
+    """Redis, which has the last minutes, does not answer: nobody is told silence for what is only unknown."""
+    return ServiceUnavailable("The latest metrics cannot be read at the moment. Try again.")
 
 
 def _merge(buckets: Buckets, span: Span, start_s: int, value: Value) -> None:

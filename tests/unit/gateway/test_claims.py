@@ -20,6 +20,7 @@ SIGNED = {"authorization": "AWS4-HMAC-SHA256 Credential=x"}
         ("POST", "/streams/new", {"x-amz-target": ""}, ""),
         ("GET", "/", {}, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=1"),
         ("GET", "/", {}, "a=b&X%2DAmz-Signature=1"),
+        ("POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", {"smithy-protocol": "rpc-v2-cbor"}, ""),
     ],
 )
 def test_the_gateway_claims(method: str, path: str, headers: dict[str, str], query: str) -> None:
@@ -37,6 +38,9 @@ def test_the_gateway_claims(method: str, path: str, headers: dict[str, str], que
         ("GET", "/streams", {}, "next=/?X-Amz-Signature=1"),
         ("GET", "/streams", {}, "q=X-Amz-Target&x-amz-target=1"),
         ("GET", "/healthz", {}, ""),
+        ("GET", "/metrics", {"authorization": "Basic QUtJRDpz"}, ""),
+        ("POST", "/service/x/operation/y", {}, ""),
+        ("POST", "/streams", {"smithy-protocol": "rpc-v2-cbor"}, ""),
     ],
 )
 def test_the_console_keeps(method: str, path: str, headers: dict[str, str], query: str) -> None:
