@@ -72,7 +72,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
     audit trail's own guard would refuse to be emptied (tests/domain/access/test_audit.py sets it again)."""
     from django.contrib.contenttypes.management import create_contenttypes
@@ -83,6 +83,18 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     post_migrate.disconnect(create_contenttypes)
     with django_db_blocker.unblock():
         audit_guard.remove(connection)
+    yield
+    with django_db_blocker.unblock():
+        end_other_sessions(connection)
+
+
+def end_other_sessions(connection: Any) -> None:
+    """PostgreSQL drops no database in which somebody is: a thread of a pool keeps its connection until it ends."""
+    if connection.vendor == "postgresql":
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        with connection.cursor() as cursor:
+            cursor.execute(f"{others} AND pid <> pg_backend_pid()")
+        connection.close()
 
 
 @pytest.fixture
