@@ -107,7 +107,7 @@ def server(handle: Callable[[socket.socket], None]) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         stop.set()
         listening.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
 
 
 def request(connection: socket.socket) -> bytes:
