@@ -63,7 +63,7 @@ POSTS = {
 }
 """POST, where it needs another action than GET or there is no GET."""
 
-OPEN = {"home", "setup", "theme"}
+OPEN = {"home", "setup", "theme", "metrics"}
 """Outside teams; account_… are allauth's."""
 
 
