@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from apps.access.models import AuditEntry
 from apps.accounts.models import Membership, Role, User
 from apps.streams.faults import Faults, faults_of
 from apps.streams.models import Stream
@@ -37,6 +38,8 @@ def test_what_is_saved_is_shown_on_every_tab_and_turned_off_again(client):
     assert re.search(r'name="throttle"[^>]*value="12.5"', text_of(client.get(STREAM + "/configuration")))
     assert client.post(STREAM + "/faults", {"off": "1"}).status_code == 302
     assert now() is None
+    entries = AuditEntry.objects.filter(operation="SetFaults").order_by("id")
+    assert [entry.resource.rpartition("/")[2] for entry in entries] == ["orders", "orders"]
     assert "Faults are on" not in text_of(client.get(STREAM))
 
 
