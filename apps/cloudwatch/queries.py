@@ -20,6 +20,9 @@ QUERIES_MAX = 500
 DATAPOINTS_MAX = 100_800
 """Of one answer, and buckets that one query may look at (AWS's quota of a GetMetricData call)."""
 
+LOOKED_AT_MAX = 1_000_000
+"""Buckets that all queries of a request may look at together: 500 metrics for a day, minute by minute, are 720,000."""
+
 FOUND_MAX = 100
 """Time series of one SEARCH. AWS: 500, and looks at the newest."""
 
@@ -49,6 +52,7 @@ class Queries:
     _results: dict[str, Result] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
     _periods: dict[str, int] = field(default_factory=dict)
+    _looked_at: int = 0
 
     @property
     def period_s(self) -> int:
@@ -110,7 +114,14 @@ class Queries:
     def line(self, identity: Identity, stat: str, period_s: int, unit: str | None = None) -> Line:
         """A statistic of a metric as a time series."""
         function = statistic(stat, identity.namespace)
-        buckets = self.reader.together(identity, unit, self.span(period_s))
+        span = self.span(period_s)
+        self._looked_at += span.count
+        if self._looked_at > LOOKED_AT_MAX:
+            raise ValidationException(
+                f"You have requested more than {LOOKED_AT_MAX:,} datapoints in all. Ask for fewer metrics, longer periods or "
+                "less time."
+            )
+        buckets = self.reader.together(identity, unit, span)
         values = {start_s: function(value) for start_s, value in sorted(buckets.items())}
         return Line({t: value for t, value in values.items() if value is not None}, period_s, identity.name)
 

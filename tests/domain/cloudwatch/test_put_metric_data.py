@@ -198,3 +198,16 @@ def test_old_values_go_by_their_width(watch):
     watch.clock.advance(440 * 24 * HOUR_MS)
     assert series.prune(watch.clock) == 3
     assert not Series.objects.exists()
+
+
+def test_a_request_looks_at_so_much(watch):
+    now_ms = watch.clock.now_ms()
+    day = {"StartTime": now_ms - 60 * 24 * HOUR_MS, "EndTime": now_ms}
+    queries = [metric(f"q{number}") for number in range(100)]
+    assert watch.refused("GetMetricData", MetricDataQueries=queries, **day) == (
+        "ValidationException",
+        "You have requested more than 1,000,000 datapoints in all. Ask for fewer metrics, longer periods or less time.",
+    )
+    wide = {**day, "StartTime": now_ms - 14 * 24 * HOUR_MS}
+    code, text = watch.refused("GetMetricData", MetricDataQueries=[metric("q", period=1)], **wide)
+    assert (code, text[:30]) == ("ValidationException", "You have requested up to 1,209")
