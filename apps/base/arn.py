@@ -10,13 +10,15 @@ import re
 from dataclasses import dataclass
 
 _STREAM = re.compile(
-    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12})"
+    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12})"
     r":stream/(?P<name>[a-zA-Z0-9_.-]{1,128})"
 )
-_CONSUMER = re.compile(_STREAM.pattern + r"/consumer/(?P<consumer>[a-zA-Z0-9_.-]{1,128}):(?P<created_s>\d{1,12})")
+_CONSUMER = re.compile(
+    _STREAM.pattern + r"/consumer/(?P<consumer>[a-zA-Z0-9_.-]{1,128}):(?P<created_s>0|[1-9][0-9]{0,11})"
+)
 
 _QUEUE = re.compile(
-    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):queue/(?P<queue>[a-zA-Z0-9_.-]{1,128})"
+    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):queue/(?P<queue>[a-zA-Z0-9_.-]{1,128})"
 )
 
 

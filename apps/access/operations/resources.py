@@ -38,9 +38,9 @@ def about(operation: str, call: Call, params: Json) -> str:
         return "*" if _ABOUT_LISTS[operation] == "*" else prefix + _ABOUT_LISTS[operation]
     kind = _kind(operation, params)
     if kind:
-        name = params[PARAMETER[kind]]
-        path = params.get("Path") or _path(call, kind, name)
-        return f"{prefix}{kind}{path}{name}"
+        return f"{prefix}{kind}{_path_and_name(call, kind, params)}"
+    if params.get("PolicySourceArn"):
+        return str(params["PolicySourceArn"])
     if params.get("PolicyArn"):
         return str(params["PolicyArn"])
     if params.get("PolicyName"):
@@ -49,9 +49,12 @@ def about(operation: str, call: Call, params: Json) -> str:
     return grants.principal_arn if grants is not None else f"{prefix}root"
 
 
-def _path(call: Call, kind: str, name: str) -> str:
+def _path_and_name(call: Call, kind: str, params: Json) -> str:
+    """As they were made: a name is found whatever its case, and a policy that speaks of it must be found, too."""
+    name = params[PARAMETER[kind]]
     rows = Identity.objects.filter(team_id=call.principal.team_id, kind=kind, name_key=name.lower())
-    return rows.values_list("path", flat=True).first() or "/"
+    path, name = rows.values_list("path", "name").first() or (params.get("Path") or "/", name)
+    return f"{path}{name}"
 
 
 def role_arn(_call: Call, params: Json) -> str:

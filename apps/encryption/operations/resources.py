@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.base.errors import ServiceError
 from apps.encryption import wrapping
-from apps.encryption.keystore import ALIAS_ARN, UUID_FORM
+from apps.encryption.keystore import ALIAS_ARN, KEY_ARN, UUID_FORM
 from apps.encryption.models import Alias
 from apps.encryption.operations.kms import OPERATIONS
 from apps.runtime import Call
@@ -27,11 +27,15 @@ def _own(call: Call, what: str) -> str:
 
 
 def key_arn(call: Call, key_id: str) -> str:
-    """The ARN of the key meant; that of the alias, if nothing is behind it."""
+    """The ARN of the key meant, in the one form that policies name it by, whichever a caller chose; that of the alias, if
+    nothing is behind it."""
     if found := ALIAS_ARN.fullmatch(key_id):
         if found[2] != call.principal.account_id:
             return key_id
         key_id = found[3]
+    if found := KEY_ARN.fullmatch(key_id):
+        region, account_id, bare = found.groups()
+        return f"arn:aws:kms:{region}:{account_id}:key/{bare.lower()}"
     if key_id.startswith("arn:"):
         return key_id
     if UUID_FORM.fullmatch(key_id):
