@@ -15,6 +15,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 
 from apps.base.clock import FakeClock
 from apps.streams.models import Shard, Stream, StreamStatus
+from console.live import hub as hub_module
 from console.live import subscription
 from console.live.consumer import LiveConsumer
 from console.live.hub import Hub
@@ -131,6 +132,7 @@ async def hub(valkey, clock: FakeClock, monkeypatch, transactional_db) -> AsyncI
     for name in ("ROWS_EVERY_S", "FACTS_EVERY_S", "TAIL_ELSE_S"):
         monkeypatch.setattr(subscription, name, 0.2)
     monkeypatch.setattr(subscription, "TAIL_EVERY_S", {})
+    monkeypatch.setattr(hub_module, "SILENT_WAITS_MAX", 10_000)  # nobody flushes each second of real time here
     yield made
     assert made.sockets == {}
     assert made._seconds == {}
