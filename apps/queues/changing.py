@@ -306,16 +306,16 @@ class Changing(Looking):
                 key = POSITION_KEY.pack(queue, offer.shard)
                 self._txn.put(key, encode_position(end), db=self._db.positions)
 
-    def give_back(self, queue: int, claims: Iterable[Claim]) -> None:
-        """These could not be handed over after all: visible at once, as if they had not been received."""
+    def give_back(self, queue: int, claims: Iterable[Claim], *, dead: bool) -> None:
+        """These could not be handed over after all: visible at once, as if they had not been received. dead: they were
+        received as dead letters. (With a timeout of 0 they may have been settled meanwhile.)"""
         self._state(queue)
+        place = Place.DEAD_VISIBLE if dead else Place.VISIBLE
         for claim in claims:
             before = self._delivery(queue, claim.shard, claim.offset)
             if before is not None and before.receipt == claim.receipt:
                 count = before.receive_count - 1
-                after = Delivery(
-                    _NEXT[before.place], self.now_ms, count, before.first_received_ms if count else 0, NO_RECEIPT
-                )
+                after = Delivery(place, self.now_ms, count, before.first_received_ms if count else 0, NO_RECEIPT)
                 self._move(queue, claim.shard, claim.offset, before, after)
                 self.rung.add(queue)
 

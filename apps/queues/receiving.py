@@ -146,7 +146,7 @@ class Receiving:
                 break
             received = await self._claim(queue, wanted, offers)
             if received.claims:
-                records = await self._hand_over(stream, queue, received.claims)
+                records = await self._hand_over(stream, queue, received.claims, dead=wanted.dead)
                 if records:
                     return Look(records, full=False, ends=ends)
             elif received.full and not received.more:
@@ -248,7 +248,9 @@ class Receiving:
 
     # Handing over
 
-    async def _hand_over(self, stream: StreamView, queue: QueueView, claims: Sequence[Claim]) -> list[Json]:
+    async def _hand_over(
+        self, stream: StreamView, queue: QueueView, claims: Sequence[Claim], *, dead: bool
+    ) -> list[Json]:
         """The records of the claims. Those past the retention leave the queue; those that do not go into the answer,
         and those that cannot be read, are given back."""
         if not all(claim.shard in stream.by_key for claim in claims):
@@ -256,7 +258,7 @@ class Receiving:
         try:
             found, kept = await self._read(stream, claims)
         except Exception as error:
-            await self._store.change(lambda changing: changing.give_back(queue.key, claims))
+            await self._store.change(lambda changing: changing.give_back(queue.key, claims, dead=dead))
             if isinstance(error, ServiceError):
                 raise
             raise told(error) from error
@@ -264,7 +266,7 @@ class Receiving:
         if gone:
             await self._store.change(lambda changing: changing.forget(queue.key, gone))
         if kept:
-            await self._store.change(lambda changing: changing.give_back(queue.key, kept))
+            await self._store.change(lambda changing: changing.give_back(queue.key, kept, dead=dead))
         return [_answer(queue, stream.by_key[claim.shard], claim, found[claim]) for claim in claims if claim in found]
 
     async def _read(self, stream: StreamView, claims: Iterable[Claim]) -> tuple[dict[Claim, Record], set[Claim]]:

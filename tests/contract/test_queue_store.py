@@ -96,6 +96,18 @@ async def test_callers_at_once_never_get_the_same_record(store: Store):
     assert sorted(offsets) == list(range(1, 100))
 
 
+@pytest.mark.parametrize("most", [1, 6])
+async def test_what_was_settled_meanwhile_is_given_back_all_the_same(store: Store, most: int):
+    """A timeout of 0 ends before the records are read; another one's receive has settled them by then."""
+    await store.change(lambda changing: changing.make(1, 0))
+    claimed = await store.change(receive(limit=3, visibility_ms=0))
+    await store.change(lambda changing: changing.settle(1, most))
+    await store.change(lambda changing: changing.give_back(1, claimed.claims, dead=False))
+    assert store.look(lambda looking: looking.state(1).counts) == [0, 3, 0, 0]
+    again = await store.change(receive(limit=3))
+    assert [claim.receive_count for claim in again.claims] == [1, 1, 1]
+
+
 async def test_a_cancelled_caller_cancels_nothing(store: Store):
     await store.change(lambda changing: changing.make(1, 0))
     caller = asyncio.create_task(store.change(receive(limit=5)))
