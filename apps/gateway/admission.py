@@ -46,7 +46,24 @@ def admit_now(route: Route, call: Call, request: Any) -> Call:
     if _asks_nobody(call, arn, source):
         return _admitted(call, call.principal)
     endpoint = read_now(source.endpoint_id) if source.endpoint_id else None
-    return _settle(route, call, request, arn, protection.of_now(call, arn), source, endpoint)
+    admitted = _settle(route, call, request, arn, protection.of_now(call, arn), source, endpoint)
+    for action, other in route.also(call, request):
+        _require(call, action, other, protection.of_now(call, other), source, endpoint, request)
+    return admitted
+
+
+def _require(
+    call: Call, action: str, arn: str, found: Protection, source: Source, endpoint: EndpointView | None, request: Any
+) -> None:
+    """What an operation needs beside its own action. Never granted across accounts: what it needs are rights to rule."""
+    principal = call.principal
+    grants = principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
+    policy = found.policy if found.account_id == principal.account_id else None
+    limits = endpoint.policy if endpoint is not None else None
+    asked = Question(action, arn, found.account_id, {}, policy, limits)
+    reason = _decision(grants, asked, call, source, found, request)
+    if reason is not None:
+        raise AccessDeniedException(denial(grants, asked, reason))
 
 
 def _asks_nobody(call: Call, arn: str, source: Source) -> bool:
@@ -61,7 +78,7 @@ def _settle(
 ) -> Call:
     principal = call.principal
     grants = principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
-    action = f"{route.action_prefix}:{route.name}"
+    action = route.action
     if source.endpoint_id:
         came_by(source, endpoint, action=action, resource=arn, caller=grants.arn)
     if (route.service, route.name) in ALWAYS_ALLOWED:

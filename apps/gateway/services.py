@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from apps.access.operations import iam, sts
-from apps.access.operations.resources import IAM_RESOURCES, STS_RESOURCES
+from apps.access.operations.resources import IAM_ALSO, IAM_RESOURCES, STS_RESOURCES
 from apps.base.errors import ServiceError, UnknownOperationException
 from apps.cloudwatch import operations as cloudwatch
-from apps.cloudwatch.resources import CLOUDWATCH_RESOURCES
+from apps.cloudwatch.resources import CLOUDWATCH_ALSO, CLOUDWATCH_RESOURCES
 from apps.encryption.operations import kms
-from apps.encryption.operations.resources import KMS_RESOURCES
+from apps.encryption.operations.resources import KMS_ACTIONS, KMS_ALSO, KMS_RESOURCES
 from apps.streams import operations as kinesis
-from apps.streams.operations.resources import RESOURCES, Locate, anything
+from apps.streams.operations.resources import ALSO, RESOURCES, Also, Locate, anything
 from apps.wire.model import Operation, ServiceModel, load
 
 READS = ("Describe", "Get", "List")
@@ -38,6 +38,8 @@ class Service:
     not_implemented: why not, by name; otherwise: why not, for every operation that neither names.
 
     resources: what each operation is about, asked by policies; action_prefix: before the colon in their actions;
+    actions: after it, where it is not the operation's name; also: (action, resource) that must be allowed beside, for
+    operations of the control plane;
     ahead: what a control-plane operation awaits before its transaction begins: answers its params, and more."""
 
     name: str
@@ -47,6 +49,8 @@ class Service:
     otherwise: str = ""
     resources: Mapping[str, Locate] = field(default_factory=dict)
     action_prefix: str = ""
+    actions: Mapping[str, str] = field(default_factory=dict)
+    also: Mapping[str, Also] = field(default_factory=dict)
     ahead: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     @property
@@ -68,6 +72,7 @@ SERVICES = {
             kinesis.REQUESTS,
             kinesis.NOT_IMPLEMENTED,
             resources=RESOURCES,
+            also=ALSO,
             ahead=kinesis.AHEAD,
         ),
         Service(
@@ -75,19 +80,27 @@ SERVICES = {
             cloudwatch.OPERATIONS,
             otherwise="It is not a part of Tidegate's CloudWatch.",
             resources=CLOUDWATCH_RESOURCES,
+            also=CLOUDWATCH_ALSO,
         ),
         Service("sts", sts.OPERATIONS, otherwise=sts.OTHERWISE, resources=STS_RESOURCES),
-        Service("iam", iam.OPERATIONS, otherwise=iam.OTHERWISE, resources=IAM_RESOURCES),
+        Service("iam", iam.OPERATIONS, otherwise=iam.OTHERWISE, resources=IAM_RESOURCES, also=IAM_ALSO),
         Service(
             "kms",
             kms.OPERATIONS,
             not_implemented=kms.NOT_IMPLEMENTED,
             otherwise=kms.OTHERWISE,
             resources=KMS_RESOURCES,
+            actions=KMS_ACTIONS,
+            also=KMS_ALSO,
         ),
     )
 }
 """By name. Which protocols each speaks stands in its model; apps/gateway/protocols.py maps them to codecs."""
+
+
+def nothing_else(_call: Any, _request: Any) -> list[tuple[str, str]]:
+    """Most operations are one action on one resource."""
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,9 @@ class Route:
     signing_name: str = "kinesis"
     locate: Locate = anything
     """The resource that a request is about."""
-    action_prefix: str = "kinesis"
+    action: str = ""
+    """As policies call it: `kinesis:PutRecord`."""
+    also: Also = nothing_else
     ahead: Callable[..., Any] | None = None
 
     @property
@@ -146,7 +161,8 @@ def _route(service: Service, operation: Operation) -> Route:
         why_not=service.why_not(name),
         signing_name=service.model.signing_name,
         locate=service.resources.get(name, anything),
-        action_prefix=service.action_prefix or service.name,
+        action=f"{service.action_prefix or service.name}:{service.actions.get(name, name)}",
+        also=service.also.get(name, nothing_else),
         ahead=service.ahead.get(name),
     )
 

@@ -17,6 +17,7 @@ from apps.runtime import Call
 
 Json = dict[str, Any]
 Locate = Callable[[Call, Any], str]
+Also = Callable[[Call, Any], list[tuple[str, str]]]
 
 _ABOUT_GROUP = {"AddUserToGroup", "RemoveUserFromGroup"}
 _ABOUT_LISTS = {
@@ -39,7 +40,7 @@ def about(operation: str, call: Call, params: Json) -> str:
     kind = _kind(operation, params)
     if kind:
         return f"{prefix}{kind}{_path_and_name(call, kind, params)}"
-    if params.get("PolicySourceArn"):
+    if (params.get("PolicySourceArn") or "").startswith(prefix):
         return str(params["PolicySourceArn"])
     if params.get("PolicyArn"):
         return str(params["PolicyArn"])
@@ -68,6 +69,29 @@ def nothing(_call: Call, _params: Json) -> str:
 
 
 IAM_RESOURCES: dict[str, Locate] = {operation: partial(about, operation) for operation in iam.OPERATIONS}
+
+
+def _new_name(call: Call, params: Json) -> list[tuple[str, str]]:
+    """Whoever renames a user must be allowed to do so to both names: policies know users by their names."""
+    if not params.get("NewUserName") and not params.get("NewPath"):
+        return []
+    old_path, _, old_name = _path_and_name(call, "user", params).rpartition("/")
+    path, name = params.get("NewPath") or f"{old_path}/", params.get("NewUserName") or old_name
+    return [("iam:UpdateUser", f"arn:aws:iam::{call.principal.account_id}:user{path}{name}")]
+
+
+def _tagged(operation: str, action: str, call: Call, params: Json) -> list[tuple[str, str]]:
+    return [(action, about(operation, call, params))] if params.get("Tags") else []
+
+
+IAM_ALSO: dict[str, Also] = {
+    "UpdateUser": _new_name,
+    "CreateUser": partial(_tagged, "CreateUser", "iam:TagUser"),
+    "CreateRole": partial(_tagged, "CreateRole", "iam:TagRole"),
+    "CreatePolicy": partial(_tagged, "CreatePolicy", "iam:TagPolicy"),
+}
+"""What must be allowed beside, as (action, resource)."""
+
 STS_RESOURCES: dict[str, Locate] = {
     operation: role_arn if operation == "AssumeRole" else nothing for operation in sts.OPERATIONS
 }

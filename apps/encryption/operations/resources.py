@@ -14,6 +14,7 @@ from apps.runtime import Call
 
 Json = dict[str, Any]
 Locate = Callable[[Call, Any], str]
+Also = Callable[[Call, Any], list[tuple[str, str]]]
 
 ANYTHING = "*"
 ABOUT_ALL = ("CreateKey", "ListKeys", "ListAliases")
@@ -46,18 +47,41 @@ def key_arn(call: Call, key_id: str) -> str:
     return row.key.arn if row is not None else _own(call, key_id)
 
 
+def _covered_by(call: Call, key_id: str | None, ciphertext: bytes | None) -> str:
+    """The key that is named, or else the one that a ciphertext says it is under."""
+    if key_id:
+        return key_arn(call, key_id)
+    try:
+        return _own(call, f"key/{wrapping.parse(ciphertext or b'').key_id}")
+    except ServiceError:
+        return ANYTHING
+
+
 def _about(operation: str) -> Locate:
     name = NAMED_BY.get(operation, "KeyId")
 
     def locate(call: Call, params: Json) -> str:
-        if operation == "Decrypt" and not params.get("KeyId"):
-            try:
-                return _own(call, f"key/{wrapping.parse(params.get('CiphertextBlob') or b'').key_id}")
-            except ServiceError:
-                return ANYTHING
+        if operation == "Decrypt":
+            return _covered_by(call, params.get("KeyId"), params.get("CiphertextBlob"))
         return key_arn(call, params[name])
 
     return locate
+
+
+def _re_encrypted(call: Call, params: Json) -> list[tuple[str, str]]:
+    """Whoever gives a ciphertext another key could read it by that: the first key must allow it, too."""
+    return [("kms:ReEncryptFrom", _covered_by(call, params.get("SourceKeyId"), params.get("CiphertextBlob")))]
+
+
+def _tagged_key(_call: Call, params: Json) -> list[tuple[str, str]]:
+    return [("kms:TagResource", ANYTHING)] if params.get("Tags") else []
+
+
+KMS_ALSO: dict[str, Also] = {"ReEncrypt": _re_encrypted, "CreateKey": _tagged_key}
+"""What must be allowed beside, as (action, resource)."""
+
+KMS_ACTIONS = {"ReEncrypt": "ReEncryptTo"}
+"""How policies call an operation, where it is not by its name."""
 
 
 def _alias(call: Call, params: Json) -> str:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from apps.base.arn import StreamArn, parse_stream_arn
+from apps.base.units import SECOND_MS
 from apps.runtime import Call
 from apps.streams import tokens
 from apps.streams.errors import InvalidArgumentException
@@ -112,6 +113,7 @@ def new_queue(call: Call, params: Params) -> str:
 
 
 Locate = Callable[[Call, Any], str]
+Also = Callable[[Call, Any], list[tuple[str, str]]]
 
 RESOURCES: dict[str, Locate] = {
     "AcknowledgeDeadLetterQueueRecords": queue,
@@ -167,6 +169,21 @@ RESOURCES: dict[str, Locate] = {
     "UpdateStreamRecordDistributionStrategy": stream,
     "UpdateStreamWarmThroughput": stream,
 }
+
+
+def _tagged_stream(call: Call, params: Params) -> list[tuple[str, str]]:
+    return [("kinesis:AddTagsToStream", stream(call, params))] if params.get("Tags") else []
+
+
+def _tagged_consumer(call: Call, params: Params) -> list[tuple[str, str]]:
+    if not params.get("Tags"):
+        return []
+    made = f"{params['StreamARN']}/consumer/{params['ConsumerName']}:{call.now_ms // SECOND_MS}"
+    return [("kinesis:TagResource", made)]
+
+
+ALSO: dict[str, Also] = {"CreateStream": _tagged_stream, "RegisterStreamConsumer": _tagged_consumer}
+"""What must be allowed beside, as (action, resource): AWS's model says so of tags that are given on creation."""
 
 ACROSS_ACCOUNTS = frozenset(
     {

@@ -29,7 +29,7 @@ async def test_a_user_s_name_in_another_case(house: House, spelling: str) -> Non
     await house.call("iam", "GetUser", UserName="admin")
 
 
-@pytest.mark.parametrize("kind, word", [("role", "Role"), ("group", "Group")])
+@pytest.mark.parametrize(("kind", "word"), [("role", "Role"), ("group", "Group")])
 async def test_roles_and_groups_too(house: House, kind: str, word: str) -> None:
     await in_database(make_identity)(house.hers.team, kind, "admin")
     caller = await denied_on(house, f"arn:aws:iam::{HERS}:{kind}/admin")

@@ -1,0 +1,94 @@
+"""Operations that are more than one action on one resource: each part must be allowed."""
+
+from typing import Any
+
+import pytest
+
+from apps.base.errors import AccessDeniedException, ServiceError
+from tests.domain.access.conftest import HERS, House
+from tests.support.callers import document, in_database, make_identity, make_key, says
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def who(house: House, *statements: dict[str, Any], name: str = "some") -> Any:
+    user = await in_database(make_identity)(house.hers.team, "user", name, document(*statements))
+    return await house.principal_of(await in_database(make_key)(house.hers.team, user))
+
+
+async def test_tags_given_on_creation_need_the_right_to_tag(house: House) -> None:
+    caller = await who(house, says(action=["kinesis:CreateStream", "kinesis:TagResource"]))
+    with pytest.raises(AccessDeniedException, match=r"kinesis:AddTagsToStream on resource: .*:stream/new because"):
+        await house.call("kinesis", "CreateStream", caller, StreamName="new", ShardCount=1, Tags={"a": "b"})
+    await house.call("kinesis", "CreateStream", caller, StreamName="new", ShardCount=1)
+    both = await who(house, says(action=["kinesis:CreateStream", "kinesis:AddTagsToStream"]), name="both")
+    await house.call("kinesis", "CreateStream", both, StreamName="newer", ShardCount=1, Tags={"a": "b"})
+
+
+async def test_so_do_those_of_a_consumer(house: House) -> None:
+    caller = await who(house, says(action="kinesis:RegisterStreamConsumer"))
+    wanted: dict[str, Any] = {"StreamARN": house.arn, "ConsumerName": "new"}
+    with pytest.raises(AccessDeniedException, match=r"kinesis:TagResource on resource: .*/consumer/new:\d+ because"):
+        await house.call("kinesis", "RegisterStreamConsumer", caller, **wanted, Tags={"a": "b"})
+    may = says(action="kinesis:TagResource", resource=f"{house.arn}/consumer/new:*")
+    both = await who(house, says(action="kinesis:RegisterStreamConsumer"), may, name="both")
+    await house.call("kinesis", "RegisterStreamConsumer", both, **wanted, Tags={"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "tagging", "params"),
+    [
+        ("iam", "CreateUser", "iam:TagUser", {"UserName": "x", "Tags": [{"Key": "a", "Value": "b"}]}),
+        (
+            "iam",
+            "CreatePolicy",
+            "iam:TagPolicy",
+            {"PolicyName": "x", "PolicyDocument": document(says()), "Tags": [{"Key": "a", "Value": "b"}]},
+        ),
+        ("kms", "CreateKey", "kms:TagResource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
+    ],
+)
+async def test_so_do_those_of_other_services(
+    house: House, service: str, operation: str, tagging: str, params: dict[str, Any]
+) -> None:
+    caller = await who(house, says(action=f"{service}:{operation}"))
+    with pytest.raises(AccessDeniedException, match=f"perform: {tagging}"):
+        await house.call(service, operation, caller, **params)
+
+
+async def test_several_alarms_are_each_asked_about(house: House) -> None:
+    for name in ("dev", "prod"):
+        await house.call(
+            "cloudwatch", "PutMetricAlarm", AlarmName=name, Namespace="n", MetricName="m", Statistic="Sum", Period=60,
+            EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold",
+        )  # fmt: skip
+    prod = f"arn:aws:cloudwatch:us-east-1:{HERS}:alarm:prod"
+    caller = await who(house, says(), says("Deny", resource=prod))
+    for operation in ("DisableAlarmActions", "DeleteAlarms"):
+        for names in (["dev", "prod"], ["prod", "dev"], ["prod"]):
+            with pytest.raises(AccessDeniedException, match="alarm:prod with an explicit deny"):
+                await house.call("cloudwatch", operation, caller, AlarmNames=names)
+    allowed = await who(house, says(resource=f"arn:aws:cloudwatch:*:{HERS}:alarm:*"), name="all")
+    await house.call("cloudwatch", "DeleteAlarms", allowed, AlarmNames=["dev", "prod"])
+
+
+async def test_another_key_does_not_open_what_the_first_one_closes(house: House) -> None:
+    first, second = [(await house.call("kms", "CreateKey"))["KeyMetadata"]["Arn"] for _ in range(2)]
+    sealed = (await house.call("kms", "Encrypt", KeyId=first, Plaintext=b"secret"))["CiphertextBlob"]
+    caller = await who(house, says(action="kms:*", resource=second))
+    for more in ({}, {"SourceKeyId": first}):
+        with pytest.raises(AccessDeniedException, match=f"kms:ReEncryptFrom on resource: {first}"):
+            await house.call("kms", "ReEncrypt", caller, CiphertextBlob=sealed, DestinationKeyId=second, **more)
+    parts = [says(action="kms:ReEncryptFrom", resource=first), says(action="kms:ReEncryptTo", resource=second)]
+    both = await who(house, *parts, name="both")
+    await house.call("kms", "ReEncrypt", both, CiphertextBlob=sealed, DestinationKeyId=second)
+
+
+async def test_whoever_renames_a_user_needs_the_right_to_both_names(house: House) -> None:
+    await in_database(make_identity)(house.hers.team, "user", "bob")
+    caller = await who(house, says(), says("Deny", resource=f"arn:aws:iam::{HERS}:user/admin"))
+    with pytest.raises(AccessDeniedException, match="user/admin with an explicit deny"):
+        await house.call("iam", "UpdateUser", caller, UserName="bob", NewUserName="admin")
+    await house.call("iam", "UpdateUser", caller, UserName="bob", NewUserName="robert", NewPath="/ops/")
+    with pytest.raises(ServiceError, match="bob cannot be found"):
+        await house.call("iam", "GetUser", UserName="bob")
