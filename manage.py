@@ -11,7 +11,9 @@ NEED_DATA = ("fsck", "import_file", "replay")
 def main() -> None:
     """Check the Python version, then hand over to Django."""
     if sys.version_info < (3, 11):
-        sys.exit(f"Tidegate needs Python 3.11 or newer; this is {sys.version.split()[0]}. Install a newer one and run again.")
+        sys.exit(
+            f"Tidegate needs Python 3.11 or newer; this is {sys.version.split()[0]}. Install a newer one and run again."
+        )
     os.umask(0o077)  # the database, mails and sockets are this user's alone, whatever the data directory's mode
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     from django.core.management import execute_from_command_line

@@ -13,7 +13,9 @@ from typing import Any
 from apps.base.units import MIB
 
 Message = dict[str, Any]
-Application = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Application = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
 
 BODY_BYTES_MAX = 64 * MIB
 """What a person may send to the console at once (a file to import). Django spools it to disk."""

@@ -18,7 +18,9 @@ def build() -> Any:
     """The ASGI application of all websockets."""
     from console.live.routing import websocket_urlpatterns  # models must be ready
 
-    return _Door(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), [route.pattern for route in websocket_urlpatterns])
+    return _Door(
+        AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), [route.pattern for route in websocket_urlpatterns]
+    )
 
 
 class _Door:

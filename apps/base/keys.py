@@ -33,7 +33,9 @@ def _master_key(path: Path) -> bytes:
     except FileNotFoundError:
         key = _make(path)
     except OSError as error:
-        raise MasterKeyError(f"The master key {path} cannot be read ({error.strerror}); give this user access to it.") from error
+        raise MasterKeyError(
+            f"The master key {path} cannot be read ({error.strerror}); give this user access to it."
+        ) from error
     if len(key) != MASTER_KEY_BYTES:
         raise MasterKeyError(f"The master key {path} holds {len(key)} bytes, not 32; restore it from your backup.")
     return key
@@ -45,7 +47,9 @@ def _make(path: Path) -> bytes:
     A folder that holds what a key wrapped lost its key: a new one would open nothing.
     """
     if any((path.parent / name).exists() for name in WRAPPED_IN):
-        raise MasterKeyError(f"The master key {path} is missing, though data beside it needs it; restore it from your backup.")
+        raise MasterKeyError(
+            f"The master key {path} is missing, though data beside it needs it; restore it from your backup."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -61,5 +65,7 @@ def _make(path: Path) -> bytes:
         finally:
             aside.unlink()
     except OSError as error:
-        raise MasterKeyError(f"The master key {path} cannot be made ({error.strerror}); make its folder writable.") from error
+        raise MasterKeyError(
+            f"The master key {path} cannot be made ({error.strerror}); make its folder writable."
+        ) from error
     return path.read_bytes()

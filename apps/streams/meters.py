@@ -50,7 +50,9 @@ def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
         if runtime.clock.now_ms() >= until_ms:
             return Progress.MORE
         shards = list(
-            Shard.objects.select_related("stream").filter(pk__gt=held.checkpoint.get("shard", 0)).order_by("pk")
+            Shard.objects.select_related("stream")
+            .filter(pk__gt=held.checkpoint.get("shard", 0))
+            .order_by("pk")
             .filter(expired_at_ms__isnull=True)[:SHARDS_PER_ROUND]
         )
         if not shards:

@@ -55,7 +55,11 @@ class PutForm(forms.Form):
         given = self.cleaned_data
         if given["kind"] == "sample":
             return sample_orders(given["count"], given["key"])
-        data = given["content"].encode() if given["kind"] == "text" else base64.b64decode("".join(given["content"].split()))
+        data = (
+            given["content"].encode()
+            if given["kind"] == "text"
+            else base64.b64decode("".join(given["content"].split()))
+        )
         return [{"PartitionKey": given["key"] or f"key-{random_key()}", "Data": data} for _ in range(given["count"])]
 
 

@@ -80,7 +80,10 @@ def figure_button(label: str, color: str, dash: str = "") -> SafeString:
 def figure_only(label: str, extra_class: str = "") -> SafeString:
     """A figure beside the legend that has no line."""
     return format_html(
-        '<div class="fig {}"><span>{}</span><b data-figure="{}">\N{EN DASH} <small></small></b></div>', extra_class, label, label
+        '<div class="fig {}"><span>{}</span><b data-figure="{}">\N{EN DASH} <small></small></b></div>',
+        extra_class,
+        label,
+        label,
     )
 
 

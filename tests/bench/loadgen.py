@@ -20,6 +20,7 @@ Needs Python 3.9+ on Linux and boto3 (stream set-up and signer check only).
 
 See README.md beside this file for what each workload does and prints.
 """
+
 import argparse
 import base64
 import collections
@@ -71,44 +72,50 @@ class Signer:
         return self._k
 
     def signature(self, op, body_sha, date):
-        canon = ("POST\n/\n\ncontent-type:%s\nhost:%s\nx-amz-date:%s\n"
-                 "x-amz-target:%s%s\n\n"
-                 "content-type;host;x-amz-date;x-amz-target\n%s"
-                 % (CTYPE, self.netloc, date, TARGET, op, body_sha))
-        sts = ("AWS4-HMAC-SHA256\n%s\n%s/%s/kinesis/aws4_request\n%s"
-               % (date, date[:8], self.region,
-                  hashlib.sha256(canon.encode()).hexdigest()))
-        return hmac.new(self._key(date[:8]), sts.encode(),
-                        hashlib.sha256).hexdigest()
+        canon = (
+            "POST\n/\n\ncontent-type:%s\nhost:%s\nx-amz-date:%s\n"
+            "x-amz-target:%s%s\n\n"
+            "content-type;host;x-amz-date;x-amz-target\n%s" % (CTYPE, self.netloc, date, TARGET, op, body_sha)
+        )
+        sts = "AWS4-HMAC-SHA256\n%s\n%s/%s/kinesis/aws4_request\n%s" % (
+            date,
+            date[:8],
+            self.region,
+            hashlib.sha256(canon.encode()).hexdigest(),
+        )
+        return hmac.new(self._key(date[:8]), sts.encode(), hashlib.sha256).hexdigest()
 
     def wire(self, op, body, body_sha=None, date=None):
         body_sha = body_sha or hashlib.sha256(body).hexdigest()
         date = date or datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         sig = self.signature(op, body_sha, date)
-        head = ("POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
-                "X-Amz-Target: %s%s\r\nX-Amz-Date: %s\r\n"
-                "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s/%s/kinesis/"
-                "aws4_request, SignedHeaders=content-type;host;x-amz-date;"
-                "x-amz-target, Signature=%s\r\nAccept-Encoding: identity\r\n"
-                "Content-Length: %d\r\n\r\n"
-                % (self.netloc, CTYPE, TARGET, op, date, self.access, date[:8],
-                   self.region, sig, len(body)))
+        head = (
+            "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n"
+            "X-Amz-Target: %s%s\r\nX-Amz-Date: %s\r\n"
+            "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s/%s/kinesis/"
+            "aws4_request, SignedHeaders=content-type;host;x-amz-date;"
+            "x-amz-target, Signature=%s\r\nAccept-Encoding: identity\r\n"
+            "Content-Length: %d\r\n\r\n"
+            % (self.netloc, CTYPE, TARGET, op, date, self.access, date[:8], self.region, sig, len(body))
+        )
         return head.encode() + body
 
     def check_against_botocore(self):
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
+
         body = b'{"StreamName":"x"}'
         scheme = "https" if self.tls else "http"
-        req = AWSRequest("POST", "%s://%s/" % (scheme, self.netloc), data=body,
-                         headers={"Content-Type": CTYPE,
-                                  "X-Amz-Target": TARGET + "ListStreams"})
-        SigV4Auth(Credentials(self.access, self.secret), "kinesis",
-                  self.region).add_auth(req)
+        req = AWSRequest(
+            "POST",
+            "%s://%s/" % (scheme, self.netloc),
+            data=body,
+            headers={"Content-Type": CTYPE, "X-Amz-Target": TARGET + "ListStreams"},
+        )
+        SigV4Auth(Credentials(self.access, self.secret), "kinesis", self.region).add_auth(req)
         theirs = req.headers["Authorization"].rsplit("Signature=", 1)[1]
-        ours = self.signature("ListStreams", hashlib.sha256(body).hexdigest(),
-                              req.headers["X-Amz-Date"])
+        ours = self.signature("ListStreams", hashlib.sha256(body).hexdigest(), req.headers["X-Amz-Date"])
         if ours != theirs:
             raise SystemExit("signer self-check against botocore failed")
 
@@ -123,8 +130,7 @@ class Pool:
 
     def resign(self):
         date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self.reqs = [self.signer.wire(self.op, b, h, date)
-                     for b, h in self.bodies]
+        self.reqs = [self.signer.wire(self.op, b, h, date) for b, h in self.bodies]
         self.signed_at = now()
         self.i = 0
 
@@ -148,17 +154,31 @@ def data(rng, size):
 
 def put_record_pool(signer, stream, size=100, n=4000):
     rng = random.Random(1)
-    return Pool(signer, "PutRecord", [
-        json.dumps({"StreamName": stream, "Data": data(rng, size),
-                    "PartitionKey": key(rng)}).encode() for _ in range(n)])
+    return Pool(
+        signer,
+        "PutRecord",
+        [
+            json.dumps({"StreamName": stream, "Data": data(rng, size), "PartitionKey": key(rng)}).encode()
+            for _ in range(n)
+        ],
+    )
 
 
 def put_records_pool(signer, stream, per, size, n=64):
     rng = random.Random(2)
-    return Pool(signer, "PutRecords", [
-        json.dumps({"StreamName": stream, "Records": [
-            {"Data": data(rng, size), "PartitionKey": key(rng)}
-            for _ in range(per)]}).encode() for _ in range(n)])
+    return Pool(
+        signer,
+        "PutRecords",
+        [
+            json.dumps(
+                {
+                    "StreamName": stream,
+                    "Records": [{"Data": data(rng, size), "PartitionKey": key(rng)} for _ in range(per)],
+                }
+            ).encode()
+            for _ in range(n)
+        ],
+    )
 
 
 # --------------------------------------------------------------------------
@@ -222,7 +242,7 @@ class Conn:
             if not d:
                 if self.body_at >= 0 and self.length is None and not self.chunked:
                     self.close = True
-                    return self.status, bytes(self.buf[self.body_at:])
+                    return self.status, bytes(self.buf[self.body_at :])
                 raise EOFError
             r = self._feed(d)
             if r is not None:
@@ -245,7 +265,7 @@ class Conn:
             head = bytes(buf[:i]).lower()
             self.status = int(head[9:12])
             if self.status == 100:
-                self.buf = bytes(buf[i + 4:])
+                self.buf = bytes(buf[i + 4 :])
                 rest, self.buf = self.buf, b""
                 return self._feed(rest) if rest else None
             self.body_at = i + 4
@@ -254,7 +274,7 @@ class Conn:
             self.close = head.startswith(b"http/1.0")
             j = head.find(b"\r\ncontent-length:")
             if j >= 0:
-                self.length = int(head[j + 17:].split(b"\r\n", 1)[0])
+                self.length = int(head[j + 17 :].split(b"\r\n", 1)[0])
             elif b"transfer-encoding: chunked" in head:
                 self.chunked = True
                 self.cpos = self.body_at
@@ -266,19 +286,19 @@ class Conn:
         if self.length is not None:
             end = self.body_at + self.length
             if len(buf) >= end:
-                return self.status, bytes(buf[self.body_at:end])
+                return self.status, bytes(buf[self.body_at : end])
             return None
         if self.chunked:
             while True:
                 k = buf.find(b"\r\n", self.cpos)
                 if k < 0:
                     return None
-                size = int(bytes(buf[self.cpos:k]).split(b";")[0], 16)
+                size = int(bytes(buf[self.cpos : k]).split(b";")[0], 16)
                 if len(buf) < k + 4 + size:
                     return None
                 if size == 0:
                     return self.status, b"".join(self.parts)
-                self.parts.append(bytes(buf[k + 2:k + 2 + size]))
+                self.parts.append(bytes(buf[k + 2 : k + 2 + size]))
                 self.cpos = k + 4 + size
         return None
 
@@ -289,8 +309,7 @@ class Conn:
                 ok = self.start(req)
                 end = now() + timeout
                 while now() < end:
-                    r, w, _ = select.select(
-                        [self.sock], [] if ok else [self.sock], [], 1.0)
+                    r, w, _ = select.select([self.sock], [] if ok else [self.sock], [], 1.0)
                     if w:
                         ok = self.flush()
                     if r:
@@ -320,8 +339,7 @@ def closed_loop(signer, nconn, first, on_done, stop_at, idle=None):
     conns = []
 
     def arm(c, ok):
-        ep.modify(c.fd, select.EPOLLIN if ok
-                  else select.EPOLLIN | select.EPOLLOUT)
+        ep.modify(c.fd, select.EPOLLIN if ok else select.EPOLLIN | select.EPOLLOUT)
         c.want_w = not ok
 
     def add(c):
@@ -453,10 +471,13 @@ class Meter:
         srv = cpu_seconds(self.pid) - self.srv
         own = time.process_time() - self.own
         other = machine_busy() - self.all - srv - own
-        return {"elapsed_s": round(dt, 3), "server_cpu_s": round(srv, 2),
-                "generator_cpu_s": round(own, 2),
-                "other_cpu_s": round(max(0.0, other), 2),
-                "other_cores": round(max(0.0, other) / max(dt, 1e-9), 2)}
+        return {
+            "elapsed_s": round(dt, 3),
+            "server_cpu_s": round(srv, 2),
+            "generator_cpu_s": round(own, 2),
+            "other_cpu_s": round(max(0.0, other), 2),
+            "other_cores": round(max(0.0, other) / max(dt, 1e-9), 2),
+        }
 
 
 # --------------------------------------------------------------------------
@@ -492,7 +513,7 @@ class Count:
             i = body.find(FAILED)
             if i >= 0:
                 j = i + len(FAILED)
-                bad = int(re.match(rb"\s*:\s*(\d+)", body[j:j + 24]).group(1))
+                bad = int(re.match(rb"\s*:\s*(\d+)", body[j : j + 24]).group(1))
                 if bad:
                     self.failed += bad
                     self.throttled += body.count(THROTTLE)
@@ -516,10 +537,13 @@ def summary(cnt, seconds, size):
         "requests_per_s": round(cnt.requests / seconds, 1),
         "records_per_s": round(cnt.records / seconds, 1),
         "payload_MB_per_s": round(cnt.records * size / seconds / 1e6, 3),
-        "p50_ms": ms(pct(cnt.lat, 0.50)), "p99_ms": ms(pct(cnt.lat, 0.99)),
+        "p50_ms": ms(pct(cnt.lat, 0.50)),
+        "p99_ms": ms(pct(cnt.lat, 0.99)),
         "max_ms": ms(max(cnt.lat) if cnt.lat else None),
-        "records": cnt.records, "failed_records": cnt.failed,
-        "throttled_records": cnt.throttled, "http_errors": dict(cnt.errors),
+        "records": cnt.records,
+        "failed_records": cnt.failed,
+        "throttled_records": cnt.throttled,
+        "http_errors": dict(cnt.errors),
     }
 
 
@@ -533,12 +557,16 @@ class Bench:
         self.signer.check_against_botocore()
         import boto3
         from botocore.config import Config
+
         self.boto = boto3.client(
-            "kinesis", endpoint_url=a.endpoint, region_name=a.region,
-            aws_access_key_id=a.access_key, aws_secret_access_key=a.secret_key,
+            "kinesis",
+            endpoint_url=a.endpoint,
+            region_name=a.region,
+            aws_access_key_id=a.access_key,
+            aws_secret_access_key=a.secret_key,
             verify=False,
-            config=Config(proxies={}, retries={"max_attempts": 2},
-                          read_timeout=120))
+            config=Config(proxies={}, retries={"max_attempts": 2}, read_timeout=120),
+        )
         self.rows = []
 
     def emit(self, name, row):
@@ -567,7 +595,7 @@ class Bench:
                 if name not in self.boto.list_streams(Limit=100)["StreamNames"]:
                     return
                 time.sleep(0.1)
-        except Exception as e:                                  # noqa: BLE001
+        except Exception as e:  # noqa: BLE001
             print("# could not delete %s: %s" % (name, e), file=sys.stderr)
 
     # -- timed put
@@ -607,24 +635,21 @@ class Bench:
         for n in self.a.put_conns:
             name = self.make("a%d" % n)
             pool = put_record_pool(self.signer, name)
-            self.emit("a PutRecord 100B c=%d" % n,
-                      self.timed_put(pool, n, 1, 100))
+            self.emit("a PutRecord 100B c=%d" % n, self.timed_put(pool, n, 1, 100))
             self.drop(name)
 
     def wl_b(self):
         for n in self.a.batch_conns:
             name = self.make("b%d" % n)
             pool = put_records_pool(self.signer, name, 500, 100)
-            self.emit("b PutRecords 500x100B c=%d" % n,
-                      self.timed_put(pool, n, 500, 100))
+            self.emit("b PutRecords 500x100B c=%d" % n, self.timed_put(pool, n, 500, 100))
             self.drop(name)
 
     def wl_c(self):
         for n in self.a.batch_conns:
             name = self.make("c%d" % n)
             pool = put_records_pool(self.signer, name, 100, 1000)
-            self.emit("c PutRecords 100x1KB c=%d" % n,
-                      self.timed_put(pool, n, 100, 1000))
+            self.emit("c PutRecords 100x1KB c=%d" % n, self.timed_put(pool, n, 100, 1000))
             self.drop(name)
 
     # -- filling
@@ -645,8 +670,7 @@ class Bench:
             line.append((t - t0, cnt.records))
             if t - st["last"] > 1.0:
                 st["last"] = t
-                rss.append((round(t - t0, 1), cnt.records,
-                            round(rss_mb(self.a.server_pid), 1)))
+                rss.append((round(t - t0, 1), cnt.records, round(rss_mb(self.a.server_pid), 1)))
             if st["sent"] - cnt.failed >= total:
                 return None
             st["sent"] += per
@@ -664,15 +688,17 @@ class Bench:
         return json.loads(body)
 
     def shard_ids(self, conn, name):
-        return [s["ShardId"] for s in
-                self.api(conn, "ListShards", StreamName=name)["Shards"]]
+        return [s["ShardId"] for s in self.api(conn, "ListShards", StreamName=name)["Shards"]]
 
     def drain(self, name, expect, limit=10000):
         conn = Conn(self.signer)
         shards = self.shard_ids(conn, name)
-        its = [self.api(conn, "GetShardIterator", StreamName=name, ShardId=s,
-                        ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
-               for s in shards]
+        its = [
+            self.api(conn, "GetShardIterator", StreamName=name, ShardId=s, ShardIteratorType="TRIM_HORIZON")[
+                "ShardIterator"
+            ]
+            for s in shards
+        ]
         w = self.signer.wire
         lat, got, nbytes = [], [0] * len(its), [0]
         errs = collections.Counter()
@@ -683,8 +709,7 @@ class Bench:
         t0 = now()
 
         def req(i):
-            return w("GetRecords", json.dumps(
-                {"ShardIterator": cur[i], "Limit": limit}).encode())
+            return w("GetRecords", json.dumps({"ShardIterator": cur[i], "Limit": limit}).encode())
 
         def done(i, l, status, body):
             if status != 200:
@@ -724,22 +749,26 @@ class Bench:
         conn.sock.close()
         el = (last[0] or now()) - t0
         n = sum(got)
-        row = {"connections": len(its), "records": n, "expected": expect,
-               "records_per_s": round(n / el, 1),
-               "payload_MB_per_s": round(n * 100 / el / 1e6, 3),
-               "wire_MB_per_s": round(nbytes[0] / el / 1e6, 3),
-               "responses": len(lat), "records_per_response":
-               round(n / max(1, len(lat)), 1),
-               "p50_ms": ms(pct(lat, .5)), "p99_ms": ms(pct(lat, .99)),
-               "http_errors": dict(errs)}
+        row = {
+            "connections": len(its),
+            "records": n,
+            "expected": expect,
+            "records_per_s": round(n / el, 1),
+            "payload_MB_per_s": round(n * 100 / el / 1e6, 3),
+            "wire_MB_per_s": round(nbytes[0] / el / 1e6, 3),
+            "responses": len(lat),
+            "records_per_response": round(n / max(1, len(lat)), 1),
+            "p50_ms": ms(pct(lat, 0.5)),
+            "p99_ms": ms(pct(lat, 0.99)),
+            "http_errors": dict(errs),
+        }
         row.update(use)
         row["elapsed_s"] = round(el, 3)
         return row
 
     def wl_d(self):
         name = self.make("d")
-        cnt, _, _, _ = self.fill(name, self.a.drain_records,
-                                 self.a.drain_fill_seconds)
+        cnt, _, _, _ = self.fill(name, self.a.drain_records, self.a.drain_fill_seconds)
         self.emit("d GetRecords limit=10000", self.drain(name, cnt.records))
         self.drop(name)
 
@@ -751,19 +780,21 @@ class Bench:
 
         def one_put():
             d = data(rng, 100)
-            body = json.dumps({"StreamName": name, "Data": d,
-                               "PartitionKey": "fixed"}).encode()
+            body = json.dumps({"StreamName": name, "Data": d, "PartitionKey": "fixed"}).encode()
             st, b = put.call(w("PutRecord", body))
             if st != 200:
                 raise RuntimeError("PutRecord %d %s" % (st, b[:200]))
             return json.loads(b)
 
         first = one_put()
-        it = self.api(get, "GetShardIterator", StreamName=name,
-                      ShardId=first["ShardId"],
-                      ShardIteratorType="AFTER_SEQUENCE_NUMBER",
-                      StartingSequenceNumber=first["SequenceNumber"]
-                      )["ShardIterator"]
+        it = self.api(
+            get,
+            "GetShardIterator",
+            StreamName=name,
+            ShardId=first["ShardId"],
+            ShardIteratorType="AFTER_SEQUENCE_NUMBER",
+            StartingSequenceNumber=first["SequenceNumber"],
+        )["ShardIterator"]
         tot, ack, polls, throttled = [], [], [], 0
         lost = 0
         for _ in range(n):
@@ -775,8 +806,7 @@ class Bench:
             k = 0
             while True:
                 k += 1
-                st, b = get.call(w("GetRecords", json.dumps(
-                    {"ShardIterator": it, "Limit": 10000}).encode()))
+                st, b = get.call(w("GetRecords", json.dumps({"ShardIterator": it, "Limit": 10000}).encode()))
                 if st != 200:
                     if THROTTLE in b:
                         throttled += 1
@@ -796,11 +826,17 @@ class Bench:
             polls.append(k)
         put.sock.close()
         get.sock.close()
-        return {"samples": n, "p50_ms": ms(pct(tot, .5)),
-                "p99_ms": ms(pct(tot, .99)), "max_ms": ms(max(tot)),
-                "put_p50_ms": ms(pct(ack, .5)), "put_p99_ms": ms(pct(ack, .99)),
-                "polls_mean": round(sum(polls) / n, 2), "not_seen_in_5s": lost,
-                "throttled_polls": throttled}
+        return {
+            "samples": n,
+            "p50_ms": ms(pct(tot, 0.5)),
+            "p99_ms": ms(pct(tot, 0.99)),
+            "max_ms": ms(max(tot)),
+            "put_p50_ms": ms(pct(ack, 0.5)),
+            "put_p99_ms": ms(pct(ack, 0.99)),
+            "polls_mean": round(sum(polls) / n, 2),
+            "not_seen_in_5s": lost,
+            "throttled_polls": throttled,
+        }
 
     def wl_e(self):
         name = self.make("e")
@@ -824,30 +860,35 @@ class Bench:
                 if r >= want:
                     return t, r
             return line[-1]
-        (ta, ra), (tb, rb), (tc, rc) = at(.1), at(.9), line[-1]
-        row = {"connections": 4, "records": n, "wanted": a.fill_records,
-               "stopped_early": n < a.fill_records,
-               "seconds_to_fill": round(tc, 2),
-               "records_per_s": round(n / tc, 1),
-               "first_10pct_records_per_s": round(ra / ta, 1),
-               "last_10pct_records_per_s":
-               round((rc - rb) / max(1e-9, tc - tb), 1),
-               "p50_ms": ms(pct(cnt.lat, .5)), "p99_ms": ms(pct(cnt.lat, .99)),
-               "max_ms": ms(max(cnt.lat)),
-               "rss_before_MB": round(base, 1), "rss_after_MB": round(end, 1),
-               "rss_peak_MB": max([r for _, _, r in rss] + [end]),
-               "bytes_per_record": round((end - base) * 1e6 / max(1, n)),
-               "failed_records": cnt.failed, "throttled_records": cnt.throttled,
-               "http_errors": dict(cnt.errors)}
+
+        (ta, ra), (tb, rb), (tc, rc) = at(0.1), at(0.9), line[-1]
+        row = {
+            "connections": 4,
+            "records": n,
+            "wanted": a.fill_records,
+            "stopped_early": n < a.fill_records,
+            "seconds_to_fill": round(tc, 2),
+            "records_per_s": round(n / tc, 1),
+            "first_10pct_records_per_s": round(ra / ta, 1),
+            "last_10pct_records_per_s": round((rc - rb) / max(1e-9, tc - tb), 1),
+            "p50_ms": ms(pct(cnt.lat, 0.5)),
+            "p99_ms": ms(pct(cnt.lat, 0.99)),
+            "max_ms": ms(max(cnt.lat)),
+            "rss_before_MB": round(base, 1),
+            "rss_after_MB": round(end, 1),
+            "rss_peak_MB": max([r for _, _, r in rss] + [end]),
+            "bytes_per_record": round((end - base) * 1e6 / max(1, n)),
+            "failed_records": cnt.failed,
+            "throttled_records": cnt.throttled,
+            "http_errors": dict(cnt.errors),
+        }
         row.update(use)
         if a.server_pid:
-            row["server_cpu_s_per_1M"] = round(
-                use["server_cpu_s"] / max(1, n) * 1e6, 2)
+            row["server_cpu_s_per_1M"] = round(use["server_cpu_s"] / max(1, n) * 1e6, 2)
         self.emit("f fill", row)
         try:
-            self.emit("f put-to-get at the tip of the full stream",
-                      self.e2e(name, 50))
-        except Exception as e:                                  # noqa: BLE001
+            self.emit("f put-to-get at the tip of the full stream", self.e2e(name, 50))
+        except Exception as e:  # noqa: BLE001
             print("# tip e2e: %s" % e, file=sys.stderr)
         if a.drain_full:
             self.emit("f drain of the full stream", self.drain(name, n))
@@ -866,8 +907,7 @@ def startup(a):
         except OSError:
             pass
         t0 = now()
-        p = subprocess.Popen(a.cmd, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, start_new_session=True)
+        p = subprocess.Popen(a.cmd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         ok = False
         while now() - t0 < a.limit and p.poll() is None:
             try:
@@ -896,12 +936,16 @@ def startup(a):
         except ProcessLookupError:
             pass
         time.sleep(0.3)
-    row = {"label": a.label, "workload": "g start-up", "runs": len(times),
-           "seconds_median": round(pct(times, .5), 3) if times else None,
-           "seconds_min": round(min(times), 3) if times else None,
-           "seconds_max": round(max(times), 3) if times else None,
-           "cpu_s": round(pct(cpu, .5), 2) if cpu else None,
-           "idle_rss_MB": round(pct(rss, .5), 1) if rss else None}
+    row = {
+        "label": a.label,
+        "workload": "g start-up",
+        "runs": len(times),
+        "seconds_median": round(pct(times, 0.5), 3) if times else None,
+        "seconds_min": round(min(times), 3) if times else None,
+        "seconds_max": round(max(times), 3) if times else None,
+        "cpu_s": round(pct(cpu, 0.5), 2) if cpu else None,
+        "idle_rss_MB": round(pct(rss, 0.5), 1) if rss else None,
+    }
     print(json.dumps(row))
     if a.json:
         with open(a.json, "a") as f:
@@ -935,11 +979,9 @@ def main():
     r.add_argument("--drain-fill-seconds", type=float, default=60)
     r.add_argument("--fill-records", type=int, default=1000000)
     r.add_argument("--fill-seconds", type=float, default=300)
-    r.add_argument("--drain-full", action="store_true",
-                   help="after f, also drain the full stream")
+    r.add_argument("--drain-full", action="store_true", help="after f, also drain the full stream")
     r.add_argument("--keep", action="store_true", help="keep f's stream")
-    r.add_argument("--server-pid", type=int, default=0,
-                   help="for CPU and RSS of the server and its children")
+    r.add_argument("--server-pid", type=int, default=0, help="for CPU and RSS of the server and its children")
     s.add_argument("--runs", type=int, default=5)
     s.add_argument("--limit", type=float, default=60)
     s.add_argument("cmd", nargs=argparse.REMAINDER)
@@ -951,7 +993,7 @@ def main():
     for w in a.workloads.split(","):
         try:
             getattr(b, "wl_" + w.strip())()
-        except Exception as e:                                  # noqa: BLE001
+        except Exception as e:  # noqa: BLE001
             b.emit(w, {"error": "%s: %s" % (type(e).__name__, str(e)[:300])})
 
 

@@ -116,8 +116,10 @@ async def drain(log, name: str, shard: int, limit: int) -> None:
         if start >= batch.end_offset or time.perf_counter() - began > SECONDS:
             break
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    print(f"{name:34s} {records / took:11,.0f} rec/s  {records / max(1, slices):7.1f} rec/slice  "
-          f"{cpu / records * 1e9:8.0f} ns/rec  ({records:,} records)")
+    print(
+        f"{name:34s} {records / took:11,.0f} rec/s  {records / max(1, slices):7.1f} rec/slice  "
+        f"{cpu / records * 1e9:8.0f} ns/rec  ({records:,} records)"
+    )
 
 
 async def wake(log, shard: int) -> None:

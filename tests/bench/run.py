@@ -108,7 +108,9 @@ def rate(what: str, row: dict[str, object], theirs: float, times: float, unit: s
     ours = float(row["records_per_s"])  # type: ignore[arg-type]
     if row.get("failed_records"):
         what += f" ({row['failed_records']} failed!)"
-    return Line(what, f"{ours:,.0f} {unit}", f"{theirs:,.0f}", f"{ours / theirs:.1f} x (>= {times} x)", ours >= times * theirs)
+    return Line(
+        what, f"{ours:,.0f} {unit}", f"{theirs:,.0f}", f"{ours / theirs:.1f} x (>= {times} x)", ours >= times * theirs
+    )
 
 
 def latency(what: str, p50_ms: float) -> Line:
@@ -121,8 +123,15 @@ def subscribe_p50_ms(server: servers.Server) -> float:
     import json
 
     command = [
-        sys.executable, "-m", "tests.bench.subscribe", "--endpoint", server.endpoint,
-        "--access-key", server.access_key, "--secret-key", server.secret_key,
+        sys.executable,
+        "-m",
+        "tests.bench.subscribe",
+        "--endpoint",
+        server.endpoint,
+        "--access-key",
+        server.access_key,
+        "--secret-key",
+        server.secret_key,
     ]
     done = subprocess.run(
         servers.pinned(command, servers.GENERATOR_CORE), cwd=servers.ROOT, stdout=subprocess.PIPE, check=True
@@ -133,11 +142,18 @@ def subscribe_p50_ms(server: servers.Server) -> float:
 def filling(server: servers.Server, records: int) -> list[Line]:
     """Memory and steadiness while many records are put."""
     with AnonymousMemory(server.pid) as memory:
-        row = servers.load(server, "tidegate", "--workloads", "f", "--fill-records", str(records), "--fill-seconds", "300")[0]
+        row = servers.load(
+            server, "tidegate", "--workloads", "f", "--fill-records", str(records), "--fill-seconds", "300"
+        )[0]
     steady = float(row["last_10pct_records_per_s"]) / float(row["first_10pct_records_per_s"])  # type: ignore[arg-type]
     return [
-        Line(f"RssAnon of the web process, {float(row['records']):,.0f} records put", f"{memory.most_mib:.0f} MiB", "",  # type: ignore[arg-type]
-             "< 300 MiB", 0 < memory.most_mib < 300),
+        Line(
+            f"RssAnon of the web process, {float(row['records']):,.0f} records put",
+            f"{memory.most_mib:.0f} MiB",
+            "",  # type: ignore[arg-type]
+            "< 300 MiB",
+            0 < memory.most_mib < 300,
+        ),
         Line("rate of the last tenth / of the first", f"{steady:.2f}", "", ">= 0.9", steady >= 0.9),
     ]
 
@@ -156,7 +172,9 @@ def main() -> None:
     """Measure, print, and end with 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="3 s a workload and 1,000,000 records")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the data directory goes")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the data directory goes"
+    )
     given = parser.parse_args()
     seconds, fill = (3.0, 1_000_000) if given.quick else (8.0, 5_000_000)
     console = Console(width=130)

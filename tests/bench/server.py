@@ -52,7 +52,9 @@ def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 6
         if process.poll() is not None:
             raise SystemExit(f"the server ended with {process.returncode} before it served")
         try:
-            with urllib.request.urlopen(ready, timeout=2, context=ANY_CERTIFICATE if "https" in ready else None) as answer:
+            with urllib.request.urlopen(
+                ready, timeout=2, context=ANY_CERTIFICATE if "https" in ready else None
+            ) as answer:
                 if answer.status == 200:
                     return
         except OSError:
@@ -83,7 +85,11 @@ def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
     log = (data_dir.parent / f"{data_dir.name}.out").open("wb")
     process = subprocess.Popen(
         pinned([sys.executable, str(ROOT / "manage.py"), "up"], SERVER_CORE),
-        env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        cwd=ROOT,
     )
     try:
         wait_for(f"{address}/healthz", process)
@@ -98,7 +104,9 @@ def kinesalite() -> Iterator[Server]:
     """kinesalite 3.3.3 in memory, as `make interop` installs it."""
     port = free_port()
     process = subprocess.Popen(
-        pinned([str(KINESALITE), "--port", str(port)], SERVER_CORE), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        pinned([str(KINESALITE), "--port", str(port)], SERVER_CORE),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
@@ -169,8 +177,21 @@ def anonymous_mib(pids: list[int]) -> float:
 def load(server: Server, label: str, *options: str) -> list[dict[str, object]]:
     """Run the load generator on the other core; its rows."""
     command = [
-        sys.executable, "-m", "tests.bench.loadgen", "run", "--endpoint", server.endpoint, "--label", label,
-        "--access-key", server.access_key, "--secret-key", server.secret_key, "--server-pid", str(server.pid), *options,
+        sys.executable,
+        "-m",
+        "tests.bench.loadgen",
+        "run",
+        "--endpoint",
+        server.endpoint,
+        "--label",
+        label,
+        "--access-key",
+        server.access_key,
+        "--secret-key",
+        server.secret_key,
+        "--server-pid",
+        str(server.pid),
+        *options,
     ]
     done = subprocess.run(pinned(command, GENERATOR_CORE), cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]

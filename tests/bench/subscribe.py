@@ -1,6 +1,6 @@
 """Put one record, and wait for its SubscribeToShard event: raw sockets, so that the client costs little.
 
-    python -m tests.bench.subscribe --endpoint http://127.0.0.1:4567 --access-key K --secret-key S
+python -m tests.bench.subscribe --endpoint http://127.0.0.1:4567 --access-key K --secret-key S
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ def measure(endpoint: str, access_key: str, secret_key: str, samples: int = SAMP
     """p50 and p99 in ms from the start of PutRecord to the event's arrival."""
     signer = Signer(endpoint, access_key, secret_key, "us-east-1")
     client = boto3.client(
-        "kinesis", endpoint_url=endpoint, region_name="us-east-1",
-        aws_access_key_id=access_key, aws_secret_access_key=secret_key,
+        "kinesis",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
     )
     name = f"subscribe-{random.getrandbits(32):x}"
     client.create_stream(StreamName=name, ShardCount=1)
@@ -57,8 +60,12 @@ def measure(endpoint: str, access_key: str, secret_key: str, samples: int = SAMP
     generator = random.Random(5)
     times = [_one(signer, subscription, put, name, generator) for _ in range(samples + 50)][50:]
     client.delete_stream(StreamName=name, EnforceConsumerDeletion=True)
-    return {"samples": samples, "p50_ms": ms(pct(times, 0.5)), "p99_ms": ms(pct(times, 0.99)),
-            "mean_ms": ms(statistics.fmean(times))}
+    return {
+        "samples": samples,
+        "p50_ms": ms(pct(times, 0.5)),
+        "p99_ms": ms(pct(times, 0.99)),
+        "mean_ms": ms(statistics.fmean(times)),
+    }
 
 
 def _one(signer: Signer, subscription: Subscription, put: Conn, name: str, generator: random.Random) -> float:

@@ -28,8 +28,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 ROOT = Path(__file__).resolve().parents[2]
 CLI = ROOT / ".interop" / "cli" / "bin" / "aws"
 LOGS = (
-    "/var/log/dpkg.log", "/var/log/pacman.log", "/var/log/dnf.rpm.log", "/var/log/install.log",  # package managers
-    "/var/lib/dpkg/status", "/var/log/syslog", "/var/log/messages",
+    "/var/log/dpkg.log",
+    "/var/log/pacman.log",
+    "/var/log/dnf.rpm.log",
+    "/var/log/install.log",  # package managers
+    "/var/lib/dpkg/status",
+    "/var/log/syslog",
+    "/var/log/messages",
 )
 LINES_MIN = 10_000
 BATCH_RECORDS = 500
@@ -104,7 +109,9 @@ def read_all(kinesis, stream: str, expected: int) -> dict[str, list[tuple[str, b
         task = progress.add_task("read", total=expected)
         for shard in shards:
             found[shard] = []
-            iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+            iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")[
+                "ShardIterator"
+            ]
             while True:
                 answer = kinesis.get_records(ShardIterator=iterator, Limit=10_000)
                 found[shard] += [(record["PartitionKey"], record["Data"]) for record in answer["Records"]]
@@ -138,7 +145,14 @@ def check(lines: list[tuple[str, bytes]], found: dict[str, list[tuple[str, bytes
 
 def bar(word: str) -> Progress:
     """A progress bar with counts and time."""
-    return Progress(TextColumn(f"{word:>6}"), BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeElapsedColumn(), console=out)
+    return Progress(
+        TextColumn(f"{word:>6}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("records"),
+        TimeElapsedColumn(),
+        console=out,
+    )
 
 
 def cli(endpoint: str, *words: str) -> str:
@@ -209,7 +223,12 @@ def main() -> None:
 def demonstrate(given: argparse.Namespace) -> list[str]:
     """Put, read, compare, report; the problems found."""
     key, secret = credentials(given)
-    os.environ |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1", "AWS_PAGER": ""}
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_PAGER": "",
+    }
     logs = [given.log] if given.log else find_logs()
     lines = lines_of(logs)
     stream = f"demo-{time.strftime('%H%M%S')}"
@@ -224,8 +243,18 @@ def demonstrate(given: argparse.Namespace) -> list[str]:
     found = read_all(kinesis, stream, len(lines))
     problems = check(lines, found)
     report(stream, lines, found, calls, again, problems)
-    out.print(cli(given.endpoint, "describe-stream-summary", "--stream-name", stream, "--query",
-                  "StreamDescriptionSummary.[StreamName,StreamStatus,OpenShardCount]", "--output", "text").strip())
+    out.print(
+        cli(
+            given.endpoint,
+            "describe-stream-summary",
+            "--stream-name",
+            stream,
+            "--query",
+            "StreamDescriptionSummary.[StreamName,StreamStatus,OpenShardCount]",
+            "--output",
+            "text",
+        ).strip()
+    )
     out.print(f"The stream {stream} stays; look at it in the console: {given.endpoint}")
     return problems
 
@@ -240,7 +269,9 @@ def report(stream, lines, found, calls, again, problems) -> None:
     for problem in problems[:10]:
         out.print(problem, style="red")
     verdict = "every line came back byte for byte, in order per partition key, each key on one shard"
-    out.print(f"checked: {verdict}" if not problems else f"{len(problems)} problems", style="green" if not problems else "red")
+    out.print(
+        f"checked: {verdict}" if not problems else f"{len(problems)} problems", style="green" if not problems else "red"
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("apps", "console", "workers", "tests", "templates", "static", ".ci")
 NOT_OURS = {"vendor", "node_modules", "__pycache__", "migrations"}
-TEXT = {".py", ".md", ".toml", ".txt", ".html", ".css", ".js", ".mjs", ".json", ".yml", ".yaml", ".cfg", ".ini", ".svg", ""}
+TEXT = {
+    ".py",
+    ".md",
+    ".toml",
+    ".txt",
+    ".html",
+    ".css",
+    ".js",
+    ".mjs",
+    ".json",
+    ".yml",
+    ".yaml",
+    ".cfg",
+    ".ini",
+    ".svg",
+    "",
+}
 
 
 @cache
@@ -16,7 +32,11 @@ def files(*suffixes: str, folders: tuple[str, ...] = FOLDERS) -> tuple[Path, ...
     if folders == FOLDERS:
         found += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     return tuple(
-        sorted(path for path in found if path.suffix in suffixes and not NOT_OURS.intersection(path.relative_to(ROOT).parts))
+        sorted(
+            path
+            for path in found
+            if path.suffix in suffixes and not NOT_OURS.intersection(path.relative_to(ROOT).parts)
+        )
     )
 
 

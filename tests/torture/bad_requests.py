@@ -63,8 +63,10 @@ def wire(target: Target, operation: str, body: bytes, content_type: str, *, spoi
         authorization = authorization.replace("AWS4-HMAC-SHA256", "AWS5")
     if spoil == "incomplete":
         authorization = authorization.rsplit(",", 1)[0]
-    head = (f"POST / HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: {content_type}\r\nX-Amz-Date: {stamp}\r\n"
-            f"X-Amz-Target: {name}\r\nAuthorization: {authorization}\r\nContent-Length: {len(body)}\r\n\r\n")
+    head = (
+        f"POST / HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: {content_type}\r\nX-Amz-Date: {stamp}\r\n"
+        f"X-Amz-Target: {name}\r\nAuthorization: {authorization}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
@@ -164,8 +166,15 @@ class Generator:
         model = botocore.session.get_session().get_service_model("kinesis")
         self.operations: list[OperationModel] = [model.operation_model(name) for name in model.operation_names]
         self.kinds = [
-            (30, self.typed), (30, self.constrained), (12, self.signed_wrong), (10, self.cut), (6, self.garbage),
-            (5, self.deep), (4, self.unknown), (2, self.many), (0.02, self.large),
+            (30, self.typed),
+            (30, self.constrained),
+            (12, self.signed_wrong),
+            (10, self.cut),
+            (6, self.garbage),
+            (5, self.deep),
+            (4, self.unknown),
+            (2, self.many),
+            (0.02, self.large),
         ]
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
@@ -208,7 +217,8 @@ class Generator:
         operation, value, content_type = self._sample()
         spoil = self.rng.choice(["signature", "key", "scheme", "incomplete", "old"])
         return f"{operation.name} with a wrong {spoil}", wire(
-            self.target, operation.name, encoded(value, content_type), content_type, spoil=spoil)
+            self.target, operation.name, encoded(value, content_type), content_type, spoil=spoil
+        )
 
     def cut(self) -> tuple[str, bytes] | None:
         operation, value, content_type = self._sample()
@@ -220,7 +230,9 @@ class Generator:
 
     def garbage(self) -> tuple[str, bytes]:
         operation = self.rng.choice(self.operations)
-        body = self.rng.choice([b"\xff" * 40, b"[" * 50, b'"text"', b"null", b"{]", b"\x9f\x9f\x9f", self.rng.randbytes(200) + b"\xff"])
+        body = self.rng.choice(
+            [b"\xff" * 40, b"[" * 50, b'"text"', b"null", b"{]", b"\x9f\x9f\x9f", self.rng.randbytes(200) + b"\xff"]
+        )
         return f"{operation.name} with garbage", wire(self.target, operation.name, body, JSON)
 
     def deep(self) -> tuple[str, bytes]:
@@ -235,7 +247,9 @@ class Generator:
 
     def many(self) -> tuple[str, bytes]:
         records = [{"PartitionKey": "k", "Data": "eA=="}] * self.rng.choice([501, 5_000])
-        return "too many records", wire(self.target, "PutRecords", encoded({"StreamName": "fuzz", "Records": records}, JSON), JSON)
+        return "too many records", wire(
+            self.target, "PutRecords", encoded({"StreamName": "fuzz", "Records": records}, JSON), JSON
+        )
 
     def large(self) -> tuple[str, bytes]:
         data = base64.b64encode(bytes(self.rng.choice([11, 15]) * MIB * 3 // 4)).decode()

@@ -46,8 +46,10 @@ def test_bad_requests_are_refused_and_store_nothing(tmp_path: Path, capsys: pyte
         after = state(kinesis)
         stored = sum(map(len, read_back(kinesis, "fuzz")))
     with capsys.disabled():
-        print(f"\n{REQUESTS:,} bad requests: {dict(outcome.statuses)}; slowest {outcome.slowest_s * 1000:.0f} ms; "
-              f"{grown_mib:+.1f} MiB; records stored {stored}; types {dict(outcome.types.most_common(12))}")
+        print(
+            f"\n{REQUESTS:,} bad requests: {dict(outcome.statuses)}; slowest {outcome.slowest_s * 1000:.0f} ms; "
+            f"{grown_mib:+.1f} MiB; records stored {stored}; types {dict(outcome.types.most_common(12))}"
+        )
     assert outcome.slowest_s < SLOWEST_S
     assert stored == 0
     assert before == after

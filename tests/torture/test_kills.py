@@ -91,8 +91,10 @@ def test_no_acknowledged_record_is_lost(tmp_path: Path, capsys: pytest.CaptureFi
     outcomes = [producer.outcome for producer in producers]
     found = problems(outcomes, shards)
     with capsys.disabled():
-        print(f"\n{KILLS} kills {[(t, round(s, 1)) for t, s in killed]}; acknowledged {sum(len(o.acknowledged) for o in outcomes):,}, "
-              f"unanswered {sum(len(o.unanswered) for o in outcomes):,}, refused {sum(len(o.refused) for o in outcomes):,}, "
-              f"stored {sum(map(len, shards)):,}; problems {len(found)}")
+        print(
+            f"\n{KILLS} kills {[(t, round(s, 1)) for t, s in killed]}; acknowledged {sum(len(o.acknowledged) for o in outcomes):,}, "
+            f"unanswered {sum(len(o.unanswered) for o in outcomes):,}, refused {sum(len(o.refused) for o in outcomes):,}, "
+            f"stored {sum(map(len, shards)):,}; problems {len(found)}"
+        )
     assert not found, found[:10]
     assert sum(len(outcome.acknowledged) for outcome in outcomes) > 1000

@@ -23,7 +23,11 @@ RECORDS_PER_CALL = 20
 def client(endpoint: str, key: str, secret: str):
     """A client without retries of its own: every attempt is ours to count."""
     return boto3.client(
-        "kinesis", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret,
+        "kinesis",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
         config=BotoConfig(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
     )
 
@@ -112,7 +116,8 @@ def _numbers_differ(outcomes: list[Outcome], shards: list[list[dict]]) -> list[s
     stored = {json.loads(record["Data"])["id"]: record["SequenceNumber"] for records in shards for record in records}
     return [
         f"{attempt} was answered with {number} and is stored as {stored[attempt]}"
-        for outcome in outcomes for attempt, number in outcome.sequence_numbers.items()
+        for outcome in outcomes
+        for attempt, number in outcome.sequence_numbers.items()
         if attempt in stored and stored[attempt] != number
     ]
 
@@ -127,6 +132,8 @@ def _disorder(shards: list[list[dict]]) -> list[str]:
         for record in records:
             number = int(json.loads(record["Data"])["id"].rsplit("-", 1)[1])
             if number <= last.get(record["PartitionKey"], 0):
-                found.append(f"key {record['PartitionKey']}: attempt {number} stands after {last[record['PartitionKey']]}")
+                found.append(
+                    f"key {record['PartitionKey']}: attempt {number} stands after {last[record['PartitionKey']]}"
+                )
             last[record["PartitionKey"]] = number
     return found

@@ -79,9 +79,7 @@ def test_the_content_type_is_taken_before_the_semicolon_and_trimmed(endpoint: En
 @pytest.mark.parametrize("content_type", ["application/x-amz-json-1.1asdf", "application/x-amz-json-1.0", CBOR])
 def test_what_is_not_json_falls_into_cbor(endpoint: Endpoint, content_type: str) -> None:
     assert_cbor(send(endpoint, headers_for(None, content_type)), 400, {"__type": "UnknownOperationException"})
-    assert_cbor(
-        send(endpoint, headers_for("ListStreams", content_type)), 400, {"__type": "SerializationException"}
-    )
+    assert_cbor(send(endpoint, headers_for("ListStreams", content_type)), 400, {"__type": "SerializationException"})
 
 
 def test_operations_without_output_answer_an_empty_body(endpoint: Endpoint) -> None:

@@ -28,7 +28,12 @@ def test_the_first_reading_books_all_and_the_next_the_difference(team):
     assert ledger.record([reading(team, 130, NOW_MS + 60_000)]) == 1
     row = UsageHour.objects.get()
     assert (row.team_id, row.resource, row.meter, row.hour_ms, row.meter_key, row.quantity) == (
-        team.team.id, "stream/s", "bytes-in", HOUR, "AK", 130,
+        team.team.id,
+        "stream/s",
+        "bytes-in",
+        HOUR,
+        "AK",
+        130,
     )
 
 

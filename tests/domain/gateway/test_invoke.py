@@ -70,7 +70,9 @@ def test_records_go_through_as_bytes_and_times_as_milliseconds(team: TestTeam, r
 async def test_the_same_from_the_loop(team: TestTeam) -> None:
     runtime = memory_runtime()
     await runtime.open()
-    assert await invoke(runtime, team.principal, "kinesis", "CreateStream", {"StreamName": "s", "ShardCount": 1}) is None
+    assert (
+        await invoke(runtime, team.principal, "kinesis", "CreateStream", {"StreamName": "s", "ShardCount": 1}) is None
+    )
     listed = await invoke(runtime, team.principal, "kinesis", "ListStreams", {})
     assert listed["StreamNames"] == ["s"]
     await runtime.close()
@@ -113,9 +115,7 @@ def test_an_operation_that_fails_leaves_nothing(
     assert Team.objects.get(pk=team.team.pk).name != "Changed"
 
 
-def test_two_who_make_the_same_at_once(
-    team: TestTeam, runtime: Runtime, put_in: Callable[[str, Any], None]
-) -> None:
+def test_two_who_make_the_same_at_once(team: TestTeam, runtime: Runtime, put_in: Callable[[str, Any], None]) -> None:
     tries = []
 
     def create(_call: Any, _params: Any) -> str:

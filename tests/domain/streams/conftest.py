@@ -37,9 +37,7 @@ class DataPlane:
 
     async def iterator(self, stream: str, shard: int | str = 0, kind: str = "TRIM_HORIZON", **params: Any) -> str:
         shard_id = f"shardId-{shard:012d}" if isinstance(shard, int) else shard
-        answer = await self(
-            "GetShardIterator", StreamName=stream, ShardId=shard_id, ShardIteratorType=kind, **params
-        )
+        answer = await self("GetShardIterator", StreamName=stream, ShardId=shard_id, ShardIteratorType=kind, **params)
         return answer.shard_iterator
 
     async def get(self, iterator: str, **params: Any) -> Any:

@@ -88,10 +88,7 @@ async def test_an_explicit_hash_key_stands_above_the_key(team, four, make_plane)
 async def test_a_hash_key_beyond_the_space_fails_the_whole_call(team, make_plane, shards):
     stream = await in_database(lambda: make_stream(team.team, "s", shards=shards))
     plane = await opened(make_plane, team, stream)
-    text = (
-        "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. "
-        f"Specified value was {2**128}"
-    )
+    text = f"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {2**128}"
     with pytest.raises(InvalidArgumentException) as caught:
         await plane.put("s", "a", b"", ExplicitHashKey=str(2**128))
     assert caught.value.message == text
@@ -215,7 +212,9 @@ async def test_a_number_for_ordering_yields_a_larger_one(team, one, make_plane):
 
 
 def built(created_s=0, index=0, ordinal=0, second=0, version=2, first=2):
-    return str(first << 184 | created_s << 148 | (index & 15) << 144 | ordinal << 80 | second << 36 | index << 4 | version)
+    return str(
+        first << 184 | created_s << 148 | (index & 15) << 144 | ordinal << 80 | second << 36 | index << 4 | version
+    )
 
 
 @pytest.mark.parametrize("number", [built(), built(version=1)], ids=["all zero, version 2", "all zero, version 1"])
@@ -338,9 +337,7 @@ async def test_a_clock_that_steps_back_does_not_close_a_shard(team, one, make_pl
 
 async def split(plane, stream, at=HALF):
     parents = await shards_of(stream)
-    children = await in_database(
-        prepare_children, stream, parents[:1], [(0, at - 1), (at, 2**128 - 1)]
-    )
+    children = await in_database(prepare_children, stream, parents[:1], [(0, at - 1), (at, 2**128 - 1)])
     await create_log(plane.runtime, [c.id for c in children])
     await seal(plane.runtime, parents[:1], children)
     return parents[:1], children

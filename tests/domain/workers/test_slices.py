@@ -139,5 +139,3 @@ def test_every_kind_that_ticks_has_its_slice_and_its_queue():
     app.loader.import_default_modules()
     assert set(TICKS_S) <= set(slices.SLICES), MODULES
     assert set(TICKS_S) <= {kind for kinds in QUEUES.values() for kind in kinds}
-
-

@@ -13,7 +13,9 @@ from apps.base.units import DAY_MS
 
 @pytest.fixture
 def config(tmp_path):
-    return replace(Config(), data_dir=tmp_path, tls="self-signed", allowed_hosts=("kinesis.example.test", ".lab.test", "*"))
+    return replace(
+        Config(), data_dir=tmp_path, tls="self-signed", allowed_hosts=("kinesis.example.test", ".lab.test", "*")
+    )
 
 
 def test_plain_http_needs_nothing(tmp_path, clock):

@@ -177,7 +177,9 @@ async def test_errors_of_operations_keep_their_status_and_members(
 
 def test_ids() -> None:
     makers = [IdMaker(), IdMaker()]
-    found = {ids.request_id: dict(ids.headers)["x-amz-id-2"] for _ in range(1_000) for ids in (maker() for maker in makers)}
+    found = {
+        ids.request_id: dict(ids.headers)["x-amz-id-2"] for _ in range(1_000) for ids in (maker() for maker in makers)
+    }
     assert len(found) == len(set(found.values())) == 2_000
     for request_id, extended in found.items():
         assert str(uuid.UUID(request_id)) == request_id

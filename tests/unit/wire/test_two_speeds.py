@@ -261,9 +261,7 @@ def test_a_struct_that_refuses_what_the_model_accepts_is_a_bug():
 
 
 def test_put_record_without_a_key_is_for_the_stream_to_judge():
-    request = json11.decode(
-        b'{"StreamName":"s","Data":"AAAA"}', KINESIS.operations["PutRecord"], REQUESTS["PutRecord"]
-    )
+    request = json11.decode(b'{"StreamName":"s","Data":"AAAA"}', KINESIS.operations["PutRecord"], REQUESTS["PutRecord"])
     assert request.partition_key is None
 
 

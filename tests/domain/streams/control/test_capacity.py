@@ -14,7 +14,9 @@ ACCOUNT = "123456789012"
 
 
 def switch(control, mode, name="s", **params):
-    control("UpdateStreamMode", StreamARN=str(control.stream(name).arn), StreamModeDetails={"StreamMode": mode}, **params)
+    control(
+        "UpdateStreamMode", StreamARN=str(control.stream(name).arn), StreamModeDetails={"StreamMode": mode}, **params
+    )
     assert control.status(name) == "UPDATING"
     control.settle()
 
@@ -80,7 +82,8 @@ def test_not_while_it_is_updating(control):
     control.create("s")
     control("SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey="77")
     assert refused_switch(control, "ON_DEMAND") == (
-        "ResourceInUseException", f"Stream s under account {ACCOUNT} not ACTIVE, instead in state UPDATING",
+        "ResourceInUseException",
+        f"Stream s under account {ACCOUNT} not ACTIVE, instead in state UPDATING",
     )
 
 
@@ -211,9 +214,7 @@ def test_after_the_day_it_ends_at_once(control):
 def test_not_disabled_while_a_stream_is_warm(control):
     commit(control)
     control.create("s", shards=None, WarmThroughputMiBps=5)
-    code, message = control.refused(
-        "UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "DISABLED"}
-    )
+    code, message = control.refused("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "DISABLED"})
     assert (code, "among them s." in message) == ("ValidationException", True)
     warm(control, 0)
     commit(control, "DISABLED")
@@ -254,9 +255,10 @@ def test_fifty_consumers_with_the_commitment(control):
 
 def test_the_strategy_is_for_on_demand_streams(control):
     arn = str(control.create("s").arn)
-    assert control.refused(
-        "UpdateStreamRecordDistributionStrategy", StreamARN=arn, RecordDistributionStrategy="AUTO"
-    )[0] == "InvalidArgumentException"
+    assert (
+        control.refused("UpdateStreamRecordDistributionStrategy", StreamARN=arn, RecordDistributionStrategy="AUTO")[0]
+        == "InvalidArgumentException"
+    )
     switch(control, "ON_DEMAND")
     assert summary(control)["RecordDistributionStrategy"] == "USER_PARTITION_KEY"
     control("UpdateStreamRecordDistributionStrategy", StreamARN=arn, RecordDistributionStrategy="AUTO")

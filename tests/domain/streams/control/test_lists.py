@@ -67,7 +67,8 @@ def test_closed_shards_leave_when_their_records_must_be_gone_whether_trimmed_or_
     assert lived.listed("s") == [3]
     assert filtered(lived, "AT_TIMESTAMP", Timestamp=lived.created_ms) == [3]
     assert lived.refused("SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey="77") == (
-        "ResourceNotFoundException", f"Could not find shard shardId-000000000000 in stream s under account {ACCOUNT}.",
+        "ResourceNotFoundException",
+        f"Could not find shard shardId-000000000000 in stream s under account {ACCOUNT}.",
     )
 
 
@@ -93,17 +94,21 @@ def test_what_list_shards_wants_to_know(control):
     control.create("s", shards=2)
     token = control("ListShards", StreamName="s", MaxResults=1)["NextToken"]
     assert control.refused("ListShards") == (
-        "InvalidArgumentException", "Either NextToken or StreamName should be provided.",
+        "InvalidArgumentException",
+        "Either NextToken or StreamName should be provided.",
     )
     assert control.refused("ListShards", StreamName="s", NextToken=token) == (
-        "InvalidArgumentException", "NextToken and StreamName cannot be provided together.",
+        "InvalidArgumentException",
+        "NextToken and StreamName cannot be provided together.",
     )
     for name, value in {"ExclusiveStartShardId": "shardId-0", "StreamCreationTimestamp": 5}.items():
         assert control.refused("ListShards", NextToken=token, **{name: value}) == (
-            "InvalidArgumentException", f"NextToken and {name} cannot be provided together.",
+            "InvalidArgumentException",
+            f"NextToken and {name} cannot be provided together.",
         )
     assert control.refused("ListShards", StreamName="none", ExclusiveStartShardId="zzz") == (
-        "ResourceNotFoundException", f"Could not find shard zzz in stream none under account {ACCOUNT}.",
+        "ResourceNotFoundException",
+        f"Could not find shard zzz in stream none under account {ACCOUNT}.",
     )
 
 
@@ -173,7 +178,8 @@ def test_kcl_waits_while_a_stream_is_not_in_service(control, status):
     control.create("s")
     Stream.objects.update(status=status)
     assert control.refused("ListShards", StreamName="s") == (
-        "ResourceInUseException", f"Stream s under account {ACCOUNT} not ACTIVE, instead in state {status}",
+        "ResourceInUseException",
+        f"Stream s under account {ACCOUNT} not ACTIVE, instead in state {status}",
     )
 
 

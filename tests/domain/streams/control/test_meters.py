@@ -34,8 +34,9 @@ def test_what_was_put_is_booked_on_the_stream_by_hour_and_key(s):
     s.append(s.shard(1), b"x", key="AK1")
     s.append(s.shard(1), b"x", key="AK2")
     read(s)
-    rows = {(r.resource, r.meter, r.hour_ms, r.meter_key): r.quantity for r in
-            UsageHour.objects.exclude(meter="shard-time")}
+    rows = {
+        (r.resource, r.meter, r.hour_ms, r.meter_key): r.quantity for r in UsageHour.objects.exclude(meter="shard-time")
+    }
     assert rows == {
         ("stream/s", "records-in", s.hour_ms, "AK1"): 3,
         ("stream/s", "bytes-in", s.hour_ms, "AK1"): 11,

@@ -87,7 +87,8 @@ def test_the_log_of_the_parent_refuses_and_names_the_children(control):
     refused = control.append(control.shard(0), b"after")
     assert isinstance(refused, ShardClosed)
     assert [(s.shard, s.start_hash, s.end_hash) for s in refused.successors] == [
-        (control.shard(1).pk, 0, int(HALF) - 1), (control.shard(2).pk, int(HALF), HASH_SPACE - 1),
+        (control.shard(1).pk, 0, int(HALF) - 1),
+        (control.shard(2).pk, int(HALF), HASH_SPACE - 1),
     ]
     assert control.bounds(control.shard(0)).next_offset == 2
 
@@ -106,29 +107,34 @@ def test_the_form_of_an_id_is_checked_before_the_stream(control, shard):
         "ResourceNotFoundException",
         f"Could not find shard {shard} in stream none under account {ACCOUNT}.",
     )
-    assert control.refused(
-        "MergeShards", StreamName="none", ShardToMerge="shardId-0", AdjacentShardToMerge=shard
-    )[1].startswith(f"Could not find shard {shard} ")
+    assert control.refused("MergeShards", StreamName="none", ShardToMerge="shardId-0", AdjacentShardToMerge=shard)[
+        1
+    ].startswith(f"Could not find shard {shard} ")
 
 
 def test_the_order_of_a_splits_refusals(control):
     ask = {"StreamName": "s", "ShardToSplit": "shard-5", "NewStartingHashKey": "1"}
     assert control.refused("SplitShard", **ask) == (
-        "ResourceNotFoundException", f"Stream s under account {ACCOUNT} not found.",
+        "ResourceNotFoundException",
+        f"Stream s under account {ACCOUNT} not found.",
     )
     control("CreateStream", StreamName="s", ShardCount=3)
     assert control.refused("SplitShard", **ask) == (
-        "ResourceInUseException", f"Stream s under account {ACCOUNT} not ACTIVE, instead in state CREATING",
+        "ResourceInUseException",
+        f"Stream s under account {ACCOUNT} not ACTIVE, instead in state CREATING",
     )
     control.settle()
     assert control.refused("SplitShard", **ask) == (
-        "ResourceNotFoundException", f"Could not find shard shardId-000000000005 {IN_S}.",
+        "ResourceNotFoundException",
+        f"Could not find shard shardId-000000000005 {IN_S}.",
     )
     assert control.refused("SplitShard", **{**ask, "ShardToSplit": "shard-0"}) == (
         "InvalidArgumentException",
-        (f"NewStartingHashKey 1 used in SplitShard() on shard shardId-000000000000 {IN_S} is not both greater than one "
-        "plus the shard's StartingHashKey 0 and less than the shard's EndingHashKey "
-        "113427455640312821154458202477256070484."),
+        (
+            f"NewStartingHashKey 1 used in SplitShard() on shard shardId-000000000000 {IN_S} is not both greater than one "
+            "plus the shard's StartingHashKey 0 and less than the shard's EndingHashKey "
+            "113427455640312821154458202477256070484."
+        ),
     )
 
 
@@ -136,9 +142,10 @@ def test_the_edges_of_the_split_rule(control):
     control.create("s", shards=3)
     end = 113427455640312821154458202477256070484
     for key in (end, end + 1, HASH_SPACE - 1, HASH_SPACE):
-        assert control.refused(
-            "SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey=str(key)
-        )[0] == "InvalidArgumentException"
+        assert (
+            control.refused("SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey=str(key))[0]
+            == "InvalidArgumentException"
+        )
     split(control, "0", str(end - 1))
     control.settle()
     split(control, "3", "2")
@@ -155,7 +162,8 @@ def test_a_closed_shard_cannot_be_split_or_merged_again(control):
         "splitting."
     )
     assert control.refused("SplitShard", StreamName="s", ShardToSplit="0", NewStartingHashKey="77") == (
-        "InvalidArgumentException", text,
+        "InvalidArgumentException",
+        text,
     )
 
 
@@ -178,9 +186,10 @@ def test_the_quota_holds_for_splits_and_updates(control):
         f"This request would exceed the shard limit for the account {ACCOUNT} in us-east-1. Current shard count for "
         "the account: 3. Limit: 3. Number of additional shards that would have resulted from this request: 1."
     )
-    assert "this request: 2." in control.refused(
-        "UpdateShardCount", StreamName="s", TargetShardCount=5, ScalingType="UNIFORM_SCALING"
-    )[1]
+    assert (
+        "this request: 2."
+        in control.refused("UpdateShardCount", StreamName="s", TargetShardCount=5, ScalingType="UNIFORM_SCALING")[1]
+    )
     resize(control, 3)
 
 
@@ -211,8 +220,10 @@ def test_only_neighbours_in_order_can_be_merged(control, lower, upper):
     control.create("s", shards=3)
     assert control.refused("MergeShards", StreamName="s", ShardToMerge=lower, AdjacentShardToMerge=upper) == (
         "InvalidArgumentException",
-        (f"Shards shardId-00000000000{lower} and shardId-00000000000{upper} {IN_S} are not an adjacent pair of shards "
-        "eligible for merging"),
+        (
+            f"Shards shardId-00000000000{lower} and shardId-00000000000{upper} {IN_S} are not an adjacent pair of shards "
+            "eligible for merging"
+        ),
     )
 
 
@@ -224,7 +235,8 @@ def test_closed_neighbours_cannot_be_merged(control):
         f"Shard shardId-000000000000 {IN_S} has already been merged or split"
     )
     assert control.refused("MergeShards", StreamName="s", ShardToMerge="0", AdjacentShardToMerge="9") == (
-        "ResourceNotFoundException", f"Could not find shard shardId-000000000009 {IN_S}.",
+        "ResourceNotFoundException",
+        f"Could not find shard shardId-000000000009 {IN_S}.",
     )
 
 
@@ -280,11 +292,11 @@ def test_limits_of_an_update(control):
     control.create("s", shards=5)
     for target, text in {
         11: "UpdateShardCount cannot scale up over double your current open shard count. "
-            "Current open shard count: 5 Target shard count: 11",
+        "Current open shard count: 5 Target shard count: 11",
         2: "UpdateShardCount cannot scale down below half your current open shard count. "
-           "Current open shard count: 5 Target shard count: 2",
+        "Current open shard count: 5 Target shard count: 2",
         10_001: "Target shard count or number of open shards cannot be greater than 10000. "
-                "Current open shard count: 5 Target shard count: 10001",
+        "Current open shard count: 5 Target shard count: 10001",
     }.items():
         assert control.refused(
             "UpdateShardCount", StreamName="s", TargetShardCount=target, ScalingType="UNIFORM_SCALING"
@@ -298,15 +310,17 @@ def test_ten_updates_within_a_rolling_day(control):
         resize(control, 1)
         control.settle()
         control.clock.advance(HOUR_MS)
-    assert control.refused(
-        "UpdateShardCount", StreamName="s", TargetShardCount=1, ScalingType="UNIFORM_SCALING"
-    )[0] == "LimitExceededException"
+    assert (
+        control.refused("UpdateShardCount", StreamName="s", TargetShardCount=1, ScalingType="UNIFORM_SCALING")[0]
+        == "LimitExceededException"
+    )
     control.clock.advance(DAY_MS - 10 * HOUR_MS + 1)
     resize(control, 1)
     control.settle()
-    assert control.refused(
-        "UpdateShardCount", StreamName="s", TargetShardCount=1, ScalingType="UNIFORM_SCALING"
-    )[0] == "LimitExceededException"
+    assert (
+        control.refused("UpdateShardCount", StreamName="s", TargetShardCount=1, ScalingType="UNIFORM_SCALING")[0]
+        == "LimitExceededException"
+    )
 
 
 def test_on_demand_streams_are_resharded_by_nobody_else(control):
@@ -356,9 +370,7 @@ class AnyCrash(TestCase):
 
     @settings(max_examples=12)
     @given(
-        faults=st.lists(
-            st.tuples(st.sampled_from(["create", "seal"]), st.integers(0, 3), st.booleans()), max_size=6
-        ),
+        faults=st.lists(st.tuples(st.sampled_from(["create", "seal"]), st.integers(0, 3), st.booleans()), max_size=6),
         before=st.integers(1, 4),
         data=st.data(),
     )

@@ -66,14 +66,18 @@ def test_bounds_come_before_the_comparison(s, operation):
 def test_each_call_goes_one_way(s):
     assert s.refused("DecreaseStreamRetentionPeriod", StreamName="s", RetentionPeriodHours=25) == (
         "InvalidArgumentException",
-        ("Requested retention period (25 hours) for stream s can not be longer than existing retention period "
-         "(24 hours). Use IncreaseRetentionPeriod API."),
+        (
+            "Requested retention period (25 hours) for stream s can not be longer than existing retention period "
+            "(24 hours). Use IncreaseRetentionPeriod API."
+        ),
     )
     increase(s, 25)
     assert s.refused("IncreaseStreamRetentionPeriod", StreamName="s", RetentionPeriodHours=24) == (
         "InvalidArgumentException",
-        ("Requested retention period (24 hours) for stream s can not be shorter than existing retention period "
-         "(25 hours). Use DecreaseRetentionPeriod API."),
+        (
+            "Requested retention period (24 hours) for stream s can not be shorter than existing retention period "
+            "(25 hours). Use DecreaseRetentionPeriod API."
+        ),
     )
 
 

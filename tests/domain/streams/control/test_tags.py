@@ -9,7 +9,9 @@ pytestmark = pytest.mark.django_db
 NOT_THERE = {"ResourceNotFoundException", "AccessDeniedException"}
 
 ACCOUNT = "123456789012"
-INVALID = "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @."
+INVALID = (
+    "Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @."
+)
 
 
 def tags_of(control, **params):
@@ -49,10 +51,12 @@ def test_the_percent_sign_passes_the_first_check_and_fails_the_second(s):
         "'_',',','/','=','+','-','@'."
     )
     assert s.refused("AddTagsToStream", StreamName="s", Tags={"abc%def": "1"}) == (
-        "InvalidArgumentException", f"Failed to add tags to stream s under account {ACCOUNT} {allowed}",
+        "InvalidArgumentException",
+        f"Failed to add tags to stream s under account {ACCOUNT} {allowed}",
     )
     assert s.refused("RemoveTagsFromStream", StreamName="s", TagKeys=["abc%def"]) == (
-        "InvalidArgumentException", f"Failed to remove tags from stream s under account {ACCOUNT} {allowed}",
+        "InvalidArgumentException",
+        f"Failed to remove tags from stream s under account {ACCOUNT} {allowed}",
     )
 
 
@@ -63,7 +67,8 @@ def test_the_stream_must_exist_before_its_tags_are_looked_at(control):
         "ListTagsForStream": {},
     }.items():
         assert control.refused(operation, StreamName="none", **params) == (
-            "ResourceNotFoundException", f"Stream none under account {ACCOUNT} not found.",
+            "ResourceNotFoundException",
+            f"Stream none under account {ACCOUNT} not found.",
         )
 
 
@@ -71,8 +76,10 @@ def test_fifty_tags_in_all_whatever_the_text_says(s):
     s("AddTagsToStream", StreamName="s", Tags={f"k{i}": "" for i in range(50)})
     assert s.refused("AddTagsToStream", StreamName="s", Tags={"one more": ""}) == (
         "InvalidArgumentException",
-        (f"Failed to add tags to stream s under account {ACCOUNT} because a given stream cannot have more than 10 tags "
-         "associated with it."),
+        (
+            f"Failed to add tags to stream s under account {ACCOUNT} because a given stream cannot have more than 10 tags "
+            "associated with it."
+        ),
     )
     s("AddTagsToStream", StreamName="s", Tags={"k7": "replaced"})
     assert len(tags_of(s)) == 50
