@@ -56,8 +56,10 @@ def test_by_arn(hers, stranger, operation):
     before = rows()
     assert stranger.refused(operation, StreamARN=hers.arn, **params) == (
         "AccessDeniedException",
-        f"User: arn:aws:iam::{HIS}:root is not authorized to perform: kinesis:{operation} on resource: {hers.arn} "
-        f"because no resource-based policy allows the kinesis:{operation} action",
+        (
+            f"User: arn:aws:iam::{HIS}:root is not authorized to perform: kinesis:{operation} on resource: {hers.arn} "
+            f"because no resource-based policy allows the kinesis:{operation} action"
+        ),
     )
     there_is_none = stranger.refused(operation, StreamARN=f"{hers.arn}-2", **params)
     assert there_is_none[0] == "AccessDeniedException", "whether it exists is nobody's business"
