@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from binascii import b2a_base64
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ class Request:
             client = self._scope.get("client")
             return f"[{client[0]}]:{client[1]}" if client else ""
         return str(self._scope.client or "") if self._scope is not None else ""
+
+    async def gone(self) -> None:
+        """Returns when the client has hung up; never, where the server does not say."""
+        disconnect = getattr(self.pieces, "client_disconnect", None)
+        if disconnect is not None:
+            await disconnect()
+        else:
+            await get_running_loop().create_future()
 
     @property
     def secure(self) -> bool:

@@ -97,27 +97,50 @@ class Receiving:
         self, call: Call, arn: str, limit: int, wait_s: int, visibility_s: int | None, *, dead: bool
     ) -> tuple[QueueView, Look]:
         """Up to limit records, waiting up to wait_s for the first. See the operations for the errors."""
-        loop = asyncio.get_running_loop()
         wanted = Wanted(dead, limit, None if visibility_s is None else visibility_s * SECOND_MS)
-        deadline = loop.time() + wait_s * self.second_s
+        deadline = asyncio.get_running_loop().time() + wait_s * self.second_s
+        queue, look, rings = await self._try(call, arn, wanted)
+        if look.full:
+            raise too_many_in_flight(arn)
+        if look.records:
+            if len(look.records) == limit:
+                self._waiting.pass_on(queue.key, dead=dead)
+            return queue, look
+        gone = asyncio.create_task(_gone(call), name="queue watches a client")
+        try:
+            return await self._wait(call, queue, look, rings, wanted, deadline, gone)
+        finally:
+            gone.cancel()
+
+    async def _wait(
+        self, call: Call, queue: QueueView, look: Look, rings: int, wanted: Wanted, deadline: float,
+        gone: asyncio.Task[None],
+    ) -> tuple[QueueView, Look]:  # fmt: skip
+        """For the first record, until the deadline, or until the client is gone: what nobody would get stays in the queue."""
+        loop, dead = asyncio.get_running_loop(), wanted.dead
         woken = False
-        while True:
-            queue = await self._runtime.part(QueueViews).find(call, arn)
-            rings = self._waiting.rings(queue.key)
+        while not look.records and (left_s := deadline - loop.time()) > 0:
+            woken = await self._waiting.wait(queue.key, look.ends, rings, left_s, gone, dead=dead)
+            if gone.done():
+                break
             try:
-                queue, look = await self._fenced(call, queue, wanted)
+                queue, look, rings = await self._try(call, queue.arn, wanted)
             except BaseException:
                 if woken:
                     self._waiting.pass_on(queue.key, dead=dead)
                 raise
             if look.full:
-                raise too_many_in_flight(arn)
-            left_s = deadline - loop.time()
-            if look.records or left_s <= 0:
-                if len(look.records) == limit or (woken and not look.records):
-                    self._waiting.pass_on(queue.key, dead=dead)
-                return queue, look
-            woken = await self._waiting.wait(queue.key, look.ends, rings, left_s, dead=dead)
+                raise too_many_in_flight(queue.arn)
+        if len(look.records) == wanted.limit or (woken and not look.records):
+            self._waiting.pass_on(queue.key, dead=dead)
+        return queue, look
+
+    async def _try(self, call: Call, arn: str, wanted: Wanted) -> tuple[QueueView, Look, int]:
+        """What there is now, and how many changes of the queue had been heard of before that look."""
+        queue = await self._runtime.part(QueueViews).find(call, arn)
+        rings = self._waiting.rings(queue.key)
+        queue, look = await self._fenced(call, queue, wanted)
+        return queue, look, rings
 
     async def _fenced(self, call: Call, queue: QueueView, wanted: Wanted) -> tuple[QueueView, Look]:
         """A look; with the settings read anew if the store says that they are old."""
@@ -316,6 +339,13 @@ class Receiving:
                     key, data = part.records[2 * number : 2 * number + 2]
                     found[claim] = Record(key, data, part.arrival_ms)  # type: ignore[arg-type]
         return found, max(batch.next_offset, first)
+
+
+async def _gone(call: Call) -> None:
+    """Returns when the caller has hung up; never for calls from inside."""
+    if call.source is None:
+        await asyncio.get_running_loop().create_future()
+    await call.source.gone()
 
 
 def _runs(claims: list[Claim]) -> Iterable[list[Claim]]:

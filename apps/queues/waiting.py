@@ -154,9 +154,11 @@ class Waiting:
         elif due_ms:
             line.due((due_ms - self._now_ms()) / 1000)
 
-    async def wait(self, queue: int, ends: Ends, rings: int, timeout_s: float, *, dead: bool) -> bool:
-        """Until there may be something to receive: True; False after timeout_s. ends and rings: what the caller saw
-        when it found nothing. A caller that got True and cannot use it must pass_on()."""
+    async def wait(
+        self, queue: int, ends: Ends, rings: int, timeout_s: float, gone: asyncio.Future[None], *, dead: bool
+    ) -> bool:
+        """Until there may be something to receive: True; False after timeout_s, and when the client is gone. ends and
+        rings: what the caller saw when it found nothing. A caller that got True and cannot use it must pass_on()."""
         if rings != self.rings(queue):
             return True
         watch = self._watches.get(queue)
@@ -165,6 +167,12 @@ class Waiting:
         if watch.knows_more(ends):
             return True
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def give_up(_gone: asyncio.Future[None]) -> None:
+            if not waiter.done():
+                waiter.set_result(False)
+
+        gone.add_done_callback(give_up)
         line = watch.lines[dead]
         line.waiters.append(waiter)
         watch.follow(ends)
@@ -173,12 +181,13 @@ class Waiting:
             async with asyncio.timeout(timeout_s):
                 return await waiter
         except TimeoutError:
-            return waiter.done() and not waiter.cancelled()
+            return waiter.done() and not waiter.cancelled() and waiter.result()
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.result():
                 line.wake_one()
             raise
         finally:
+            gone.remove_done_callback(give_up)
             self._leave(queue, watch, line, waiter)
 
     def _leave(self, queue: int, watch: Watch, line: Line, waiter: asyncio.Future[bool]) -> None:

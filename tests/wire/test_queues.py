@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import orjson
 import pytest
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
+from tests.wire import raw
 from tests.wire.conftest import REGION, Endpoint
+
+HAS_BEGUN_S = 0.5
+"""A request that was not answered for so long has begun to wait, as a rule."""
 
 
 def until_active(kinesis: Any, arn: str) -> dict[str, Any]:
@@ -115,6 +120,23 @@ def test_a_put_wakes_one_who_waits(kinesis: Any, arn: str):
     put(kinesis, b"now")
     waiting.join(60)
     assert [record["Data"] for record in answers[0]] == [b"now"]
+
+
+def test_one_who_hung_up_takes_nothing(kinesis: Any, endpoint: Endpoint, arn: str):
+    """Whoever comes next gets the record, as its first receiver. The server may see the end of a connection after what
+    came later on another one, so there are some tries."""
+    body = orjson.dumps({"QueueARN": arn, "WaitTimeSeconds": 20})
+    for number in range(5):
+        with raw.connect(endpoint) as connection:
+            signed = raw.sign(endpoint, raw.headers_for("ReceiveQueueRecords"), body)
+            connection.sendall(raw.head(endpoint, signed, len(body)) + body)
+            connection.settimeout(HAS_BEGUN_S)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+        put(kinesis, b"%d" % number)
+        if kinesis.receive_queue_records(QueueARN=arn, WaitTimeSeconds=2)["QueueRecords"]:
+            return
+    pytest.fail("the dead take everything")
 
 
 def test_a_record_that_becomes_visible_wakes_one_who_waits(kinesis: Any, arn: str):

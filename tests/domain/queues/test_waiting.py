@@ -8,7 +8,9 @@ import pytest
 
 from apps.base.errors import ServiceError
 from apps.gateway.invoke import invoke
+from apps.queues.operations.records import receive_queue_records
 from apps.queues.receiving import Receiving
+from apps.runtime import Call
 from tests.domain.queues.conftest import Bench
 from tests.support.runtimes import until
 
@@ -95,6 +97,32 @@ def test_a_waiter_who_goes_leaves_the_wake_to_the_next(bench: Bench, arn: str):
     first, second = waiting(bench, arn) + waiting(bench, arn)
     first.cancel()
     until(lambda: len(waiters(bench, dead=False)) == 1)
+    bench.put(b"a")
+    assert data(second) == [b"a"]
+
+
+class Client:
+    """The connection's other end. With a wait that is over it is gone."""
+
+    def __init__(self) -> None:
+        self.hung_up = asyncio.Event()
+
+    async def gone(self) -> None:
+        await self.hung_up.wait()
+
+
+def test_who_hangs_up_takes_nothing(bench: Bench, arn: str):
+    client = Client()
+
+    async def receive() -> list[Any]:
+        call = Call(bench.runtime, bench.principal, "r", bench.clock.now_ms(), client)
+        return (await receive_queue_records(call, {"QueueARN": arn}))["QueueRecords"]
+
+    first = asyncio.run_coroutine_threadsafe(receive(), bench.runtime.loop)
+    until(lambda: len(waiters(bench, dead=False)) == 1)
+    [second] = waiting(bench, arn)
+    bench.runtime.loop.call_soon_threadsafe(client.hung_up.set)
+    assert first.result(SOON_S) == []
     bench.put(b"a")
     assert data(second) == [b"a"]
 
