@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from apps.access.policy.document import Policy
 from apps.access.policy.evaluation import Grants
-from apps.access.rights import Rights, parsed
+from apps.access.rights import NOTHING, Rights, parsed
 from apps.access.sessions import Session
 
 Values = dict[str, str | tuple[str, ...]]
@@ -50,9 +50,10 @@ def of_user(account_id: str, rights: Rights, session: Session | None = None) -> 
 
 
 def of_role(account_id: str, rights: Rights, session: Session, managed: dict[str, str]) -> Grants:
-    """A session of a role. managed: documents of the session's managed policies."""
+    """A session of a role. managed: documents of the session's managed policies; one that was deleted
+    since cannot be asked what it denied, so nothing is allowed."""
     sessions: list[Policy] = [parsed(document) for document in session.policies]
-    sessions += [parsed(managed[arn]) for arn in session.policy_arns if arn in managed]
+    sessions += [parsed(managed.get(arn, NOTHING)) for arn in session.policy_arns]
     limited = bool(session.policies or session.policy_arns)
     context: Values = {
         **_common(account_id, rights, "AssumedRole"),

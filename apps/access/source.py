@@ -13,6 +13,9 @@ from apps.runtime import Call
 ENDPOINT_PREFIX = "vpce-"
 ENDPOINT_CHARS = 22
 CACHED = 4_096
+HEADER_CHARS = 2_048
+"""Of a header that policies ask for: its sender chooses its length, and a policy's author what it is matched with."""
+
 FORWARDED_MAX = 20
 """Addresses of X-Forwarded-For that are looked at."""
 
@@ -75,13 +78,9 @@ def endpoint_of(host: str) -> str:
     return host.partition(".")[0].partition(":")[0][:ENDPOINT_CHARS]
 
 
-_parsed: dict[tuple[str, ...], tuple[Network, ...]] = {}
-
-
+@lru_cache(maxsize=CACHED)
 def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    if texts not in _parsed:
-        _parsed[texts] = tuple(ip_network(text, strict=False) for text in texts)
-    return _parsed[texts]
+    return tuple(ip_network(text, strict=False) for text in texts)
 
 
 def _plain(peer: str) -> str:
@@ -160,11 +159,15 @@ def _tag_value(name: str, resource_tags: Mapping[str, str], request: Any) -> dic
 
 
 def request_tags(request: Any) -> dict[str, str]:
-    """Tags that a request gives: a map, or a list of Key and Value."""
+    """Tags that a request gives: a map, or a list of Key and Value (KMS: TagKey and TagValue)."""
     tags = request.get("Tags") if isinstance(request, dict) else None
     if isinstance(tags, dict):
         return tags
-    return {tag.get("Key", ""): tag.get("Value", "") for tag in tags or () if isinstance(tag, dict)}
+    return {
+        tag.get("Key", tag.get("TagKey", "")): tag.get("Value", tag.get("TagValue", ""))
+        for tag in tags or ()
+        if isinstance(tag, dict)
+    }
 
 
 def request_tag_keys(request: Any) -> list[str]:
@@ -175,4 +178,4 @@ def request_tag_keys(request: Any) -> list[str]:
 
 
 def _header(source: Source, name: str) -> str:
-    return str(source.request.headers.get(name, "")) if source.request is not None else ""
+    return str(source.request.headers.get(name, ""))[:HEADER_CHARS] if source.request is not None else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from apps.access.policy.patterns import Context, Pattern
 
 VALUES_CACHED = 4_096
 ARN_PARTS = 6
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,2})?")
+"""No `nan`, which is neither less nor more than anything, and none of Python's own spellings."""
 
 Test = Callable[[str, Pattern, Context], bool]
 """Does a value of the request fit a value of the policy?"""
@@ -97,10 +101,7 @@ def _ordered(parse: Callable[[str], float | None], fits: Callable[[float, float]
 @lru_cache(maxsize=VALUES_CACHED)
 def number(text: str) -> float | None:
     """A number of a policy; None: it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 @lru_cache(maxsize=VALUES_CACHED)
@@ -139,22 +140,7 @@ def _in_network(value: str, wanted: Pattern, context: Context) -> bool:
 
 def _arn_like(value: str, wanted: Pattern, context: Context) -> bool:
     """Each of the six parts by itself: a star does not reach over a colon but in the last one."""
-    text = _arn_pattern(wanted, context)
-    if text is None:
-        return False
-    patterns, parts = text.split(":", ARN_PARTS - 1), value.split(":", ARN_PARTS - 1)
-    if len(patterns) != len(parts):
-        return text == "*"
-    return all(_part(pattern).matches(part, {}) for pattern, part in zip(patterns, parts, strict=True))
-
-
-def _arn_pattern(wanted: Pattern, context: Context) -> str | None:
-    return wanted.filled(context)
-
-
-@lru_cache(maxsize=VALUES_CACHED)
-def _part(text: str) -> Pattern:
-    return Pattern(text, variables=False)
+    return wanted.matches_parts(value, context, ARN_PARTS)
 
 
 def _comparisons(prefix: str, parse: Callable[[str], float | None]) -> dict[str, tuple[Test, bool]]:
@@ -190,7 +176,7 @@ OPERATORS: dict[str, tuple[Test, bool]] = {
 """Every operator but Null, which asks whether the key is there: the test, and whether it is negated."""
 
 _BY_LOWER = {name.lower(): name for name in OPERATORS}
-_WITH_WILDCARDS = (_like,)
+_WITH_WILDCARDS = (_like, _arn_like)
 
 
 class UnknownOperator(Exception):

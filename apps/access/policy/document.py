@@ -112,6 +112,8 @@ class Statement:
             return False
         if self.resources and any(p.matches(resource, context) for p in self.resources) == self.not_resources:
             return False
+        if self.not_resources and self.allows and not all(p.has_values(context) for p in self.resources):
+            return False  # what is to be left out is not known, so nothing is granted
         return all(condition.holds(context) for condition in self.conditions)
 
 

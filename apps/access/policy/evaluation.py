@@ -146,10 +146,17 @@ def _named(statement: Statement, grants: Grants) -> Naming:
     principals = statement.principals
     if principals is None:
         return Naming.NOT
-    found = _listed(principals, grants)
     if not principals.negated:
-        return found
-    return Naming.NOT if found else Naming.ROLE
+        return _listed(principals, grants)
+    return Naming.NOT if _is_left_out(principals, grants) else Naming.ROLE
+
+
+def _is_left_out(principals: Principals, grants: Grants) -> bool:
+    """Does NotPrincipal name the caller? An account there means its root user alone, and a role none of its sessions:
+    AWS wants all three beside each other, and denies whoever is not named himself."""
+    if principals.anybody or grants.arn in principals.arns:
+        return True
+    return grants.policies is None and grants.account_id in principals.accounts
 
 
 def _listed(principals: Principals, grants: Grants) -> Naming:

@@ -74,6 +74,21 @@ class Pattern:
         found = self._filled(context)
         return "".join(part[1] for part in found) if found else None
 
+    def has_values(self, context: Context) -> bool:
+        """Has the request a value for every variable in it, or the variable a default?"""
+        return not self.names or bool(self._filled(context))
+
+    def matches_parts(self, value: str, context: Context, count: int) -> bool:
+        """The same as matches, colon by colon: a star reaches over none but in the last of count parts. A pattern with
+        fewer parts fits nothing, unless it is one star."""
+        filled = self._filled(context)
+        if filled == [("star", "*")]:
+            return True
+        patterns, parts = _split(filled, count), value.split(":", count - 1)
+        return len(patterns) == len(parts) and all(
+            _glob(tuple(pattern)).matches(part) for pattern, part in zip(patterns, parts, strict=True)
+        )
+
     def _filled(self, context: Context) -> list[tuple[str, str]]:
         parts: list[tuple[str, str]] = []
         for part in self._parts:
@@ -100,6 +115,16 @@ def _glob(parts: tuple[tuple[str, str], ...]) -> Glob:
         else:
             pieces[-1] += "." if kind == "one" else re.escape(text)
     return Glob(pieces)
+
+
+def _split(filled: list[tuple[str, str]], count: int) -> list[list[tuple[str, str]]]:
+    """A filled pattern cut at its first colons. What a variable brought is text, whatever characters are in it."""
+    split: list[list[tuple[str, str]]] = [[]]
+    for kind, text in filled:
+        pieces = text.split(":", count - len(split)) if kind == "text" else [text]
+        split[-1].append((kind, pieces[0]))
+        split += [[(kind, piece)] for piece in pieces[1:]]
+    return split
 
 
 def _parts(text: str, *, variables: bool, wildcards: bool) -> list[tuple[str, str, str | None]]:

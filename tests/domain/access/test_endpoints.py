@@ -111,6 +111,17 @@ async def test_policies_see_the_tags_of_a_request(house: House) -> None:
         assert (answer is None) is allowed, (tags, answer)
 
 
+async def test_a_header_that_a_policy_asks_for_is_not_matched_at_any_length(house: House) -> None:
+    """Matching takes the product of both lengths, and both are chosen by people who are not trusted."""
+    asks = says(Condition={"StringLike": {"aws:UserAgent": "*" + "?" * 400 + "!*", "aws:Referer": "*"}})
+    user = await in_database(make_identity)(house.hers.team, "user", "app", document(asks))
+    keys = await in_database(make_key)(house.hers.team, user)
+    long = {"headers": {"user-agent": "a" * 100_000, "referer": "b" * 100_000}}
+    assert (await listed(house, long, keys))[0] == "AccessDeniedException"
+    [decided] = (await house.principal_of(keys)).grants.decided
+    assert sum(len(value) for _, value in decided[4:]) == 4_096
+
+
 async def test_times_are_asked_for_each_time(house: House) -> None:
     until_s = house.clock.now_ms() // 1000 + 60
     policy = document(says(action="kinesis:*", Condition={"DateLessThan": {"aws:CurrentTime": str(until_s)}}))

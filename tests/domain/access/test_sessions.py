@@ -135,6 +135,18 @@ async def test_session_policies_only_limit(house: House) -> None:
     assert (await house.wire(by_arn, "CreateStream", StreamName="x"))[0] == "AccessDeniedException"
 
 
+async def test_what_a_session_policy_denied_stays_denied_when_it_is_deleted(house: House) -> None:
+    await role(house, "reader", document(says(action="kinesis:*")))
+    but_limits = document(says("Deny", action="kinesis:DescribeLimits"))
+    made = await house.call("iam", "CreatePolicy", PolicyName="but-limits", PolicyDocument=but_limits)
+    arn = made["Policy"]["Arn"]
+    job = await assume(house, "reader", Policy=document(says()), PolicyArns=[{"arn": arn}])
+    assert "StreamNames" in await house.wire(job, "ListStreams")
+    await house.call("iam", "DeletePolicy", PolicyArn=arn)
+    house.wire.forget()
+    assert (await house.wire(job, "DescribeLimits"))[0] == "AccessDeniedException"
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [

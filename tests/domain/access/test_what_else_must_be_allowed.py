@@ -56,6 +56,15 @@ async def test_so_do_those_of_other_services(
         await house.call(service, operation, caller, **params)
 
 
+async def test_conditions_on_tags_know_kms_s_spelling(house: House) -> None:
+    only = {"StringEquals": {"aws:RequestTag/team": "a"}, "ForAllValues:StringEquals": {"aws:TagKeys": "team"}}
+    caller = await who(house, says(action="kms:*", Condition=only))
+    await house.call("kms", "CreateKey", caller, Tags=[{"TagKey": "team", "TagValue": "a"}])
+    for tags in ([{"TagKey": "team", "TagValue": "b"}], [{"TagKey": t, "TagValue": "a"} for t in ("team", "x")], []):
+        with pytest.raises(AccessDeniedException):
+            await house.call("kms", "CreateKey", caller, Tags=tags)
+
+
 async def test_several_alarms_are_each_asked_about(house: House) -> None:
     for name in ("dev", "prod"):
         await house.call(

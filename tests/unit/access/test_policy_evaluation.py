@@ -157,6 +157,32 @@ def test_not_principal_denies_all_the_others() -> None:
     assert ask(other, resource_policy=only) is not None
 
 
+@pytest.mark.parametrize("named", [f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT])
+def test_an_account_that_not_principal_names_is_its_root_user_alone(named: str) -> None:
+    only = resource(effect="Deny", NotPrincipal={"AWS": [USER, named]})
+    other = Grants(ACCOUNT, f"{USER}2", f"{USER}2", {}, (policy(says()),))
+    root = Grants(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:root", {})
+    assert ask(user(policy(says())), resource_policy=only) is None
+    assert ask(root, resource_policy=only) is None
+    assert ask(other, resource_policy=only) == "with an explicit deny in a resource-based policy"
+    assert ask(session(policy(says())), resource_policy=only) == "with an explicit deny in a resource-based policy"
+
+
+def test_a_role_that_not_principal_names_leaves_out_the_session_named_beside_it() -> None:
+    only = resource(effect="Deny", NotPrincipal={"AWS": [SESSION, ROLE, ACCOUNT]})
+    other = Grants(ACCOUNT, f"{SESSION}2", ROLE, {}, (policy(says()),))
+    assert ask(session(policy(says())), resource_policy=only) is None
+    assert ask(other, resource_policy=only) == "with an explicit deny in a resource-based policy"
+
+
+def test_an_allow_of_all_but_what_is_not_known_allows_nothing() -> None:
+    but_own = {"Action": "kinesis:PutRecord", "NotResource": "arn:aws:kinesis:*:*:stream/${aws:username}"}
+    grants = user(policy({"Effect": "Allow", **but_own}))
+    assert ask(grants, {"aws:username": "ann"}) is None
+    assert ask(grants) == NO_POLICY
+    assert ask(user(policy(says(), {"Effect": "Deny", **but_own}))) is not None
+
+
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +209,8 @@ def test_not_principal_denies_all_the_others() -> None:
         ({"NumericGreaterThanEquals": {"s:n": "5"}}, {"s__n": "5"}, True),
         ({"NumericNotEquals": {"s:n": "5"}}, {"s__n": "5"}, False),
         ({"NumericEquals": {"s:n": "5"}}, {"s__n": "five"}, False),
+        ({"NumericEquals": {"s:n": "10"}}, {"s__n": "1_0"}, False),
+        ({"NumericGreaterThan": {"s:n": "1e3"}}, {"s__n": "1001"}, True),
         ({"DateLessThan": {"aws:CurrentTime": "2026-11-21T00:00:00Z"}}, {"aws__currenttime": "2026-11-20T10:00:00Z"}, True),
         ({"DateGreaterThan": {"aws:CurrentTime": "2026-11-21"}}, {"aws__currenttime": "2026-11-20T10:00:00Z"}, False),
         ({"DateGreaterThan": {"aws:EpochTime": "1700000000"}}, {"aws__epochtime": "1795163467"}, True),
@@ -195,6 +223,14 @@ def test_not_principal_denies_all_the_others() -> None:
         ({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {}, True),
         ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}}, {"aws__principalarn": ROLE}, True),
         ({"ArnLike": {"aws:PrincipalArn": "arn:aws:*:role/*"}}, {"aws__principalarn": ROLE}, False),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalTag/of}"}},
+         {"aws__principalarn": ROLE, "aws__principaltag_S_of": "*"}, False),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/${aws:PrincipalTag/of}"}},
+         {"aws__principalarn": ROLE, "aws__principaltag_S_of": "reader"}, True),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/rea${*}"}}, {"aws__principalarn": ROLE}, False),
+        ({"ArnEquals": {"aws:PrincipalArn": "${aws:userid}"}}, {"aws__principalarn": ROLE, "aws__userid": ROLE}, True),
+        ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:*:role/*"}}, {"aws__principalarn": ROLE}, False),
+        ({"ArnLike": {"aws:PrincipalArn": "*"}}, {"aws__principalarn": ROLE}, True),
         ({"ArnNotEquals": {"aws:PrincipalArn": ROLE}}, {"aws__principalarn": ROLE}, False),
         ({"BinaryEquals": {"s:b": "AAE="}}, {"s__b": "AAE="}, True),
         ({"ForAnyValue:StringEquals": {"aws:TagKeys": ["a", "b"]}}, {"aws__tagkeys": ("x", "b")}, True),
