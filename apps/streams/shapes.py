@@ -8,11 +8,12 @@ CBOR's integer milliseconds are wire/cbor.py's business. gc=False: these objects
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from apps.wire.blobs import decode_all
 from apps.wire.timestamps import EpochSeconds
 
 StreamName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_.-]+\Z")]
@@ -29,7 +30,9 @@ ShardId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-
 PartitionKey = Annotated[str, Meta(min_length=1, max_length=256)]
 HashKey = Annotated[str, Meta(pattern=r"^(0|([1-9][0-9]{0,38}))\Z")]
 SequenceNumber = Annotated[str, Meta(pattern=r"^(0|([1-9][0-9]{0,128}))\Z")]
-Data = Annotated[bytes, Meta(max_length=10_485_760)]
+DATA_BYTES_MAX = 10_485_760
+Data = Annotated[bytes, Meta(max_length=DATA_BYTES_MAX)]
+DataText = Annotated[str, Meta(max_length=-(-DATA_BYTES_MAX // 3) * 4)]
 ShardIteratorType = Literal["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]
 
 
@@ -70,11 +73,46 @@ class PutRecordsEntry(msgspec.Struct, gc=False):
 class PutRecordsRequest(msgspec.Struct, gc=False, frozen=True):
     """PutRecords's input."""
 
+    in_text: ClassVar[type[msgspec.Struct]]
+    """See wire/json11.py."""
+
     records: Annotated[list[PutRecordsEntry], Meta(min_length=1, max_length=500)] = field(name="Records")
     stream_name: StreamName | None = field(name="StreamName", default=None)
     stream_arn: StreamArn | None = field(name="StreamARN", default=None)
     stream_id: StreamId | None = field(name="StreamId", default=None)
     dry_run: bool | None = field(name="DryRun", default=None)
+
+
+class TextEntry(msgspec.Struct, gc=False):
+    """One record of PutRecords, its data still in base64."""
+
+    data: DataText = field(name="Data")
+    partition_key: PartitionKey | None = field(name="PartitionKey", default=None)
+    explicit_hash_key: HashKey | None = field(name="ExplicitHashKey", default=None)
+
+
+class PutRecordsTextRequest(msgspec.Struct, gc=False, frozen=True):
+    """PutRecords's input as JSON has it. Large records are read quicker in two steps than by msgspec's own base64."""
+
+    records: Annotated[list[TextEntry], Meta(min_length=1, max_length=500)] = field(name="Records")
+    stream_name: StreamName | None = field(name="StreamName", default=None)
+    stream_arn: StreamArn | None = field(name="StreamARN", default=None)
+    stream_id: StreamId | None = field(name="StreamId", default=None)
+    dry_run: bool | None = field(name="DryRun", default=None)
+
+    def request(self) -> PutRecordsRequest:
+        """The same with bytes. Raises ValueError for what is not base64, or longer than the model allows."""
+        blobs = decode_all([entry.data for entry in self.records])
+        if max(map(len, blobs)) > DATA_BYTES_MAX:
+            raise ValueError("too long")
+        entries = [
+            PutRecordsEntry(data, entry.partition_key, entry.explicit_hash_key)
+            for data, entry in zip(blobs, self.records, strict=True)
+        ]
+        return PutRecordsRequest(entries, self.stream_name, self.stream_arn, self.stream_id, self.dry_run)
+
+
+PutRecordsRequest.in_text = PutRecordsTextRequest
 
 
 class PutRecordsResult(msgspec.Struct, gc=False):

@@ -5,6 +5,7 @@ import json
 import random
 import re
 from typing import Annotated, Any
+from unittest import mock
 
 import cbor2
 import msgspec
@@ -149,7 +150,7 @@ def test_stray_bits_are_seen(body):
 
 
 @given(
-    size=st.integers(1, 400), count=st.integers(1, 30), wrong=st.integers(0, 40), seed=st.randoms(use_true_random=False)
+    size=st.integers(1, 900), count=st.integers(1, 30), wrong=st.integers(0, 40), seed=st.randoms(use_true_random=False)
 )
 def test_stray_bits_among_many_records(size, count, wrong, seed):
     texts = [base64.b64encode(seed.randbytes(size)).decode() for _ in range(count)]
@@ -185,6 +186,43 @@ def test_the_last_of_doubled_members_counts():
     ):
         _, exact = both_ways("PutRecord", body)
         assert exact.stream_name == "b"
+
+
+# Long blobs, in two steps
+
+
+@given(data=st.data())
+def test_long_blobs_are_read_as_others_are(data):
+    _, request = data.draw(requests_of("PutRecords"))
+    odd = mutated(request, data.draw) if data.draw(st.booleans()) else request
+    with mock.patch.object(json11, "LONG_BLOB_BYTES", 0):
+        both_ways("PutRecords", json.dumps(odd, ensure_ascii=data.draw(st.booleans())).encode())
+
+
+def test_broken_bytes_of_long_blobs():
+    draw = random.Random(2)
+    texts = [base64.b64encode(draw.randbytes(size)).decode() for size in (0, 1, 2, 3, 40)]
+    records = [{"Data": text, "PartitionKey": "k="} for text in texts]
+    good = json.dumps({"StreamName": "s", "Records": records}).encode()
+    taken = 0
+    for _ in range(1_500):
+        body = bytearray(good)
+        at = draw.randrange(len(body))
+        body[at : at + draw.choice((0, 1, 1, 3))] = draw.choice(
+            (b"=", b"==", b"A", b"\\u003d", b" ", b"\n", b"-", b"_", b'"', b"")
+        )
+        with mock.patch.object(json11, "LONG_BLOB_BYTES", 0):
+            quick, _ = both_ways("PutRecords", bytes(body))
+        taken += quick is not None
+    assert taken > 100
+
+
+def test_a_long_blob_of_the_limit_and_one_byte_more():
+    for size, right in ((10_485_760, True), (10_485_761, False)):
+        text = base64.b64encode(bytes(size))
+        body = b'{"StreamName":"s","Records":[{"Data":"%s","PartitionKey":"k"}]}' % text
+        quick = json11._quickly(body, KINESIS.operations["PutRecords"].input, REQUESTS["PutRecords"])
+        assert (quick is not None) == right
 
 
 # In CBOR
