@@ -14,7 +14,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -24,6 +24,9 @@ LENGTH_MAX = 2_048
 """AWS's limit of an expression."""
 
 DEPTH_MAX = 32
+"""Of brackets and calls within each other, those of the queries that an expression names counted in: Python's stack
+ends at 1,000 calls, and one such step takes up to ten."""
+
 WORDS = frozenset({"REPEAT", "LINEAR"})
 """What FILL takes beside numbers."""
 
@@ -55,6 +58,9 @@ Result = float | str | Line | list[Line]
 class Source(Protocol):
     """Where an expression's time series come from."""
 
+    depth: int
+    """How deep in brackets and calls the working out is."""
+
     @property
     def starts(self) -> Sequence[int]:
         """The buckets that are asked for, in order."""
@@ -62,6 +68,9 @@ class Source(Protocol):
     @property
     def period_s(self) -> int:
         """Their length."""
+
+    def spend(self, points: int) -> None:
+        """So many points are worked out. Raises ValidationException once the request has had its share."""
 
     def named(self, name: str) -> Result:
         """The result of the query of that Id. Raises ExpressionError."""
@@ -119,7 +128,6 @@ class _Parser:
     tokens: list[tuple[str, str]]
     source: Source
     position: int = 0
-    depth: int = field(default=0)
 
     def whole(self) -> Result:
         value = self.level(0)
@@ -133,26 +141,30 @@ class _Parser:
         value = self.level(number + 1)
         while self.sign() in _LEVELS[number]:
             function = _LEVELS[number][self.take()]
-            value = combine(function, value, self.level(number + 1))
+            value = self.combined(function, value, self.level(number + 1))
         return value
 
+    def combined(self, function: Callable[[float, float], float], left: Result, right: Result) -> Result:
+        self.source.spend(points_of(left) + points_of(right))
+        return combine(function, left, right)
+
     def power(self) -> Result:
-        self.depth += 1
-        if self.depth > DEPTH_MAX:
+        if self.source.depth >= DEPTH_MAX:
             raise ExpressionError("Error in expression: it is nested too deeply.")
+        self.source.depth += 1
         try:
             return self._power()
         finally:
-            self.depth -= 1
+            self.source.depth -= 1
 
     def _power(self) -> Result:
         if self.sign() == "-":
             self.take()
-            return combine(operator.sub, 0.0, self.power())
+            return self.combined(operator.sub, 0.0, self.power())
         value = self._primary()
         if self.sign() == "^":
             self.take()
-            return combine(_power, value, self.power())
+            return self.combined(_power, value, self.power())
         return value
 
     def _primary(self) -> Result:
@@ -161,7 +173,7 @@ class _Parser:
         kind, text = self.tokens[self.position]
         self.position += 1
         if kind == "number":
-            return float(text)
+            return _finite(float(text))
         if kind == "text":
             return text[1:-1]
         if kind == "name":
@@ -179,6 +191,7 @@ class _Parser:
     def call(self, name: str) -> Result:
         self.take()
         arguments = self.arguments(")")
+        self.source.spend(sum(map(points_of, arguments)))
         if name == "METRICS":
             return self.source.all_metrics(_text(arguments[0]) if arguments else None)
         if name == "SEARCH":
@@ -188,6 +201,7 @@ class _Parser:
             return self.source.search(_text(arguments[0]), _text(arguments[1]), period_s)
         if name == "TIME_SERIES":
             number = _number(_only(name, arguments))
+            self.source.spend(len(self.source.starts))
             return Line(dict.fromkeys(self.source.starts, number), self.source.period_s)
         function = FUNCTIONS.get(name)
         if function is None:
@@ -238,7 +252,19 @@ def combine(function: Callable[[float, float], float], left: Result, right: Resu
     if isinstance(right, Line):
         return _line(right, {t: _safely(function, left, v) for t, v in right.points.items()})
     value = _safely(function, left, right)
-    if value is None:
+    return _finite(math.nan if value is None else value)
+
+
+def points_of(value: Result) -> int:
+    """What working with a value costs: its points, at least one."""
+    if isinstance(value, Line):
+        return max(1, len(value.points))
+    return sum(map(points_of, value)) if isinstance(value, list) else 1
+
+
+def _finite(value: float) -> float:
+    """Raises ExpressionError for infinity."""
+    if not math.isfinite(value):
         raise ExpressionError("Error in expression: a number is divided by zero, or grows too large.")
     return value
 
@@ -257,7 +283,9 @@ def _power(base: float, exponent: float) -> float:
 
 
 def _line(like: Line, points: Mapping[int, float | None]) -> Line:
-    return Line({t: value for t, value in points.items() if value is not None}, like.period_s, like.label)
+    """Without the points that have no value, or one that is too large."""
+    there = {t: value for t, value in points.items() if value is not None and math.isfinite(value)}
+    return Line(there, like.period_s, like.label)
 
 
 def lines_of(values: Sequence[Result]) -> list[Line]:
@@ -299,7 +327,7 @@ def _aggregate(name: str, function: Callable[[list[float]], float]) -> Callable[
     def of(_source: Source, arguments: Sequence[Result]) -> Result:
         value = _only(name, arguments) if len(arguments) == 1 else lines_of(arguments)
         if isinstance(value, Line):
-            return function(list(value.points.values())) if value.points else 0.0
+            return _finite(whole(list(value.points.values()))) if value.points else 0.0
         if not isinstance(value, list):
             return _number(value)
         at: dict[int, list[float]] = {}
@@ -307,7 +335,13 @@ def _aggregate(name: str, function: Callable[[list[float]], float]) -> Callable[
             for time, point in line.points.items():
                 at.setdefault(time, []).append(point)
         period_s = value[0].period_s if value else _source.period_s
-        return Line({time: function(at[time]) for time in sorted(at)}, period_s)
+        return _line(Line({}, period_s), {time: whole(at[time]) for time in sorted(at)})
+
+    def whole(values: list[float]) -> float:
+        try:
+            return function(values)
+        except OverflowError:  # math.fsum: the sum is beyond the largest number
+            return math.inf
 
     return of
 
@@ -371,6 +405,7 @@ def _fill(source: Source, arguments: Sequence[Result]) -> Result:
 
 
 def _filled(source: Source, line: Line, filler: Result) -> Line:
+    source.spend(len(source.starts))
     points: dict[int, float] = {}
     known = sorted(line.points)
     for time in source.starts:

@@ -23,6 +23,10 @@ DATAPOINTS_MAX = 100_800
 LOOKED_AT_MAX = 1_000_000
 """Buckets that all queries of a request may look at together: 500 metrics for a day, minute by minute, are 720,000."""
 
+WORKED_OUT_MAX = 2_000_000
+"""Points that the expressions of a request may work with, one after the other: some seconds of a processor, and the
+values that are kept of them some hundred megabytes."""
+
 FOUND_MAX = 100
 """Time series of one SEARCH. AWS: 500, and looks at the newest."""
 
@@ -53,6 +57,19 @@ class Queries:
     _open: list[str] = field(default_factory=list)
     _periods: dict[str, int] = field(default_factory=dict)
     _looked_at: int = 0
+    _worked_out: int = 0
+    _listed: dict[str, list[Identity]] = field(default_factory=dict)
+    _asking_period: int = 0
+    depth: int = 0
+
+    def spend(self, points: int) -> None:
+        """See expressions.Source."""
+        self._worked_out += points
+        if self._worked_out > WORKED_OUT_MAX:
+            raise ValidationException(
+                f"The expressions work with more than {WORKED_OUT_MAX:,} datapoints in all. Ask for fewer or shorter "
+                "expressions, longer periods or less time."
+            )
 
     @property
     def period_s(self) -> int:
@@ -77,7 +94,9 @@ class Queries:
         """The time series of one query, as they are answered."""
         result = self.named(name)
         if isinstance(result, float):
-            return [Line(dict.fromkeys(self.span(self._period(name)).starts, result), self._period(name), name)]
+            span = self.span(self._period(name))
+            self.spend(span.count)
+            return [Line(dict.fromkeys(span.starts, result), span.period_s, name)]
         if isinstance(result, str):
             raise ExpressionError(f"Error in expression '{name}': a text is no result.")
         return result if isinstance(result, list) else [result]
@@ -86,7 +105,7 @@ class Queries:
         """The result of a query. Raises ExpressionError: no such Id, or it needs itself."""
         if name not in self.by_id:
             raise ExpressionError(f"Error in expression: the Id '{name[:64]}' is not defined.")
-        if name in self._open or len(self._open) > expressions.DEPTH_MAX:
+        if name in self._open:
             raise ExpressionError(f"Error in expression: '{name}' refers to itself.")
         if name not in self._results:
             self._open.append(name)
@@ -115,15 +134,20 @@ class Queries:
         """A statistic of a metric as a time series."""
         function = statistic(stat, identity.namespace)
         span = self.span(period_s)
-        self._looked_at += span.count
+        self._look_at(span.count)
+        before = self.reader.read
+        buckets = self.reader.together(identity, unit, span)
+        self._look_at(max(0, self.reader.read - before - span.count))
+        values = {start_s: function(value) for start_s, value in sorted(buckets.items())}
+        return Line({t: value for t, value in values.items() if value is not None}, period_s, identity.name)
+
+    def _look_at(self, buckets: int) -> None:
+        self._looked_at += buckets
         if self._looked_at > LOOKED_AT_MAX:
             raise ValidationException(
                 f"You have requested more than {LOOKED_AT_MAX:,} datapoints in all. Ask for fewer metrics, longer periods or "
                 "less time."
             )
-        buckets = self.reader.together(identity, unit, span)
-        values = {start_s: function(value) for start_s, value in sorted(buckets.items())}
-        return Line({t: value for t, value in values.items() if value is not None}, period_s, identity.name)
 
     def all_metrics(self, text: str | None) -> list[Line]:
         """METRICS(): of the queries that are metrics, by Id."""
@@ -133,10 +157,8 @@ class Queries:
     def search(self, wanted: str, stat: str, period_s: int) -> list[Line]:
         """SEARCH('{AWS/Kinesis,StreamName} MetricName="IncomingBytes" orders', 'Sum', 300)."""
         namespace, names, words = _search_of(wanted)
-        now_s = self.reader.now_s
-        wish = listing.Wanted(now_s - listing.LISTED_S, namespace, None, tuple((name, None) for name in names))
         found: list[Line] = []
-        for _, identity in listing.metrics(self.reader.team_id, wish, self.reader.clock):
+        for identity in self._metrics_in(namespace):
             if {name for name, _ in identity.dimensions} == set(names) and all(_fits(word, identity) for word in words):
                 line = self.line(identity, stat, period_s)
                 line.label = " ".join([*(value for _, value in identity.dimensions), identity.name])
@@ -145,11 +167,24 @@ class Queries:
                     raise ExpressionError(f"SEARCH found more than {FOUND_MAX} metrics; ask for fewer.")
         return found
 
+    def _metrics_in(self, namespace: str) -> list[Identity]:
+        """The team's metrics of a namespace, listed once for all searches."""
+        if namespace not in self._listed:
+            wish = listing.Wanted(self.reader.now_s - listing.LISTED_S, namespace)
+            found = listing.metrics(self.reader.team_id, wish, self.reader.clock)
+            self._listed[namespace] = [identity for _, identity in found]
+        self.spend(max(1, len(self._listed[namespace])))
+        return self._listed[namespace]
+
     def _period(self, name: str) -> int:
         """A query's period: its own, or the shortest of those that its expression names; a minute if it names none."""
         if name not in self._periods:
+            if self._asking_period > expressions.DEPTH_MAX:
+                raise ExpressionError("Error in expression: too many queries name each other in a row.")
             self._periods[name] = 60
+            self._asking_period += 1
             self._periods[name] = self._period_of(self.by_id[name])
+            self._asking_period -= 1
         return self._periods[name]
 
     def _period_of(self, query: Query) -> int:

@@ -79,6 +79,8 @@ class Reader:
 
     team_id: int
     clock: Clock
+    read: int = 0
+    """Stored buckets that were looked at so far."""
     _ids: dict[str, list[int]] = field(default_factory=dict)
     _histories: dict[tuple[int, Span, int], list[History]] = field(default_factory=dict)
 
@@ -114,6 +116,7 @@ class Reader:
     def _of_series(self, identity: Identity, unit: str | None, span: Span) -> dict[str, Buckets]:
         width_s = span.width_s(tuple(series.KEEP_S))
         rows = series.read(self.team_id, identity, unit, span.start_s, span.end_s, width_s)
+        self.read += sum(map(len, rows.values()))
         found: dict[str, Buckets] = {}
         for kept_unit, values in rows.items():
             buckets = found.setdefault(kept_unit, {})
@@ -150,9 +153,13 @@ class Reader:
         if key not in self._histories:
             step_s = layout.POINTS_MAX * width_s
             end_s = min(span.end_s, self.now_s + width_s)
+            # Nothing older is kept, and somebody may ask from the year 1 on.
+            oldest_s = self.now_s - max(layout.ROLLUP_KEEP_S.values())
+            first_s = span.start_s + max(0, (oldest_s - span.start_s) // step_s) * step_s
+            self.read += max(0, end_s - first_s) // width_s
             self._histories[key] = [
                 store.history(self.team_id, stream_id, first, min(first + step_s, end_s), width_s, clock=self.clock)
-                for first in range(span.start_s, end_s, step_s)
+                for first in range(first_s, end_s, step_s)
             ]
             if any(history.away for history in self._histories[key]):
                 raise away()

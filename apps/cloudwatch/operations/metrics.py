@@ -46,7 +46,9 @@ def _get_metric_data(call: Call, params: Json) -> Json:
     by_id = checked(params["MetricDataQueries"])
     queries = Queries(Reader(call.principal.team_id, call.runtime.clock), params["StartTime"], params["EndTime"], by_id)
     descending = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
-    wanted = min(params.get("MaxDatapoints") or DATAPOINTS_MAX, DATAPOINTS_MAX)
+    wanted = min(params.get("MaxDatapoints", DATAPOINTS_MAX), DATAPOINTS_MAX)
+    if wanted < 1:
+        raise InvalidParameterValueException("The parameter MaxDatapoints must be at least 1.")
     found, total = [], 0
     for name, query in by_id.items():
         if query.get("ReturnData", True):

@@ -14,9 +14,13 @@ class Given:
 
     period_s = 60
     starts = STARTS
+    depth = 0
 
     def __init__(self, **lines: dict[int, float]) -> None:
         self.lines = {name: Line(points, 60, name) for name, points in lines.items()}
+
+    def spend(self, points: int) -> None:
+        assert points >= 0
 
     def named(self, name: str) -> Any:
         if name not in self.lines:
