@@ -14,12 +14,17 @@ _SQLITE = (
     """CREATE TRIGGER audit_no_delete BEFORE DELETE ON access_auditentry
     WHEN OLD.at_ms >= COALESCE((SELECT MAX(keep_from_ms) FROM access_audithorizon), 0)
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
+    # REPLACE takes rows away without asking the trigger above.
+    """CREATE TRIGGER audit_no_replace BEFORE INSERT ON access_auditentry
+    WHEN EXISTS (SELECT 1 FROM access_auditentry WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
     """CREATE TRIGGER audit_horizon_rises BEFORE UPDATE ON access_audithorizon
     WHEN NEW.keep_from_ms < OLD.keep_from_ms
     BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
 )
 _SQLITE_AWAY = tuple(
-    f"DROP TRIGGER IF EXISTS {name}" for name in ("audit_no_update", "audit_no_delete", "audit_horizon_rises")
+    f"DROP TRIGGER IF EXISTS {name}"
+    for name in ("audit_no_update", "audit_no_delete", "audit_no_replace", "audit_horizon_rises")
 )
 
 _POSTGRES = (
@@ -52,12 +57,13 @@ _POSTGRES_AWAY = (
 
 
 def install(connection: Any) -> None:
-    """Set the guard. connection: Django's, of either database."""
+    """Set the guard, anew if it is set. connection: Django's, of either database."""
+    remove(connection)
     _run(connection, _POSTGRES if connection.vendor == "postgresql" else _SQLITE)
 
 
 def remove(connection: Any) -> None:
-    """Take the guard away: for tests, which empty their tables."""
+    """Take the guard away: to set it anew, and for tests, which empty their tables."""
     _run(connection, _POSTGRES_AWAY if connection.vendor == "postgresql" else _SQLITE_AWAY)
 
 

@@ -163,10 +163,10 @@ def request_tags(request: Any) -> dict[str, str]:
     tags = request.get("Tags") if isinstance(request, dict) else None
     if isinstance(tags, dict):
         return tags
+    given = [tag for tag in tags or () if isinstance(tag, dict)]
     return {
-        tag.get("Key", tag.get("TagKey", "")): tag.get("Value", tag.get("TagValue", ""))
-        for tag in tags or ()
-        if isinstance(tag, dict)
+        str(tag.get("Key") or tag.get("TagKey") or ""): str(tag.get("Value") or tag.get("TagValue") or "")
+        for tag in given
     }
 
 

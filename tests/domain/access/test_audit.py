@@ -172,6 +172,14 @@ def test_nothing_changes_an_entry(guarded: TestTeam) -> None:
             change()
     with pytest.raises(REFUSED), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE access_auditentry SET message = ''")
+    columns = [field.column for field in AuditEntry._meta.concrete_fields]
+    values = ", ".join("'changed'" if column == "message" else column for column in columns)
+    replacing = (
+        f"INSERT OR REPLACE INTO access_auditentry ({', '.join(columns)}) SELECT {values} FROM access_auditentry"
+    )
+    if connection.vendor == "sqlite":
+        with pytest.raises(REFUSED, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(replacing)
     assert list(AuditEntry.objects.order_by("at_ms").values_list("at_ms", "message")) == [(1_000, "x"), (2_000, "x")]
 
 
