@@ -22,6 +22,7 @@ from apps.gateway.protocols import USUAL, chosen, signing_region
 from apps.gateway.protocols import identified as identified_slowly
 from apps.gateway.request import PROTECTION, Headers, IdMaker, Ids, Request, Response, Stream
 from apps.gateway.services import Route
+from apps.gateway.standing import Standing
 from apps.gateway.stream import Frames
 from apps.runtime import Call, Runtime
 from apps.streams.addressing import Unadmitted
@@ -121,7 +122,11 @@ class Gateway:
         self.bodies.release(reading)
         principal = credential.principal
         call = Call(self.runtime, principal, ids.request_id, now_ms, request)
-        if principal.watched or route.request_type is None or request.headers.get("host", "").startswith(ENDPOINT_PREFIX):
+        if (
+            principal.watched
+            or route.request_type is None
+            or request.headers.get("host", "").startswith(ENDPOINT_PREFIX)
+        ):
             answer = await run(route, call, params)
         else:
             try:
@@ -130,7 +135,8 @@ class Gateway:
                 answer = await run(route, call, params)
         if route.operation.is_event_stream:
             ids.headers.append(("content-type", EVENT_STREAM))
-            return Stream(200, ids.headers, Frames(answer, codec, route.operation, ids.request_id))
+            standing = Standing(self.credentials, credential, route, call, params)
+            return Stream(200, ids.headers, Frames(answer, codec, route.operation, standing, ids.request_id))
         ids.headers.append(("content-type", codec.CONTENT_TYPE))
         return Response(200, ids.headers, codec.encode(route.operation, answer))
 

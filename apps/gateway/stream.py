@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.base.errors import ServiceError
 from apps.gateway.failures import as_service_error
+from apps.gateway.standing import Standing
 from apps.wire import eventstream
 from apps.wire.codec import Codec
 from apps.wire.model import Operation
@@ -14,9 +15,11 @@ from apps.wire.model import Operation
 
 class Frames:
     """Frames to send, as an async iterator. The first is the initial response, without which botocore refuses the rest;
-    an error that is raised inside becomes the last frame. Close it with aclose(), whether it was begun or not."""
+    an error that is raised inside becomes the last frame. They end, as after their time, when the caller has lost the
+    right to them. Close it with aclose(), whether it was begun or not."""
 
-    def __init__(self, events: Any, codec: Codec, operation: Operation, request_id: str) -> None:
+    def __init__(self, events: Any, codec: Codec, operation: Operation, standing: Standing, request_id: str) -> None:
+        self._standing = standing
         self._events = events
         self._codec = codec
         self._operation = operation
@@ -36,6 +39,8 @@ class Frames:
         yield eventstream.initial_response(codec)
         try:
             async for name, event in self._events:
+                if not await self._standing.holds():
+                    return
                 yield eventstream.encode_event(operation, name, event, codec)
         except ServiceError as error:
             yield eventstream.encode_exception(error, codec)

@@ -16,7 +16,7 @@ from apps.accounts import keys
 from apps.accounts.models import Team
 from apps.base.clock import FakeClock
 from apps.gateway.app import Gateway
-from apps.gateway.request import Request, Response
+from apps.gateway.request import Request, Response, Stream
 from apps.gateway.services import SERVICES, Route
 from apps.wire import json11, sigv4
 
@@ -97,7 +97,13 @@ class Wire:
         self.clock = clock
 
     async def send(self, by: Keys, operation: str, body: bytes, **options: Any) -> Response:
-        """One request of Kinesis. options: host, peer, scheme, headers, presigned."""
+        """One request of Kinesis. options: host, peer, scheme, headers."""
+        answer = await self.open(by, operation, body, **options)
+        assert isinstance(answer, Response)
+        return answer
+
+    async def open(self, by: Keys, operation: str, body: bytes, **options: Any) -> Response | Stream:
+        """The same for an answer that goes on."""
         host = options.get("host", "localhost:4567")
         headers = {
             "host": host,
@@ -112,14 +118,12 @@ class Wire:
         }  # fmt: skip
         headers |= sigv4.sign("POST", "/", headers, body, session_token=by.token, **signed)
         scope = Connection(options.get("peer", PEER), options.get("scheme", "http"))
-        answer = await self.gateway.answer(Request("POST", "/", "", headers, _pieces(body), to_end=False, scope=scope))
-        assert isinstance(answer, Response)
-        return answer
+        return await self.gateway.answer(Request("POST", "/", "", headers, _pieces(body), to_end=False, scope=scope))
 
     async def __call__(self, by: Keys, operation: str, options: dict[str, Any] | None = None, **params: Any) -> Any:
         """The answer of one call, or (code, text) of its error."""
         answer = await self.send(by, operation, json.dumps(params).encode(), **(options or {}))
-        found = json.loads(answer.body) if answer.body else None
+        found: Any = json.loads(answer.body) if answer.body else None
         if answer.status == 200:
             return found
         return found["__type"], found.get("message")
