@@ -34,9 +34,9 @@ _serving: list[serving.Serving] = []
 @cache
 def django_application() -> Any:
     """Pages and REST."""
-    from django.core.handlers.asgi import ASGIHandler  # once, and only in a process that serves
+    from console.uploads import Handler  # once, and only in a process that serves
 
-    return ASGIHandler()
+    return Handler()
 
 
 @cache

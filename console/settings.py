@@ -102,6 +102,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "console.storage.HashedFiles"},
 }
+FILE_UPLOAD_HANDLERS = ["console.uploads.EncryptedUpload"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
 """Bytes of a form without its files: a record of 1 MiB in a text area, percent-encoded at worst."""
 
