@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from apps.access.callers import iso
+from apps.access.models import Identity
 from apps.runtime import Call
 
 ENDPOINT_PREFIX = "vpce-"
@@ -145,7 +146,28 @@ def request_values(
                 values[name] = value
         elif name.startswith((_RESOURCE_TAG, _REQUEST_TAG)) or name == "aws:tagkeys":
             values.update(_tag_value(name, resource_tags, request))
+        elif name.startswith("iam:") and isinstance(request, dict):
+            value = _of_iam(name, call, request)
+            if value:
+                values[name] = value
     return values
+
+
+def _of_iam(name: str, call: Call, request: dict[str, Any]) -> str:
+    """iam:PolicyARN: the policy that is attached or detached. iam:PermissionsBoundary: the boundary that is set, or else
+    that of the user or role whose policies change. (Only IAM's requests name one, and those run in a transaction.)"""
+    if name == "iam:policyarn":
+        return str(request.get("PolicyArn") or "")
+    if name != "iam:permissionsboundary":
+        return ""
+    if request.get("PermissionsBoundary"):
+        return str(request["PermissionsBoundary"])
+    kind = "user" if request.get("UserName") else "role" if request.get("RoleName") else ""
+    if not kind:
+        return ""
+    named = str(request["UserName" if kind == "user" else "RoleName"])
+    rows = Identity.objects.filter(team_id=call.principal.team_id, kind=kind, name_key=named.lower())
+    return rows.values_list("boundary_arn", flat=True).first() or ""
 
 
 def _tag_value(name: str, resource_tags: Mapping[str, str], request: Any) -> dict[str, str | tuple[str, ...]]:

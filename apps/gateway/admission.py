@@ -18,6 +18,7 @@ from apps.access.source import Source, request_values, source_of
 from apps.accounts.principal import Principal
 from apps.base.errors import AccessDeniedException
 from apps.gateway.services import Route
+from apps.gateway.tagged import tags_now
 from apps.runtime import Call
 from apps.streams import protection
 from apps.streams.operations.resources import ACROSS_ACCOUNTS
@@ -46,10 +47,15 @@ def admit_now(route: Route, call: Call, request: Any) -> Call:
     if _asks_nobody(call, arn, source):
         return _admitted(call, call.principal)
     endpoint = read_now(source.endpoint_id) if source.endpoint_id else None
-    admitted = _settle(route, call, request, arn, protection.of_now(call, arn), source, endpoint)
+    admitted = _settle(route, call, request, arn, _found_now(call, arn), source, endpoint)
     for action, other in route.also(call, request):
-        _require(call, action, other, protection.of_now(call, other), source, endpoint, request)
+        _require(call, action, other, _found_now(call, other), source, endpoint, request)
     return admitted
+
+
+def _found_now(call: Call, arn: str) -> Protection:
+    found = protection.of_now(call, arn)
+    return found if found.tags else replace(found, tags=tags_now(call, arn))
 
 
 def _require(

@@ -65,6 +65,61 @@ async def test_conditions_on_tags_know_kms_s_spelling(house: House) -> None:
             await house.call("kms", "CreateKey", caller, Tags=tags)
 
 
+async def test_conditions_on_tags_of_what_is_no_stream(house: House) -> None:
+    only = {"StringEquals": {"aws:ResourceTag/team": "a"}}
+    caller = await who(
+        house, says(), says("Deny", ["iam:Delete*", "kms:Disable*", "cloudwatch:Delete*"], Condition=only)
+    )
+    for team, refused in (("a", True), ("b", False)):
+        tags = [{"Key": "team", "Value": team}]
+        await house.call("iam", "CreateUser", UserName=f"u{team}", Tags=tags)
+        trust = document({"Effect": "Allow", "Principal": {"AWS": HERS}, "Action": "sts:AssumeRole"})
+        await house.call("iam", "CreateRole", RoleName=f"r{team}", AssumeRolePolicyDocument=trust, Tags=tags)
+        made = await house.call(
+            "iam", "CreatePolicy", PolicyName=f"p{team}", PolicyDocument=document(says()), Tags=tags
+        )
+        key = await house.call("kms", "CreateKey", Tags=[{"TagKey": "team", "TagValue": team}])
+        await house.call(
+            "cloudwatch", "PutMetricAlarm", AlarmName=f"a{team}", Namespace="n", MetricName="m", Statistic="Sum",
+            Period=60, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold", Tags=tags,
+        )  # fmt: skip
+        for service, operation, params in (
+            ("iam", "DeleteUser", {"UserName": f"u{team}"}),
+            ("iam", "DeleteRole", {"RoleName": f"r{team}"}),
+            ("iam", "DeletePolicy", {"PolicyArn": made["Policy"]["Arn"]}),
+            ("kms", "DisableKey", {"KeyId": key["KeyMetadata"]["KeyId"]}),
+            ("cloudwatch", "DeleteAlarms", {"AlarmNames": [f"a{team}"]}),
+        ):
+            if refused:
+                with pytest.raises(AccessDeniedException, match=f"{service}:{operation}.* explicit deny"):
+                    await house.call(service, operation, caller, **params)
+            else:
+                await house.call(service, operation, caller, **params)
+
+
+async def test_whoever_rules_users_within_limits_stays_within_them(house: House) -> None:
+    admin, limit = (
+        f"arn:aws:iam::aws:policy/{name}" for name in ("AdministratorAccess", "AmazonKinesisReadOnlyAccess")
+    )
+    caller = await who(
+        house,
+        says(action=["iam:CreateUser", "iam:PutUserPolicy"], Condition={"StringEquals": {"iam:PermissionsBoundary": limit}}),
+        says(action="iam:AttachUserPolicy"),
+        says("Deny", "iam:AttachUserPolicy", Condition={"ArnEquals": {"iam:PolicyARN": admin}}),
+    )  # fmt: skip
+    with pytest.raises(AccessDeniedException, match="iam:CreateUser"):
+        await house.call("iam", "CreateUser", caller, UserName="free")
+    await house.call("iam", "CreateUser", UserName="free")
+    await house.call("iam", "CreateUser", caller, UserName="bound", PermissionsBoundary=limit)
+    wanted = {"PolicyName": "p", "PolicyDocument": document(says())}
+    await house.call("iam", "PutUserPolicy", caller, UserName="bound", **wanted)
+    with pytest.raises(AccessDeniedException, match="iam:PutUserPolicy"):
+        await house.call("iam", "PutUserPolicy", caller, UserName="free", **wanted)
+    await house.call("iam", "AttachUserPolicy", caller, UserName="free", PolicyArn=limit)
+    with pytest.raises(AccessDeniedException, match="explicit deny"):
+        await house.call("iam", "AttachUserPolicy", caller, UserName="free", PolicyArn=admin)
+
+
 async def test_several_alarms_are_each_asked_about(house: House) -> None:
     for name in ("dev", "prod"):
         await house.call(

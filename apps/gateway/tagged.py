@@ -1,0 +1,44 @@
+"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys and alarms, by ARN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from apps.access.models import Identity, ManagedPolicy
+from apps.cloudwatch.models import Alarm
+from apps.encryption.models import Key
+from apps.runtime import Call
+
+SERVICES = frozenset({"iam", "kms", "cloudwatch"})
+
+NONE: Mapping[str, str] = {}
+
+
+def tags_now(call: Call, arn: str) -> Mapping[str, str]:
+    """The tags, in the transaction of a control-plane call; none of what is not the caller's, or does not exist."""
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[2] not in SERVICES or parts[4] != call.principal.account_id:
+        return NONE
+    found = _find(call.principal.team_id, parts[2], parts[5])
+    return found.tags if found is not None else NONE
+
+
+def _find(team_id: int, service: str, rest: str) -> Identity | ManagedPolicy | Key | Alarm | None:
+    if service == "cloudwatch":
+        return Alarm.objects.filter(team_id=team_id, name=rest.removeprefix("alarm:")).first()
+    kind, _, path = rest.partition("/")
+    if service == "kms":
+        return _key(team_id, path) if kind == "key" else None
+    name_key = path.rpartition("/")[2].lower()
+    if kind == "policy":
+        return ManagedPolicy.objects.filter(team_id=team_id, name_key=name_key).first()
+    return Identity.objects.filter(team_id=team_id, kind=kind, name_key=name_key).first()
+
+
+def _key(team_id: int, key_id: str) -> Key | None:
+    try:
+        wanted = UUID(key_id)
+    except ValueError:
+        return None
+    return Key.objects.filter(team_id=team_id, key_id=wanted).first()
