@@ -72,7 +72,16 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def hints_stay_here() -> None:
+    """What a transaction tells the workers goes to a broker in this process, where nobody listens: to find out each time
+    that there is no Redis takes longer than most of what tests do."""
+    from workers.app import app
+
+    app.conf.broker_url = "memory://"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, hints_stay_here: None, django_db_blocker: Any) -> Iterator[None]:
     """Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
     audit trail's own guard would refuse to be emptied (tests/domain/access/test_audit.py sets it again)."""
     from django.contrib.contenttypes.management import create_contenttypes

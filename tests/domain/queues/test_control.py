@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from apps.access.policy.document import Kind, parse
 from apps.access.policy.evaluation import Grants
+from apps.base.errors import ServiceError
 from apps.capacity.models import QuotaOverride
 from apps.leases.models import Lease
 from apps.queues.models import Queue, QueueTag
@@ -80,53 +82,49 @@ def test_attributes_and_tags_are_kept(made: Bench):
     assert list(QueueTag.objects.values_list("key", "value")) == [("d", "")]
 
 
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
-        ({"configuration": []}, "ValidationException"),
-        ({"configuration": [{"StreamARN": "S"}, {"StreamARN": "S"}]}, "ValidationException"),
-        ({"configuration": [{"StreamARN": "S", "StartingPosition": {"Type": "AT_TIMESTAMP"}}]}, "ValidationException"),
-        (
-            {"configuration": [{"StreamARN": "S", "StartingPosition": {"Type": "LATEST", "Timestamp": 1}}]},
-            "ValidationException",
-        ),
-        (
-            {"configuration": [{"StreamARN": "S", "StartingPosition": {"Type": "AT_TIMESTAMP", "Timestamp": 2**50}}]},
-            "ValidationException",
-        ),
-        ({"configuration": [{"StreamARN": "S/none"}]}, "ResourceNotFoundException"),
-        ({"configuration": [{"StreamARN": "HIS"}]}, "AccessDeniedException"),
-        ({"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "BUILT_IN"}}}, "ValidationException"),
-        (
-            {"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "NONE", "MaxReceiveCount": 2}}},
-            "ValidationException",
-        ),
-        (
-            {"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "BUILT_IN", "MaxReceiveCount": 1_001}}},
-            "ValidationException",
-        ),
-        ({"QueueAttributes": {"VisibilityTimeoutSeconds": 43_201}}, "ValidationException"),
-        ({"name": "with space"}, "ValidationException"),
-        ({"name": "taken"}, "ResourceInUseException"),
-        ({"Tags": {"aws:a": ""}}, "InvalidArgumentException"),
-        ({"Tags": {f"k{i}": "" for i in range(51)}}, "InvalidArgumentException"),
-    ],
-    ids=lambda value: str(value)[:70],
-)
-def test_what_is_no_queue(made: Bench, params, code):
-    from apps.base.errors import ServiceError
+NO_QUEUES: list[tuple[dict[str, Any], str]] = [
+    ({"configuration": []}, "ValidationException"),
+    ({"configuration": [{"StreamARN": "S"}, {"StreamARN": "S"}]}, "ValidationException"),
+    ({"configuration": [{"StreamARN": "S", "StartingPosition": {"Type": "AT_TIMESTAMP"}}]}, "ValidationException"),
+    (
+        {"configuration": [{"StreamARN": "S", "StartingPosition": {"Type": "LATEST", "Timestamp": 1}}]},
+        "ValidationException",
+    ),
+    (
+        {"configuration": [{"StreamARN": "S", "StartingPosition": {"Type": "AT_TIMESTAMP", "Timestamp": 2**50}}]},
+        "ValidationException",
+    ),
+    ({"configuration": [{"StreamARN": "S/none"}]}, "ResourceNotFoundException"),
+    ({"configuration": [{"StreamARN": "HIS"}]}, "AccessDeniedException"),
+    ({"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "BUILT_IN"}}}, "ValidationException"),
+    (
+        {"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "NONE", "MaxReceiveCount": 2}}},
+        "ValidationException",
+    ),
+    (
+        {"QueueAttributes": {"DeadLetterConfiguration": {"TargetType": "BUILT_IN", "MaxReceiveCount": 1_001}}},
+        "ValidationException",
+    ),
+    ({"QueueAttributes": {"VisibilityTimeoutSeconds": 43_201}}, "ValidationException"),
+    ({"name": "with space"}, "ValidationException"),
+    ({"name": "taken"}, "ResourceInUseException"),
+    ({"Tags": {"aws:a": ""}}, "InvalidArgumentException"),
+    ({"Tags": {f"k{i}": "" for i in range(51)}}, "InvalidArgumentException"),
+]
 
+
+def test_what_is_no_queue(made: Bench):
     create(made, "taken")
     stream = {"S": made.stream_arn, "S/none": made.stream_arn + "none", "HIS": made.stream_arn.replace(HERS, HIS)}
-    if "configuration" in params:
-        params = {
-            **params, "configuration": [{**one, "StreamARN": stream[one["StreamARN"]]} for one in params["configuration"]]
-        }  # fmt: skip
-    with pytest.raises(ServiceError) as caught:
-        create(made, params.get("name", "q"), **{key: value for key, value in params.items() if key != "name"})
-    assert caught.value.code == code
-    assert caught.value.message
-    assert Queue.objects.count() == 1
+    for params, code in NO_QUEUES:
+        given = dict(params)
+        if "configuration" in params:
+            given["configuration"] = [{**one, "StreamARN": stream[one["StreamARN"]]} for one in params["configuration"]]
+        with pytest.raises(ServiceError) as caught:
+            create(made, given.pop("name", "q"), **given)
+        assert caught.value.code == code, params
+        assert caught.value.message, params
+        assert Queue.objects.count() == 1, params
 
 
 def test_whoever_creates_a_queue_must_be_allowed_to_associate_its_stream(made: Bench):

@@ -95,14 +95,14 @@ def test_a_burst_is_averaged_over_a_minute(s):
 def test_load_that_goes_on_splits_again_minute_by_minute(s):
     tick(s)
     sizes = []
-    for _ in range(4):
+    for _ in range(3):
         for shard in open_shards():
             s.append(shard, *[b"x" * MIB] * 31)
         s.clock.advance(60_000)
         tick(s)
         tick(s)
         sizes.append(len(open_shards()))
-    assert sizes == [8, 16, 32, 64]
+    assert sizes == [8, 16, 32]
 
 
 def test_growth_ends_at_the_quota(s):
