@@ -85,6 +85,8 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         return False
     if isinstance(address, ipaddress.IPv4Address):
         return True
+    if address.is_site_local:  # fec0::/10, which Python counts among the global ones
+        return False
     inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
     return all(is_public(one) for one in inside if one is not None)
 

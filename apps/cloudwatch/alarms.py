@@ -109,6 +109,9 @@ def _evaluate(runtime: Runtime, alarm: Alarm) -> None:
     except ServiceError as error:
         # What was fine when it was put (a SEARCH that now finds too much) says so in its reason, as AWS does.
         verdict = Verdict(State.INSUFFICIENT_DATA, f"Unchecked: {error.message}"[:1_023], [])
+    except Exception:
+        log.exception("alarm_failed", team=alarm.team_id, alarm=alarm.name)
+        verdict = Verdict(State.INSUFFICIENT_DATA, "Unchecked: the alarm could not be evaluated.", [])
     due_at_ms = next_due_ms(alarm.settings, now_ms)
     if verdict.state == alarm.state:
         Alarm.objects.filter(pk=alarm.pk, version=alarm.version).update(due_at_ms=due_at_ms)

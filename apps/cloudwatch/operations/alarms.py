@@ -3,6 +3,7 @@ DisableAlarmActions, DescribeAlarmHistory."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -99,6 +100,8 @@ def _settings(call: Call, params: Json) -> Json:
     for name in ("EvaluationPeriods", "ComparisonOperator", "Threshold"):
         if name not in params:
             raise ValidationException(f"The parameter {name} is required.")
+    if not math.isfinite(params["Threshold"]):
+        raise ValidationException(f"The value {params['Threshold']} for parameter Threshold is invalid.")
     if params["ComparisonOperator"] not in COMPARISONS:
         raise ValidationException(
             f"The operator {params['ComparisonOperator']} needs anomaly detection, which is not supported."

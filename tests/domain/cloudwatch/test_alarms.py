@@ -100,6 +100,31 @@ def test_states_follow_the_metric_and_actions_are_done_once(watch, sent):
     assert not Delivery.objects.exists()
 
 
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -float("inf")])
+def test_a_threshold_is_a_number(watch, threshold):
+    code, text = watch.refused("PutMetricAlarm", AlarmName="a", **{**RULE, "Threshold": threshold})
+    assert (code, text) == ("ValidationException", f"The value {threshold} for parameter Threshold is invalid.")
+    assert not Alarm.objects.exists()
+
+
+def test_an_alarm_that_cannot_be_evaluated_holds_up_no_other(watch, sent, monkeypatch):
+    put(watch, "broken")
+    put(watch, "fine")
+    minute(watch, 9)
+    assert [state(watch, name) for name in ("broken", "fine")] == ["ALARM", "ALARM"]
+    before = alarms.verdict_on
+
+    def verdict_on(alarm, reader):
+        if alarm.name == "broken":
+            raise RuntimeError("a bug")
+        return before(alarm, reader)
+
+    monkeypatch.setattr(alarms, "verdict_on", verdict_on)
+    minute(watch, 1)
+    assert [state(watch, name) for name in ("broken", "fine")] == ["INSUFFICIENT_DATA", "OK"]
+    assert told(watch, "broken")["StateReason"] == "Unchecked: the alarm could not be evaluated."
+
+
 def test_m_of_n_and_missing_data(watch, sent):
     put(watch, EvaluationPeriods=3, DatapointsToAlarm=2, TreatMissingData="notBreaching", AlarmActions=[HOOK])
     for values, expected in (([9], "OK"), ([], "OK"), ([9], "ALARM"), ([], "ALARM"), ([], "ALARM"), ([1], "OK")):
