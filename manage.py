@@ -19,10 +19,11 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     from apps.base.config import Config, ConfigError
-    from apps.base.datadir import StartRefused, find, prepare
+    from apps.base.datadir import StartRefused, check_key, find, prepare
     from apps.base.keys import MasterKeyError
 
     try:
+        check_key(Config.from_environment())
         if sys.argv[1:2] == ["up"]:
             prepare(Config.from_environment())  # before the settings look for the master key in it
         elif sys.argv[1:2] and sys.argv[1] in NEED_DATA and not {"-h", "--help"}.intersection(sys.argv):

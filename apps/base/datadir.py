@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from apps.base.config import Config
+from apps.base.keys import WRAPPED_IN
 from apps.base.units import MIB
 
 FREE_BYTES_MIN = 64 * MIB
@@ -36,18 +37,23 @@ def prepare(config: Config) -> None:
             "RECORD_LOG_URL=memory: is for one process alone, and Tidegate runs several;"
             " unset it, or set it to lmdb:<folder>."
         )
+    if config.socket_dir != folder:
+        _prepare_socket_dir(config.socket_dir)
+
+
+def check_key(config: Config) -> None:
+    """For every command: a master key that a setting names is never made, or a new one would stand where the right one is
+    not mounted yet. Raises StartRefused."""
     if config.master_key_file and not config.master_key_path.exists():
         raise StartRefused(
             f"TIDEGATE_MASTER_KEY_FILE names {config.master_key_path}, which does not exist;"
             f" put your key there, or make a new one with: head -c 32 /dev/urandom > {config.master_key_path}"
         )
-    if config.socket_dir != folder:
-        _prepare_socket_dir(config.socket_dir)
 
 
 def find(config: Config) -> None:
     """For commands that look into what `up` has made, and make nothing themselves. Raises StartRefused."""
-    if not config.master_key_path.exists():
+    if not config.master_key_path.exists() and not any((config.data_path / name).exists() for name in WRAPPED_IN):
         raise StartRefused(
             f"There is no data of Tidegate's in {config.data_path}; start Tidegate once, or correct TIDEGATE_DATA_DIR."
         )

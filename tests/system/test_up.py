@@ -157,6 +157,11 @@ def refusal(data_dir: Path, command=(), user=None, **settings) -> str:
     return lines[0]
 
 
+def manage(command: str) -> tuple[str, ...]:
+    """Another command than `up`."""
+    return sys.executable, "manage.py", command
+
+
 def test_a_taken_port(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -258,13 +263,17 @@ def test_a_lost_master_key(tmp_path):
     kept = (data / "master.key").read_bytes()
     (data / "master.key").unlink()
     assert f"The master key {data / 'master.key'} is missing" in refusal(data)
+    assert f"The master key {data / 'master.key'} is missing" in refusal(data, manage("fsck"))
     assert not (data / "master.key").exists()
     (data / "master.key").write_bytes(bytes(32))
     assert "put back the key file" in refusal(data)
     (data / "master.key").write_bytes(b"short")
     assert "holds 5 bytes" in refusal(data)
     (data / "master.key").write_bytes(kept)
-    assert "other.key" in refusal(data, TIDEGATE_MASTER_KEY_FILE=str(tmp_path / "other.key"))
+    for command in ("up", "fsck", "compact"):
+        said = refusal(data, manage(command), TIDEGATE_MASTER_KEY_FILE=str(tmp_path / "other.key"))
+        assert f"TIDEGATE_MASTER_KEY_FILE names {tmp_path / 'other.key'}, which does not exist" in said
+        assert not (tmp_path / "other.key").exists(), "no key is made where one was named"
     assert "TIDEGATE_ACCOUNT_ID" in refusal(data, TIDEGATE_ACCOUNT_ID="111122223333")
 
 
