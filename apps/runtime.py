@@ -46,6 +46,10 @@ class Runtime:
             made = self._parts[kind] = kind(self)
             return made
 
+    def made(self, kind: Callable[[Runtime], T]) -> T | None:
+        """The same if it has been made already, else None."""
+        return self._parts.get(kind)
+
     def wait_for(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 60.0) -> T:
         """Run an engine's coroutine from synchronous code (workers, control plane) and wait for it.
 

@@ -15,6 +15,7 @@ from apps.base.processes import keep_large_blocks
 from apps.gateway import app as gateway_app
 from apps.gateway.app import Gateway
 from apps.metrics import flush
+from apps.queues.receiving import Receiving
 from apps.runtime import Runtime, build
 from apps.streams.subscriptions import Subscriptions
 from console import silence
@@ -84,6 +85,9 @@ class Serving:
         self.gateway.bodies.give_up_all()
         for task in list(self._open_ended):
             task.cancel()
+        receiving = self.runtime.made(Receiving)
+        if receiving is not None:
+            receiving.stop_waiting()
 
 
 async def start() -> Serving:

@@ -85,6 +85,12 @@ class Receiving:
         self._waiting = Waiting(self._log, self._glimpse, runtime.clock.now_ms)
         self._store.listen(self._waiting.rung)
         self._seen: dict[int, _Seen] = {}
+        self._stopping = False
+
+    def stop_waiting(self) -> None:
+        """The process is told to stop: from now on each receive answers at once with what there is."""
+        self._stopping = True
+        self._waiting.stop()
 
     def close(self) -> None:
         """The process ends."""
@@ -119,9 +125,9 @@ class Receiving:
         """For the first record, until the deadline, or until the client is gone: what nobody would get stays in the queue."""
         loop, dead = asyncio.get_running_loop(), wanted.dead
         woken = False
-        while not look.records and (left_s := deadline - loop.time()) > 0:
+        while not look.records and not self._stopping and (left_s := deadline - loop.time()) > 0:
             woken = await self._waiting.wait(queue.key, look.ends, rings, left_s, gone, dead=dead)
-            if gone.done():
+            if gone.done() or self._stopping:
                 break
             try:
                 queue, look, rings = await self._try(call, queue.arn, wanted)

@@ -203,6 +203,14 @@ class Waiting:
         if watch is not None:
             watch.lines[dead].wake_one()
 
+    def stop(self) -> None:
+        """Who waits has waited long enough."""
+        for watch in self._watches.values():
+            for line in watch.lines.values():
+                for waiter in line.waiters:
+                    if not waiter.done():
+                        waiter.set_result(False)
+
     def close(self) -> None:
         """The process ends."""
         for watch in self._watches.values():

@@ -101,6 +101,7 @@ def update_stream_warm_throughput(call: Call, params: Json) -> Json:
     Not kept: StreamId is reserved in the model and means nothing.
     """
     warm = params["WarmThroughputMiBps"]
+    named.hold_team(call)  # else the commitment could end between the look at it and the change
     stream = named.find(call, params)
     if stream.mode != StreamMode.ON_DEMAND:
         raise ValidationException(

@@ -127,6 +127,13 @@ def test_who_hangs_up_takes_nothing(bench: Bench, arn: str):
     assert data(second) == [b"a"]
 
 
+def test_a_process_that_stops_lets_nobody_wait(bench: Bench, arn: str):
+    begun = waiting(bench, arn) + waiting(bench, arn, dead=True)
+    bench.runtime.loop.call_soon_threadsafe(bench.runtime.part(Receiving).stop_waiting)
+    assert [data(future) for future in begun] == [[], []]
+    assert bench("ReceiveQueueRecords", QueueARN=arn, WaitTimeSeconds=20)["QueueRecords"] == []
+
+
 def test_deleting_the_queue_ends_the_wait(bench: Bench, arn: str):
     begun = waiting(bench, arn) + waiting(bench, arn, dead=True)
     bench("DeleteQueue", QueueARN=arn)

@@ -139,6 +139,17 @@ def test_one_of_many_switches_happens(control):
     assert len(control.stream().mode_changes_ms) == 1
 
 
+def test_no_stream_is_warm_without_the_commitment(control):
+    control.create("s", shards=None)
+    control("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "ENABLED"})
+    results = at_once(
+        lambda: control("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "DISABLED"}),
+        lambda: control("UpdateStreamWarmThroughput", StreamName="s", WarmThroughputMiBps=6),
+    )
+    assert len(refused(results)) == 1
+    assert (control.stream().warm_throughput_mibps is None) == (refused(results) == ["InvalidArgumentException"])
+
+
 def test_many_who_commit_make_one_commitment(control):
     results = at_once(
         *[
