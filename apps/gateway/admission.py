@@ -84,7 +84,7 @@ def _settle(
 ) -> Call:
     principal = call.principal
     grants = principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
-    action = route.action
+    action, arn = route.action, found.arn or arn
     if source.endpoint_id:
         came_by(source, endpoint, action=action, resource=arn, caller=grants.arn)
     if (route.service, route.name) in ALWAYS_ALLOWED:

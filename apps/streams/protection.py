@@ -30,12 +30,14 @@ _ACCOUNT_AT = 4
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """account_id: whose it is. team_id: the same team's row; None if there is no such resource."""
+    """account_id: whose it is. team_id: the same team's row; None if there is no such resource. arn: a stream's own, which
+    keeps the region that the stream was made in, whatever a caller's way to name it makes of that."""
 
     account_id: str
     team_id: int | None = None
     policy: Policy | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    arn: str = ""
 
 
 def account_of(arn: str, own: str) -> str:
@@ -48,6 +50,11 @@ def account_of(arn: str, own: str) -> str:
 def _parsed(arn: str) -> tuple[StreamArn | None, ConsumerArn | None]:
     consumer = parse_consumer_arn(arn)
     return (consumer.stream, consumer) if consumer is not None else (parse_stream_arn(arn), None)
+
+
+@lru_cache(maxsize=ARNS_CACHED)
+def _arn(region: str, account_id: str, name: str) -> str:
+    return str(StreamArn(region, account_id, name))
 
 
 async def of(call: Call, arn: str) -> Protection:
@@ -63,7 +70,9 @@ async def of(call: Call, arn: str) -> Protection:
     if view is None:
         return Protection(stream.account_id)
     if consumer is None:
-        return Protection(view.account_id, view.team_id, view.resource_policy, view.tags)
+        return Protection(
+            view.account_id, view.team_id, view.resource_policy, view.tags, _arn(view.region, account_id, name)
+        )
     found = view.consumers.get((consumer.name, consumer.created_s))
     if found is None:
         return Protection(view.account_id, view.team_id)
@@ -77,7 +86,7 @@ def of_now(call: Call, arn: str) -> Protection:
         return _of_consumer(arn)
     stream = parse_stream_arn(arn)
     if stream is not None:
-        row = Stream.objects.filter(team__account_id=stream.account_id, name=stream.name).first()
+        row = Stream.objects.select_related("team").filter(team__account_id=stream.account_id, name=stream.name).first()
         if row is None:
             return Protection(stream.account_id)
         return Protection(
@@ -85,6 +94,7 @@ def of_now(call: Call, arn: str) -> Protection:
             row.team_id,
             resource_policy(row.resource_policy),
             dict(row.tags.values_list("key", "value")),
+            str(row.arn),
         )
     if parse_queue_arn(arn) is not None:
         return _of_queue(arn)

@@ -7,6 +7,7 @@ import pytest
 from apps.base.errors import AccessDeniedException
 from apps.encryption.errors import NotFoundException as KeyNotFound
 from apps.streams.errors import ResourceNotFoundException
+from apps.streams.models import Stream
 from tests.domain.access.conftest import HERS, House
 from tests.support.callers import document, in_database, make_identity, make_key, says
 
@@ -42,6 +43,20 @@ async def test_a_path_that_a_request_names_does_not_hide_whom_it_is_about(house:
     caller = await denied_on(house, f"arn:aws:iam::{HERS}:user/admin")
     with pytest.raises(AccessDeniedException):
         await house.call("iam", "CreateUser", caller, UserName="admin", Path="/else/")
+
+
+async def test_a_stream_of_another_region_by_its_name(house: House) -> None:
+    """It keeps its ARN when the installation is told to be another region."""
+    arn = house.arn.replace("us-east-1", "eu-west-1")
+    caller = await denied_on(house, arn)
+    await in_database(Stream.objects.filter(pk=house.stream.pk).update)(region="eu-west-1")
+    house.look_again()
+    put: dict[str, Any] = {"Data": b"x", "PartitionKey": "k"}
+    for name in ({"StreamName": "orders"}, {"StreamARN": arn}, {"StreamARN": house.arn}):
+        with pytest.raises(AccessDeniedException, match="with an explicit deny"):
+            await house.call("kinesis", "PutRecord", caller, **put, **name)
+        with pytest.raises(AccessDeniedException, match="with an explicit deny"):
+            await house.call("kinesis", "DeleteStream", caller, **name)
 
 
 @pytest.mark.parametrize("zeros", ["0", "00"])
