@@ -30,6 +30,9 @@ PAIRS_MAX: Final = 65_536
 """Names in one form; 1 MB of PutMetricData's shortest has half of it."""
 
 INDEX_DIGITS_MAX: Final = 6
+NUMBER_CHARACTERS_MAX: Final = 512
+"""The longest double that any language writes out has 330 or so."""
+
 ECHO_CHARACTERS_MAX: Final = 256
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -185,7 +188,7 @@ def _numbered(pairs: Pairs) -> list[Pairs]:
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
-            return min(max(int(text[:32]), least), most)
+            return min(max(int(_digits(text)), least), most)
         except ValueError:
             raise _not_convertible(text, "a whole number") from None
 
@@ -194,9 +197,17 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
 def _number(text: str) -> float:
     try:
-        return float(text[:64])
+        return float(_digits(text))
     except ValueError:
         raise _not_convertible(text, "a number") from None
+
+
+def _digits(text: str) -> str:
+    """A number's text without what only Python takes for one (1_000, other scripts' digits), and of a length that is no
+    burden. Raises ValueError."""
+    if len(text) > NUMBER_CHARACTERS_MAX or not text.isascii() or "_" in text:
+        raise ValueError("no number")
+    return text
 
 
 def _boolean(text: str) -> bool:
@@ -221,7 +232,7 @@ def _timestamp(text: str) -> int:
         time_ms: float = (moment - EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         try:
-            time_ms = float(text[:64]) * 1000
+            time_ms = float(_digits(text)) * 1000
         except ValueError:
             raise _not_convertible(text, "a timestamp") from None
     if math.isnan(time_ms):

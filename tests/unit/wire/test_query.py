@@ -106,6 +106,22 @@ def test_malformed(body: bytes) -> None:
         query().decode(body, load("cloudwatch").operations["DescribeAlarms"])
 
 
+@pytest.mark.parametrize("text", ["1_000", "٣", "1" * 600, "", "0x10", "1,5"])
+def test_what_is_no_number(text: str) -> None:
+    for name in ("Threshold", "Period"):
+        body = urlencode({"AlarmName": "a", name: text}).encode()
+        with pytest.raises(SerializationException):
+            query().decode(body, load("cloudwatch").operations["PutMetricAlarm"])
+
+
+def test_a_long_number_is_not_cut_off() -> None:
+    base = {"AlarmName": "a", "EvaluationPeriods": "0" * 40 + "3", "ComparisonOperator": "GreaterThanThreshold"}
+    for text, number in (("1" + "0" * 80, 1e80), ("0." + "0" * 70 + "1", 1e-71), (repr(5e-324), 5e-324)):
+        body = urlencode({**base, "Threshold": text}).encode()
+        params = query().decode(body, load("cloudwatch").operations["PutMetricAlarm"])
+        assert (params["Threshold"], params["EvaluationPeriods"]) == (number, 3)
+
+
 def test_limits() -> None:
     with pytest.raises(
         ValidationException, match="Value '101' at 'maxRecords' failed to satisfy constraint: Member must"
