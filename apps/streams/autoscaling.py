@@ -30,7 +30,12 @@ from apps.metrics.names import BY_NAME
 from apps.metrics.store import history
 from apps.runtime import Runtime
 from apps.streams import topology
-from apps.streams.errors import InvalidArgumentException, ResourceInUseException, ValidationException
+from apps.streams.errors import (
+    InvalidArgumentException,
+    LimitExceededException,
+    ResourceInUseException,
+    ValidationException,
+)
 from apps.streams.limits import READ_BYTES_PER_S
 from apps.streams.load import Seen, look, open_shards
 from apps.streams.models import Stream, StreamMode, StreamStatus
@@ -42,6 +47,13 @@ log = structlog.get_logger(__name__)
 
 EVERY_MS = 5 * SECOND_MS
 POLICIES_PER_ROUND = 20
+
+NUMBERS = (
+    "maximum", "up_by", "up_at_percent", "up_after_minutes", "up_cooldown_minutes", "down_by", "down_after_minutes",
+    "down_cooldown_minutes",
+)  # fmt: skip
+NUMBER_MAX = 1_000_000
+"""Of a policy: almost two years of minutes, and more shards than any stream has."""
 
 READS_S = 60
 READS_WIDTH_S = 10
@@ -121,6 +133,9 @@ def watch(policy: ScalingPolicy, now_ms: int, by: str) -> None:
         )
     if policy.up_by < 1 or policy.down_by < 1:
         raise InvalidArgumentException("A step must be of at least one shard or one percent.")
+    for name in NUMBERS:
+        if not 0 <= getattr(policy, name) <= NUMBER_MAX:
+            raise InvalidArgumentException(f"{name} of {getattr(policy, name)} is not between 0 and {NUMBER_MAX}.")
     policy.busy_since_ms = policy.idle_since_ms = None
     policy.rests_until_ms = 0
     with transaction.atomic():
@@ -244,10 +259,11 @@ def _for_long_enough(since_ms: int | None, minutes: int, now_ms: int) -> bool:
 
 
 def _step(policy: ScalingPolicy, count: int, wanted: int, now_ms: int) -> Resized | None:
-    """Resize as far as the account's quota allows, and rest."""
+    """Resize as far as the quotas of the account and of a stream allow, and rest."""
     stream = policy.stream
+    most = limit(stream.team_id, stream.region, "shards-per-update")
     room = limit(stream.team_id, stream.region, "shards") - provisioned_shards(stream.team_id)
-    wanted = min(wanted, count + max(0, room))
+    wanted = min(wanted, count + max(0, room), max(count, most))
     if wanted == count:
         log.warning("scaling_stopped_by_quota", stream=stream.pk, shards=count)
         return None
@@ -255,6 +271,9 @@ def _step(policy: ScalingPolicy, count: int, wanted: int, now_ms: int) -> Resize
         resized = resize(stream, wanted, now_ms, "scaling policy")
     except ResourceInUseException:
         return None  # somebody else reshards it: the next look sees what came of it
+    except LimitExceededException as error:
+        log.warning("scaling_stopped_by_quota", stream=stream.pk, shards=count, wanted=wanted, error=error.message)
+        return None
     cooldown = policy.up_cooldown_minutes if wanted > count else policy.down_cooldown_minutes
     policy.rests_until_ms = now_ms + cooldown * MINUTE_MS
     policy.busy_since_ms = policy.idle_since_ms = None

@@ -168,8 +168,9 @@ def test_the_bounds_hold_whatever_the_load(s):
     assert len(open_shards(s.stream())) == 3
 
 
-def test_the_quota_cuts_a_step_short(s):
-    s.allow(shards=5)
+@pytest.mark.parametrize("quota", ["shards", "shards_per_update"])
+def test_the_quota_cuts_a_step_short(s, quota):
+    s.allow(**{quota: 5})
     policy_of(s, up_by=100)
     tick(s)
     assert minute(s, 59) == 5
@@ -194,7 +195,10 @@ def test_a_policy_that_is_off_or_of_an_on_demand_stream_does_nothing(s):
 
 
 def test_policies_that_make_no_sense(s):
-    for fields in ({"minimum": 0}, {"minimum": 17}, {"up_at_percent": 25}, {"down_by": 0}, {"up_by": 0}):
+    for fields in (
+        {"minimum": 0}, {"minimum": 17}, {"up_at_percent": 25}, {"down_by": 0}, {"up_by": 0}, {"maximum": 10**19},
+        {"up_after_minutes": -1}, {"down_cooldown_minutes": 10**19},
+    ):  # fmt: skip
         with pytest.raises(InvalidArgumentException):
             policy_of(s, **fields)
         assert not ScalingPolicy.objects.exists(), fields
