@@ -15,6 +15,10 @@ from apps.runtime import Call
 RESULTS_MAX = 1_000
 """Actions times resources of one call."""
 
+WORK_MAX = 10_000_000
+"""Characters of patterns times pairs: both are chosen by the caller, and matching takes as long as both together. A role
+with all of its policies at their largest is simulated for 128 pairs."""
+
 REFUSED = ("PolicyExclusionList", "OrderedOrganizationPolicyInputList", "ResourceHandlingOption")
 
 Json = dict[str, Any]
@@ -67,15 +71,16 @@ def _simulated(params: Json, grants: Grants) -> Json:
     if given:
         raise InvalidInputException(f"{given[0]} is not part of this version of Tidegate.")
     resources = params.get("ResourceArns") or ["*"]
-    pairs = [(action, resource) for action in params["ActionNames"] for resource in resources]
-    if len(pairs) > RESULTS_MAX:
+    if len(params["ActionNames"]) * len(resources) > RESULTS_MAX:
         raise InvalidInputException(f"A simulation has at most {RESULTS_MAX} pairs of action and resource.")
+    pairs = [(action, resource) for action in params["ActionNames"] for resource in resources]
     context: dict[str, str | tuple[str, ...]] = dict(grants.context)
     for entry in params.get("ContextEntries") or ():
         values = tuple(entry.get("ContextKeyValues") or ())
         context[entry.get("ContextKeyName", "").lower()] = values[0] if len(values) == 1 else values
     text = params.get("ResourcePolicy")
     policy = rights.resource_policy(checked(text, Kind.RESOURCE)) if text else None
+    _check_work(len(pairs), (*(grants.policies or ()), *(grants.boundary or ()), *((policy,) if policy else ())))
     owner = (params.get("ResourceOwner") or "").split(":")[4:5] or [grants.account_id]
     missing = sorted((grants.names | (policy.names if policy is not None else frozenset())) - context.keys())
 
@@ -91,6 +96,18 @@ def _simulated(params: Json, grants: Grants) -> Json:
         }
 
     return page("EvaluationResults", range(len(pairs)), params, lambda index: f"{index:06d}", shown)
+
+
+def _check_work(pairs: int, policies: tuple[Policy, ...]) -> None:
+    characters = sum(
+        len(pattern.text)
+        for policy in policies
+        for statement in policy.statements
+        for patterns in (statement.actions, statement.resources, *(one.values for one in statement.conditions))
+        for pattern in patterns
+    )
+    if pairs * characters > WORK_MAX:
+        raise InvalidInputException("The policies are too large for so many pairs of action and resource.")
 
 
 def _word(reason: str | None) -> str:

@@ -261,6 +261,22 @@ def test_all_inline_policies_of_one_share_the_size(owner: Iam) -> None:
     assert (code, text) == ("LimitExceededException", "Maximum policy size of 2048 bytes exceeded for user x")
 
 
+def test_a_simulation_has_an_end(owner: Iam) -> None:
+    """Before it begins: a request has room for more pairs than memory has."""
+    many = {"ActionNames": ["kinesis:PutRecord"] * 50_000, "ResourceArns": ["a:a:a:a:a:a"] * 50_000}
+    said = owner.refused("SimulateCustomPolicy", PolicyInputList=[document(says())], **many)
+    assert said == ("InvalidInputException", "A simulation has at most 1000 pairs of action and resource.")
+    large = [
+        document(says(resource=["arn:aws:kinesis:*:*:" + "?" * 1_500 + str(number) for number in range(3)]))
+        for _ in range(40)
+    ]
+    some = {"ActionNames": ["kinesis:PutRecord"] * 100}
+    said = owner.refused("SimulateCustomPolicy", PolicyInputList=large, **some)
+    assert said == ("InvalidInputException", "The policies are too large for so many pairs of action and resource.")
+    asked = owner("SimulateCustomPolicy", PolicyInputList=large[:10], **some)
+    assert {one["EvalDecision"] for one in asked["EvaluationResults"]} == {"implicitDeny"}
+
+
 def test_pages(owner: Iam) -> None:
     for number in range(5):
         owner("CreateUser", UserName=f"u{number}", Path="/even/" if number % 2 == 0 else "/")
