@@ -1,4 +1,5 @@
-"""Texts of policies with `*`, `?` and `${variables}`: matched in time linear in the text, whatever the pattern.
+"""Texts of policies with `*`, `?` and `${variables}`: matched in time linear in the text where a
+pattern has stars, and in the product of both lengths at most where it has question marks too.
 
 A regular expression with many `.*` takes polynomial time on texts that its author chooses, and policies are written by
 people whom the service does not trust. So a pattern is cut at its stars, and each piece is looked for once, from left
