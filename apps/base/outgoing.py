@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -129,7 +130,7 @@ class _Checked(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """The first address that answers; all of them must be fit to be called."""
-        addresses = _resolve(host, port)
+        addresses = _resolve(host, port, self._ends_s)
         if not self._allow_private and not all(is_public(ipaddress.ip_address(address)) for address in addresses):
             raise OutgoingRefused("Private and local addresses are not called.")
         failure: Exception = httpcore.ConnectError("The name has no address.")
@@ -142,11 +143,24 @@ class _Checked(httpcore.NetworkBackend):
         raise failure
 
 
-def _resolve(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(f"The name could not be resolved: {error}") from error
+def _resolve(host: str, port: int, ends_s: float) -> list[str]:
+    """In a thread that is left behind at the deadline: a name server of the caller's may take its time."""
+    found: list[Any] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:  # the latter: a label of more than 63 characters, or none
+            failed.append(error)
+
+    asking = threading.Thread(target=ask, name="resolve", daemon=True)
+    asking.start()
+    asking.join(_left(ends_s))
+    if failed:
+        raise httpcore.ConnectError(f"The name could not be resolved: {failed[0]}") from failed[0]
+    if asking.is_alive():
+        raise httpcore.ConnectTimeout("The name was not resolved in time.")
     return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
 
 

@@ -34,6 +34,9 @@ ACTIONS_KIND = "alarm-actions"
 SETTLED_S = 10
 """A bucket is looked at so long after its end: every process has told by then what it counted in it."""
 
+WAITING_MAX = 10_000
+"""Actions of one team that wait to be done; further ones are given up at once, and the alarm's history says so."""
+
 SHORT_EVERY_MS = 10 * SECOND_MS
 PER_SLICE = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -183,6 +186,10 @@ def set_state(runtime: Runtime, alarm: Alarm, state: State, reason: str, reason_
     log.info("alarm_changed", team=alarm.team_id, alarm=alarm.name, before=before, now=state)
     targets = alarm.settings.get(ACTIONS_OF[state]) or [] if alarm.actions_enabled else []
     body = msgspec.json.encode(_message(runtime, alarm, before, state, reason, now_ms)).decode() if targets else ""
+    if targets and Delivery.objects.filter(team_id=alarm.team_id).count() + len(targets) > WAITING_MAX:
+        told = {"actionState": "Failed", "error": f"{WAITING_MAX} actions of the account wait already."}
+        history.write(alarm, HistoryKind.ACTION, now_ms, "Failed to execute actions", told)
+        return
     for target in targets:
         Delivery.objects.create(
             team_id=alarm.team_id, alarm_name=alarm.name, target=target, body=body, due_at_ms=now_ms

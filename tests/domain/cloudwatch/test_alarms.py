@@ -100,6 +100,21 @@ def test_states_follow_the_metric_and_actions_are_done_once(watch, sent):
     assert not Delivery.objects.exists()
 
 
+def test_so_many_actions_may_wait(watch, stranger, monkeypatch):
+    monkeypatch.setattr(alarms, "WAITING_MAX", 3)
+    for team in (watch, stranger):
+        put(team, AlarmActions=[HOOK, MAIL], OKActions=[HOOK])
+    for value in ("ALARM", "OK", "ALARM", "OK"):
+        watch("SetAlarmState", AlarmName="a", StateValue=value, StateReason="tried")
+    stranger("SetAlarmState", AlarmName="a", StateValue="ALARM", StateReason="tried")
+    assert Delivery.objects.filter(team_id=watch.principal.team_id).count() == 3
+    assert Delivery.objects.filter(team_id=stranger.principal.team_id).count() == 2
+    lines = watch("DescribeAlarmHistory", AlarmName="a", HistoryItemType="Action")["AlarmHistoryItems"]
+    assert [line["HistorySummary"] for line in lines] == ["Failed to execute actions"] * 2
+    assert json.loads(lines[0]["HistoryData"])["error"] == "3 actions of the account wait already."
+    assert state(watch) == "OK"
+
+
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -float("inf")])
 def test_a_threshold_is_a_number(watch, threshold):
     code, text = watch.refused("PutMetricAlarm", AlarmName="a", **{**RULE, "Threshold": threshold})

@@ -85,6 +85,27 @@ def test_a_name_that_resolves_to_a_local_address(monkeypatch: pytest.MonkeyPatch
         post("https://rebinding.test/", b"", {}, allow_private=False, deadline_s=5)
 
 
+@pytest.mark.parametrize("host", ["a" * 70 + ".test", "a..test", ".test"])
+def test_a_name_that_can_be_none(host: str) -> None:
+    with pytest.raises(OutgoingFailed, match="could not be resolved"):
+        post(f"https://{host}/", b"", {}, allow_private=False, deadline_s=30)
+
+
+def test_a_name_server_that_takes_its_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, over = threading.Event(), threading.Event()
+
+    def resolve(*_args: object, **_kwargs: object) -> list[object]:
+        answer.wait(60)
+        over.set()
+        return []
+
+    monkeypatch.setattr(outgoing.socket, "getaddrinfo", resolve)
+    with pytest.raises(OutgoingFailed, match="The name was not resolved in time"):
+        post("https://slow.test/", b"", {}, allow_private=False, deadline_s=0.1)
+    assert not over.is_set()
+    answer.set()
+
+
 @contextmanager
 def server(handle: Callable[[socket.socket], None]) -> Iterator[str]:
     """A local server that takes one connection after the other."""
