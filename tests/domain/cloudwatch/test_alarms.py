@@ -224,7 +224,7 @@ def failing(problem: Exception | int, calls: list[str]) -> Callable[..., int]:
     return post
 
 
-@pytest.mark.parametrize("problem", [OutgoingFailed("nobody there"), 500])
+@pytest.mark.parametrize("problem", [OutgoingFailed("nobody there"), RuntimeError("a bug"), 500])
 def test_a_webhook_that_fails_is_tried_five_times(watch, monkeypatch, problem):
     calls: list[str] = []
     monkeypatch.setattr(outgoing, "post", failing(problem, calls))
