@@ -32,7 +32,6 @@ from apps.streams.addressing import shard_id_text
 from apps.streams.models import Stream
 
 STREAM_WIDTHS = (1, 10, 60, 300, layout.HOUR_S)
-UNIT_NONE = "None"
 
 Buckets = dict[int, Value]
 """By the start of a span's bucket."""

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 CONFIRM_AFTER_MS = 2_000
 TRUSTED_MS = 4_000
-"""AWS promises nothing here; the issue asks for five seconds."""
+"""AWS promises nothing here. The README promises five seconds, and the question to the key service takes time, too."""
 
 SILENCE_MS = 5 * MINUTE_MS
 """As long as AWS's own services keep a data key in memory."""

@@ -56,20 +56,6 @@ def plan_uniform(count: int) -> Plan:
     return [[UNIFORM, str(count)]]
 
 
-def steps_left(plan: Plan, open_ranges: Sequence[Range]) -> list[Step]:
-    """The steps that carry out a plan, from the ranges open now. Steps that have nothing to do are left out."""
-    steps: list[Step] = []
-    ranges = list(open_ranges)
-    for word, number in plan:
-        todo = uniform_steps(ranges, int(number)) if word == UNIFORM else [Step(Kind(word), int(number))]
-        for step in todo:
-            if parents_of(step, ranges):
-                steps.append(step)
-                if len(plan) > 1:
-                    ranges = apply(step, ranges)
-    return steps
-
-
 def next_step(plan: Plan, open_ranges: Sequence[Range]) -> tuple[Step | None, Plan]:
     """The first step of a plan, and the plan without the intentions that have nothing left to do."""
     for done, (word, number) in enumerate(plan):

@@ -25,7 +25,6 @@ from apps.wire.model import Operation, ServiceModel, Shape
 from apps.wire.service_codec import ServiceCodec, unpacked
 from apps.wire.timestamps import TIME_MS_MAX, TIME_MS_MIN
 
-FORM: Final = "application/x-www-form-urlencoded"
 PAIRS_MAX: Final = 65_536
 """Names in one form; 1 MB of PutMetricData's shortest has half of it."""
 

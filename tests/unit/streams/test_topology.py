@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from apps.streams.topology import (
     HASH_SPACE,
     LAST_HASH,
+    UNIFORM,
     Kind,
     State,
     Step,
@@ -28,7 +29,6 @@ from apps.streams.topology import (
     plan_of,
     plan_uniform,
     state,
-    steps_left,
     uniform_steps,
 )
 
@@ -40,6 +40,17 @@ def partitionings(draw):
     cuts = sorted(draw(st.sets(hashes, max_size=20)))
     starts = [0, *cuts]
     return [(a, b - 1) for a, b in zip(starts, [*cuts, HASH_SPACE], strict=True)]
+
+
+def steps_left(plan, ranges):
+    """The steps that carry out a plan, all at once: what next_step should come to one by one."""
+    steps = []
+    for word, number in plan:
+        for step in uniform_steps(ranges, int(number)) if word == UNIFORM else [Step(Kind(word), int(number))]:
+            if parents_of(step, ranges):
+                steps.append(step)
+                ranges = apply(step, ranges)
+    return steps
 
 
 def test_even_ranges_are_those_recorded_from_aws():
