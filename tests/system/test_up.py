@@ -206,9 +206,22 @@ def test_a_part_of_the_data_directory_that_cannot_be_used(tmp_path, name):
     assert "cannot be used (Is a directory)" in said
 
 
-@pytest.mark.parametrize("command", [("fsck",), ("import_file", "stream", "file"), ("replay", "one", "other")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "audit",
+        "compact",
+        "endpoint list",
+        "faults stream",
+        "fsck",
+        "import_file stream file",
+        "quotas",
+        "replay one other",
+        "scale report stream",
+    ],
+)
 def test_a_command_about_data_that_is_not_there(tmp_path, command):
-    said = refusal(tmp_path / "mistyped", (sys.executable, "manage.py", *command))
+    said = refusal(tmp_path / "mistyped", (sys.executable, "manage.py", *command.split()))
     assert f"no data of Tidegate's in {tmp_path / 'mistyped'}" in said
     assert not (tmp_path / "mistyped").exists()
 
