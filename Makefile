@@ -64,8 +64,8 @@ check: ## Lint, types and import floors
 	@$(SETUP); $(BIN)/ruff check . && $(BIN)/mypy . && $(BIN)/lint-imports
 
 .PHONY: demo
-demo: .interop/cli-installed ## A real log through Tidegate and back, compared byte for byte
-	@$(SETUP); exec $(BIN)/python -m tests.interop.demo
+demo: .interop/cli-installed ## A real log (LOG=<file>) through Tidegate and back, compared byte for byte
+	@$(SETUP); exec $(BIN)/python -m tests.interop.demo $(if $(LOG),--log "$(LOG)")
 
 .PHONY: bench
 bench: ## Speed, CPU and memory against kinesalite, in one table

@@ -62,7 +62,7 @@ def lines_of(paths: list[Path]) -> list[tuple[str, bytes]]:
 
 
 def key_of(line: bytes) -> str:
-    """The word that says what the line is about: the third of a package log, else the first; never empty."""
+    """The word that says what the line is about: the fourth of a package log, else the first; never empty."""
     words = line.decode("utf-8", "replace").split()
     word = words[3] if len(words) > 3 else words[0] if words else "-"
     return word[:KEY_CHARACTERS]
@@ -226,7 +226,7 @@ def demonstrate(given: argparse.Namespace) -> list[str]:
     os.environ |= {
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": os.environ.get("TIDEGATE_REGION") or "us-east-1",
         "AWS_PAGER": "",
     }
     logs = [given.log] if given.log else find_logs()
