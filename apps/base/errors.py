@@ -36,6 +36,12 @@ class ServiceUnavailable(ServiceError):
     status = 503
 
 
+class ThrottlingException(ServiceError):
+    """Too much for now. Clients wait and repeat."""
+
+    code = "ThrottlingException"
+
+
 class ValidationException(ServiceError):
     """A constraint of the operation's model is broken (wire/validate.py has the texts)."""
 

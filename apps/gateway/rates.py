@@ -1,4 +1,5 @@
-"""Calls per second of the control plane, each operation's own: the `calls/…` rows of streams/quotas.py.
+"""Calls per second of the control plane: the `calls/…` rows of streams/quotas.py, of Kinesis each operation's own, of the
+services beside it all operations' together.
 
 They are taken from the process's throttle, so several processes share them as they share the shards' budgets. Not
 counted: people in the console, of whose pages each makes several calls, and what workers and commands do.
@@ -38,9 +39,10 @@ class ControlRates:
         self._read_at_ms: int | None = None
 
     async def take(self, found: Route, call: Call, params: Any) -> None:
-        """Count one call of a control-plane operation. Raises LimitExceededException if it is one too many."""
-        name = PREFIX + found.name
-        if not self._on or call.principal.user_id is not None or found.service != "kinesis" or name not in QUOTAS:
+        """Count one call of a control-plane operation. Raises LimitExceededException (of Kinesis) or ThrottlingException
+        if it is one too many."""
+        name = PREFIX + (found.name if found.service == "kinesis" else found.service)
+        if not self._on or call.principal.user_id is not None or name not in QUOTAS:
             return
         await self._renew(call.now_ms)
         quota, stream = QUOTAS[name], stream_in(params)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from apps.base.errors import ServiceError
+from apps.base.errors import ThrottlingException
 from apps.queues.deliveries import IN_FLIGHT_MAX
 from apps.streams.errors import ResourceNotFoundException
-
-
-class ThrottlingException(ServiceError):
-    """Too much for the queue now. Clients wait and repeat."""
-
-    code = "ThrottlingException"
 
 
 def not_found(arn: str, account_id: str) -> ResourceNotFoundException:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from apps.access import audit
 from apps.accounts.models import Team
-from apps.base.errors import ServiceError
+from apps.base.errors import ServiceError, ThrottlingException
 from apps.capacity.models import QuotaOverride
 from apps.streams.errors import InvalidArgumentException, LimitExceededException
 
@@ -262,7 +262,20 @@ RATES = (
     *_calls(1_000, Per.STREAM, "ListShards"),
 )
 
-QUOTAS = {quota.name: quota for quota in (*COUNTS, *RATES)}
+SERVICE_RATES = tuple(
+    Quota(
+        f"calls/{service}",
+        per_s,
+        Per.ACCOUNT,
+        f"Calls of all operations of {service} per second",
+        "Rate exceeded",
+        error=ThrottlingException,
+    )
+    for service, per_s in {"iam": 20, "sts": 100, "kms": 500, "cloudwatch": 150}.items()
+)
+"""AWS has these too, by operation and mostly unpublished. Ours keep a caller from filling database and audit trail."""
+
+QUOTAS = {quota.name: quota for quota in (*COUNTS, *RATES, *SERVICE_RATES)}
 """By name, as `manage.py quotas` prints them."""
 
 

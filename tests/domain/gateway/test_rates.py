@@ -12,7 +12,8 @@ from apps.base.errors import ServiceError
 from apps.capacity.models import QuotaOverride
 from apps.gateway.invoke import invoke
 from apps.gateway.rates import PREFIX, ControlRates, stream_in
-from apps.streams.quotas import QUOTAS, RATES
+from apps.gateway.services import ROUTES
+from apps.streams.quotas import QUOTAS, RATES, SERVICE_RATES
 from apps.wire.model import load
 from tests.support.runtimes import memory_runtime
 from tests.support.teams import make_team
@@ -112,6 +113,21 @@ async def test_an_administrator_changes_a_rate(team, limited, clock):
 async def test_calls_at_the_same_time_share_the_rate(team, limited):
     answers = await asyncio.gather(*(ask(limited, team.principal, "ListStreams", 1) for _ in range(12)))
     assert sum(let for let, _ in answers) == 5
+
+
+async def test_the_services_beside_kinesis_have_one_rate_each(team, limited, clock):
+    errors = []
+    for _ in range(23):
+        try:
+            await invoke(limited, team.principal, "iam", "ListUsers", {})
+        except ServiceError as error:
+            errors.append((error.code, error.message))
+    assert errors == [("ThrottlingException", "Rate exceeded")] * 3
+    clock.advance(1_000)
+    await invoke(limited, team.principal, "iam", "ListRoles", {})
+    assert {f"{PREFIX}{service}" for service, _ in ROUTES} - {"calls/kinesis"} == {
+        quota.name for quota in SERVICE_RATES
+    }
 
 
 def test_every_call_of_the_control_plane_has_a_rate():
