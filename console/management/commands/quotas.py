@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from apps.accounts.models import Team
 from apps.base.config import Config
 from apps.capacity.models import QuotaOverride
+from apps.gateway.rates import PREFIX
 from apps.streams.quotas import QUOTAS, change
 from console.management.commands.endpoint import operator
 from console.management.jobs import team_named
@@ -52,19 +53,21 @@ def number(value: str) -> int | None:
 
 
 def show(team: Team, name: str) -> None:
-    """Print one quota, or all."""
+    """Print one quota, or all: how much, then how often. Two tables, because calls' long names leave no room for words."""
     region = Config.from_environment().region
+    wanted = [quota for quota in QUOTAS.values() if name in {"", quota.name}]
+    calls = [quota for quota in wanted if quota.name.startswith(PREFIX)]
+    others = [quota for quota in wanted if quota not in calls]
     changed = dict(QuotaOverride.objects.filter(team=team).values_list("name", "value"))
-    table = Table(
-        Column("quota", no_wrap=True),
-        "value",
-        "default",
-        "per",
-        "what",
-        title=f"{team.name} ({team.account_id}), {region}",
-    )
-    for quota in QUOTAS.values():
-        if name in {"", quota.name}:
+    console = Console()
+    for quotas, title in ((others, "how much"), (calls, "calls per second")):
+        columns = [Column(word, no_wrap=True) for word in ("quota", "value", "default", "per")]
+        table = Table(*columns, title=f"{team.name} ({team.account_id}), {region}: {title}")
+        if quotas is others:
+            table.add_column("what", overflow="fold")
+        for quota in quotas:
             default = quota.default_in(region)
-            table.add_row(quota.name, str(changed.get(quota.name, default)), str(default), quota.per.value, quota.means)
-    Console().print(table)
+            row = [quota.name, str(changed.get(quota.name, default)), str(default), quota.per.value]
+            table.add_row(*row, *([quota.means] if quotas is others else []))
+        if quotas:
+            console.print(table)
