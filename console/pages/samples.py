@@ -129,10 +129,10 @@ def produce(name: str) -> list[Sample]:
             f'kinesis.put_record(\n    StreamName="{name}",\n    PartitionKey="customer-1",\n'
             "    Data=b'{\"event\": \"order.placed\"}',\n)"
         )),
-        Sample("cli", "CLI", "bash", _cli(
+        # Data after --data is base64 to version 2 of the CLI and text to version 1; fileb is bytes to both.
+        Sample("cli", "CLI", "bash", "printf '{\"event\": \"order.placed\"}' |\n" + _cli(
             "aws kinesis put-record", f"--endpoint-url {endpoint()}", f"--region {region()}",
-            f"--stream-name {shlex.quote(name)}", "--partition-key customer-1",
-            "--cli-binary-format raw-in-base64-out", "--data '{\"event\": \"order.placed\"}'",
+            f"--stream-name {shlex.quote(name)}", "--partition-key customer-1", "--data fileb:///dev/stdin",
         )),
         Sample("node", "Node", "js", (
             'import { KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";\n\n'

@@ -64,5 +64,7 @@ class Command(BaseCommand):
 
 def sentence(name: str, done: Compacted) -> str:
     """What came of it."""
-    kept = ", ".join(f"{count:,} {database}" for database, count in done.entries.items() if count)
+    kept = ", ".join(
+        f"{count:,} {database}" for database, count in done.entries.items() if count and database != "about"
+    )
     return f"{name}: {decimal(done.before_bytes)} before, {decimal(done.after_bytes)} now. The same in both: {kept}."
