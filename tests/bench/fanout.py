@@ -111,7 +111,9 @@ def prepare(endpoint: str, access_key: str, secret_key: str, consumers: int) -> 
                 time.sleep(0.2)
         arns.append(made["Consumer"]["ConsumerARN"])
     for consumer in arns:
-        while client.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]["ConsumerStatus"] != "ACTIVE":
+        while (
+            client.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]["ConsumerStatus"] != "ACTIVE"
+        ):
             time.sleep(0.05)
     return client, name, arns
 
@@ -176,7 +178,12 @@ def _note(puts: Puts, started: float, answer: tuple[int, bytes]) -> None:
 
 
 def measure(
-    endpoint: str, access_key: str, secret_key: str, per_call: int = 1, seconds: float = SECONDS, consumers: int = CONSUMERS
+    endpoint: str,
+    access_key: str,
+    secret_key: str,
+    per_call: int = 1,
+    seconds: float = SECONDS,
+    consumers: int = CONSUMERS,
 ) -> dict[str, Any]:
     """p50 and p99 in ms over all records and subscribers, without the first seconds."""
     signer = Signer(endpoint, access_key, secret_key, "us-east-1")

@@ -82,9 +82,7 @@ class World:
         answer = self(
             "CreateQueue",
             QueueName=name,
-            StreamConfigurationList=[
-                {"StreamARN": self.arns["d"], "StartingPosition": {"Type": "TRIM_HORIZON"}}
-            ],
+            StreamConfigurationList=[{"StreamARN": self.arns["d"], "StartingPosition": {"Type": "TRIM_HORIZON"}}],
             QueueAttributes={"DeadLetterConfiguration": {"TargetType": "BUILT_IN", "MaxReceiveCount": 1}}
             if name == "dead"
             else {},

@@ -19,7 +19,9 @@ async def main() -> None:
             await producer.put({"number": number, "text": "wind 🌊"})
         await producer.flush()
     seen = []
-    async with Consumer(**place, processor=JsonLineProcessor(), sleep_time_no_records=0.1, max_shard_consumers=3) as consumer:
+    async with Consumer(
+        **place, processor=JsonLineProcessor(), sleep_time_no_records=0.1, max_shard_consumers=3
+    ) as consumer:
         async with asyncio.timeout(60):
             while len(seen) < MESSAGES:
                 seen += [item async for item in consumer]

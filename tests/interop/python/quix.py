@@ -37,7 +37,9 @@ else:
 filled = sink("quix")
 filled.setup()
 for number in range(RECORDS):
-    filled.add({"number": number}, f"key-{number % 40}".encode(), int(time.time() * 1000), [], "topic", number % 2, number)
+    filled.add(
+        {"number": number}, f"key-{number % 40}".encode(), int(time.time() * 1000), [], "topic", number % 2, number
+    )
 filled.flush()
 
 

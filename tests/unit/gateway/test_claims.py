@@ -20,7 +20,12 @@ SIGNED = {"authorization": "AWS4-HMAC-SHA256 Credential=x"}
         ("POST", "/streams/new", {"x-amz-target": ""}, ""),
         ("GET", "/", {}, "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=1"),
         ("GET", "/", {}, "a=b&X%2DAmz-Signature=1"),
-        ("POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", {"smithy-protocol": "rpc-v2-cbor"}, ""),
+        (
+            "POST",
+            "/service/GraniteServiceVersion20100801/operation/ListMetrics",
+            {"smithy-protocol": "rpc-v2-cbor"},
+            "",
+        ),
     ],
 )
 def test_the_gateway_claims(method: str, path: str, headers: dict[str, str], query: str) -> None:
