@@ -46,8 +46,8 @@ up: ## Start everything; Ctrl-C ends it
 	@$(SETUP); exec $(BIN)/python manage.py up
 
 .PHONY: quick
-quick: ## The quick tests: functions, operations, tidiness
-	@$(SETUP); exec $(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/domain tests/tidy
+quick: ## The quick tests: functions, a call of each operation, tidiness
+	@$(SETUP); exec $(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/domain/gateway tests/tidy
 
 .PHONY: test
 test: ## All tests but the torture
