@@ -13,7 +13,7 @@ from typing import Any
 
 from apps.access import callers
 from apps.access.endpoints import Endpoints, EndpointView, came_by, read_now
-from apps.access.policy.evaluation import DECISIONS_MAX, Grants, Question, decide, denial
+from apps.access.policy.evaluation import Grants, Question, decide_once, denial
 from apps.access.source import Source, request_values, source_of
 from apps.accounts.principal import Principal
 from apps.base.errors import AccessDeniedException
@@ -63,13 +63,11 @@ def _require(
 ) -> None:
     """What an operation needs beside its own action. Never granted across accounts: what it needs are rights to rule."""
     principal = call.principal
-    grants = principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
+    grants = _grants(principal)
     policy = found.policy if found.account_id == principal.account_id else None
     limits = endpoint.policy if endpoint is not None else None
     asked = Question(action, arn, found.account_id, {}, policy, limits)
-    reason = _decision(grants, asked, call, source, found, request)
-    if reason is not None:
-        raise AccessDeniedException(denial(grants, asked, reason))
+    _check(grants, asked, call, source, found, request)
 
 
 def _asks_nobody(call: Call, arn: str, source: Source) -> bool:
@@ -83,7 +81,7 @@ def _settle(
     route: Route, call: Call, request: Any, arn: str, found: Protection, source: Source, endpoint: EndpointView | None
 ) -> Call:
     principal = call.principal
-    grants = principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
+    grants = _grants(principal)
     action, arn = route.action, found.arn or arn
     if source.endpoint_id:
         came_by(source, endpoint, action=action, resource=arn, caller=grants.arn)
@@ -95,17 +93,9 @@ def _settle(
     policy = found.policy if own or route.name in ACROSS_ACCOUNTS else None
     if own and principal.grants is None and route.name in NEVER_LOCKED_OUT:
         policy = None
-    asked = Question(
-        action,
-        arn,
-        found.account_id,
-        {},
-        policy,
-        endpoint.policy if endpoint is not None else None,
-    )
-    reason = _decision(grants, asked, call, source, found, request)
-    if reason is not None:
-        raise AccessDeniedException(denial(grants, asked, reason))
+    limits = endpoint.policy if endpoint is not None else None
+    asked = Question(action, arn, found.account_id, {}, policy, limits)
+    _check(grants, asked, call, source, found, request)
     if own:
         return _admitted(call, principal)
     assert found.team_id is not None, "a policy that allows is a resource that exists"
@@ -113,31 +103,20 @@ def _settle(
     return _admitted(call, Principal(found.team_id, found.account_id, meter_key, grants=grants, audits=False))
 
 
-def _decision(
-    grants: Grants, asked: Question, call: Call, source: Source, found: Protection, request: Any
-) -> str | None:
-    """decide(), remembered per caller, action, resource, policies, and the values that those ask for."""
+def _grants(principal: Principal) -> Grants:
+    return principal.grants if principal.grants is not None else callers.of_team(principal.account_id)
+
+
+def _check(grants: Grants, asked: Question, call: Call, source: Source, found: Protection, request: Any) -> None:
+    """Raises AccessDeniedException. Only the values of the request that the policies ask for are looked up."""
     names = grants.names
     for policy in (asked.resource_policy, asked.endpoint_policy):
         if policy is not None and policy.names:
             names |= policy.names
     values = request_values(names, call, source, found.tags, request) if names else {}
-    key = (asked.action, asked.resource, asked.resource_policy, asked.endpoint_policy, *values.items())
-    try:
-        return grants.decided[key]
-    except KeyError:
-        pass
-    context = {**grants.context, **values}
-    reason = decide(
-        grants,
-        Question(
-            asked.action, asked.resource, asked.resource_account, context, asked.resource_policy, asked.endpoint_policy
-        ),
-    )
-    if len(grants.decided) >= DECISIONS_MAX:
-        grants.decided.clear()
-    grants.decided[key] = reason
-    return reason
+    reason = decide_once(grants, asked, values)
+    if reason is not None:
+        raise AccessDeniedException(denial(grants, asked, reason))
 
 
 def _admitted(call: Call, principal: Principal) -> Call:

@@ -8,7 +8,7 @@ stream's present key counts, for records that an earlier one covers too.
 
 from __future__ import annotations
 
-from apps.access.policy.evaluation import DECISIONS_MAX, Grants, Question, decide, denial
+from apps.access.policy.evaluation import Question, decide_once, denial
 from apps.access.source import request_values, source_of
 from apps.encryption.data_keys import EncryptedStream
 from apps.encryption.errors import KMSAccessDeniedException
@@ -25,23 +25,8 @@ def check_key(call: Call, covered: EncryptedStream, action: str) -> None:
     if grants is None or covered.by_default_key or grants.account_id != covered.account_id:
         return
     asked = Question(action, covered.key_arn, covered.account_id, {})
-    reason = _decision(call, grants, asked)
-    if reason is not None:
-        raise KMSAccessDeniedException(denial(grants, asked, reason))
-
-
-def _decision(call: Call, grants: Grants, asked: Question) -> str | None:
-    """decide(), remembered as the gateway's own decisions are."""
     values = request_values(grants.names, call, source_of(call), {}, None) if grants.names else {}
     values[VIA_SERVICE] = f"kinesis.{call.runtime.config.region}.amazonaws.com"
-    key = (asked.action, asked.resource, None, None, *values.items())
-    try:
-        return grants.decided[key]
-    except KeyError:
-        pass
-    context = {**grants.context, **values}
-    reason = decide(grants, Question(asked.action, asked.resource, asked.resource_account, context))
-    if len(grants.decided) >= DECISIONS_MAX:
-        grants.decided.clear()
-    grants.decided[key] = reason
-    return reason
+    reason = decide_once(grants, asked, values)
+    if reason is not None:
+        raise KMSAccessDeniedException(denial(grants, asked, reason))

@@ -7,7 +7,7 @@ caller's own policies or the resource's must: within one account either, across 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -79,6 +79,20 @@ def decide(grants: Grants, asked: Question) -> str | None:
         return f"with an explicit deny in {denied}"
     missing = _no_allow(grants, asked, action)
     return None if missing is None else f"because no {missing} allows the {asked.action} action"
+
+
+def decide_once(grants: Grants, asked: Question, values: Mapping[str, str | tuple[str, ...]]) -> str | None:
+    """decide() with the caller's context and these values of the request, remembered per caller and question."""
+    key = (asked.action, asked.resource, asked.resource_policy, asked.endpoint_policy, *values.items())
+    try:
+        return grants.decided[key]
+    except KeyError:
+        pass
+    reason = decide(grants, replace(asked, context={**grants.context, **values}))
+    if len(grants.decided) >= DECISIONS_MAX:
+        grants.decided.clear()
+    grants.decided[key] = reason
+    return reason
 
 
 def _explicit_deny(grants: Grants, asked: Question, action: str) -> str | None:
