@@ -11,6 +11,7 @@ from apps.recordlog.lmdb import LmdbLog
 from apps.recordlog.lmdb_compact import DATA
 from tests.support.keyrings import TestKeyring
 from tests.support.record_logs import Process, entry
+from tests.support.waiting import eventually
 
 KEPT_ROUNDS = 10
 """Seconds of records that stay; one round is a second of load."""
@@ -88,6 +89,18 @@ def reader(tmp_path):
             process.kill()
 
 
+async def killed(load, *readers):
+    """Kill them, and wait until the log's chores have found out."""
+    for reader in readers:
+        reader.kill()
+    pids = {str(reader.popen.pid) for reader in readers}
+
+    async def forgotten():
+        return pids.isdisjoint(load.log._env.readers().split())
+
+    await eventually(forgotten)
+
+
 async def steady(load, size, rounds):
     """The file is no larger after the rounds than before, but for a trifle."""
     before = size()
@@ -107,8 +120,8 @@ async def test_a_reader_killed_inside_its_transaction_does_not_make_it_grow_for_
     held = reader()
     await load.run(30)
     assert size() > small * 1.3, "a reader holds back the pages it may still look at"
-    held.kill()
-    await load.run(40)  # the chores forget it within the first of these
+    await killed(load, held)
+    await load.run(40)
     await steady(load, size, 80)
 
 
@@ -118,15 +131,13 @@ async def test_the_file_stops_growing_for_long_with_readers_killed_again_and_aga
     for _ in range(10):
         held = [reader() for _ in range(2)]
         await load.run(10)
-        for one in held:
-            one.kill()
+        await killed(load, *held)
         await load.run(40)
     largest = size()
     for _ in range(20):
         held = [reader() for _ in range(2)]
         await load.run(10)
-        for one in held:
-            one.kill()
+        await killed(load, *held)
         await load.run(100)
     assert size() <= largest * LONG_SLACK, (largest, size())
     await steady(load, size, 3_000)
