@@ -16,7 +16,6 @@ from apps.recordlog.interface import (
     MeterRow,
     Offset,
     ShardKey,
-    Totals,
     UnknownShard,
 )
 from apps.recordlog.lmdb_format import (
@@ -118,15 +117,7 @@ class Reading:
             value = self._txn.get(batch_key(shard, first), db=self._db.batches)
             assert value is not None
             oldest_ms = BATCH_HEADER.unpack_from(value)[1]
-        return Bounds(
-            first,
-            state.next_offset,
-            oldest_ms,
-            state.newest_ms,
-            state.sealed_to(),
-            state.sealed_at_ms,
-            Totals(*state.totals),
-        )
+        return state.bounds(first, oldest_ms)
 
     def meters(self, shard: ShardKey, from_hour_ms: int) -> list[MeterRow]:
         """RecordLog.meters."""

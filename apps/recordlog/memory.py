@@ -25,7 +25,6 @@ from apps.recordlog.interface import (
     ShardClosed,
     ShardKey,
     Successor,
-    Totals,
     Trimmed,
     UnknownShard,
     Verified,
@@ -169,15 +168,7 @@ class MemoryLog:
         first, oldest_ms = state.next_offset, 0
         if found.batches:
             first, oldest_ms = found.batches[0].first, found.batches[0].arrival_ms
-        return Bounds(
-            first,
-            state.next_offset,
-            oldest_ms,
-            state.newest_ms,
-            state.sealed_to(),
-            state.sealed_at_ms,
-            Totals(*state.totals),
-        )
+        return state.bounds(first, oldest_ms)
 
     async def seal(self, shards: Sequence[ShardKey], successors: Sequence[Successor]) -> list[tuple[Offset, int]]:
         """See RecordLog.seal."""

@@ -10,6 +10,7 @@ from apps.base.units import HOUR_MS
 from apps.recordlog.interface import (
     METER_KEYS_PER_HOUR,
     OTHER_METER_KEY,
+    Bounds,
     MeterRow,
     Offset,
     ShardKey,
@@ -93,6 +94,11 @@ class ShardState(Struct, array_like=True):
             (s.shard, s.start_hash.to_bytes(HASH_BYTES, "big"), s.end_hash.to_bytes(HASH_BYTES, "big"))
             for s in successors
         ]
+
+    def bounds(self, first: Offset, oldest_ms: int) -> Bounds:
+        """RecordLog.bounds, given the first record kept and its batch's arrival (0: none is kept)."""
+        totals = Totals(*self.totals)
+        return Bounds(first, self.next_offset, oldest_ms, self.newest_ms, self.sealed_to(), self.sealed_at_ms, totals)
 
     def sealed_to(self) -> tuple[Successor, ...] | None:
         """The successors, None while open."""

@@ -70,19 +70,6 @@ class PutRecordsEntry(msgspec.Struct, gc=False):
     explicit_hash_key: HashKey | None = field(name="ExplicitHashKey", default=None)
 
 
-class PutRecordsRequest(msgspec.Struct, gc=False, frozen=True):
-    """PutRecords's input."""
-
-    in_text: ClassVar[type[msgspec.Struct]]
-    """See wire/json11.py."""
-
-    records: Annotated[list[PutRecordsEntry], Meta(min_length=1, max_length=500)] = field(name="Records")
-    stream_name: StreamName | None = field(name="StreamName", default=None)
-    stream_arn: StreamArn | None = field(name="StreamARN", default=None)
-    stream_id: StreamId | None = field(name="StreamId", default=None)
-    dry_run: bool | None = field(name="DryRun", default=None)
-
-
 class TextEntry(msgspec.Struct, gc=False):
     """One record of PutRecords, its data still in base64."""
 
@@ -112,7 +99,17 @@ class PutRecordsTextRequest(msgspec.Struct, gc=False, frozen=True):
         return PutRecordsRequest(entries, self.stream_name, self.stream_arn, self.stream_id, self.dry_run)
 
 
-PutRecordsRequest.in_text = PutRecordsTextRequest
+class PutRecordsRequest(msgspec.Struct, gc=False, frozen=True):
+    """PutRecords's input."""
+
+    in_text: ClassVar = PutRecordsTextRequest
+    """See wire/json11.py."""
+
+    records: Annotated[list[PutRecordsEntry], Meta(min_length=1, max_length=500)] = field(name="Records")
+    stream_name: StreamName | None = field(name="StreamName", default=None)
+    stream_arn: StreamArn | None = field(name="StreamARN", default=None)
+    stream_id: StreamId | None = field(name="StreamId", default=None)
+    dry_run: bool | None = field(name="DryRun", default=None)
 
 
 class PutRecordsResult(msgspec.Struct, gc=False):

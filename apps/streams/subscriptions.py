@@ -173,17 +173,12 @@ class Subscription:
         if self._error is not None:
             return
         place = self.place
-        future = self._waiting = self._tip.join(place.stream, place.shard, place.ordinal)
+        future = self._tip.join(place.stream, place.shard, place.ordinal)
         timer = loop.call_later(max(0.001, timeout_s), _settle, future)
         try:
-            await future
-        except asyncio.CancelledError:
-            if self._error is None:
-                raise
-            raise self._error from None
+            await self._interruptible(future)
         finally:
             timer.cancel()
-            self._waiting = None
             self._tip.leave(future)
 
     def _take(self, piece: Piece, now_ms: int) -> SubscribeToShardEvent:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import repeat
+from typing import Final
 
 from pybase64 import b64decode
 
-_CLEAN_ENDS = re.compile(r"(?:[^=]{3}|[^=][AEIMQUYcgkosw048]=|[AQgw]==)*")
+LAST_BEFORE_PAD: Final = {1: "AEIMQUYcgkosw048", 2: "AQgw"}
+"""By the number of pad characters: which last characters leave no bits beyond the last byte."""
+
+_CLEAN_ENDS = re.compile(rf"(?:[^=]{{3}}|[^=][{LAST_BEFORE_PAD[1]}]=|[{LAST_BEFORE_PAD[2]}]==)*")
 
 
 def decode_all(texts: Sequence[str]) -> list[bytes]:

@@ -17,6 +17,7 @@ from apps.base.errors import InternalFailure, SerializationException, ServiceErr
 from apps.base.units import MIB
 from apps.wire import validate
 from apps.wire.answers import error_members, plain
+from apps.wire.blobs import LAST_BEFORE_PAD
 from apps.wire.member_types import LONG_MAX, LONG_MIN, check
 from apps.wire.model import Operation, Shape
 from apps.wire.timestamps import seconds
@@ -38,9 +39,9 @@ _ENCODER = msgspec.json.Encoder()
 _ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _WELL_FORMED = msgspec.json.Decoder(msgspec.Raw)
 _CONTAINER = re.compile(rb"[ \t\r\n]*[{[]")
-_STRAY_BITS = re.compile(rb'="(?:(?<=[^AEIMQUYcgkosw048=]=")|(?<=[^AQgw]=="))')
-_CLEAN_BEFORE_ONE_PAD = frozenset(b"AEIMQUYcgkosw048")
-_CLEAN_BEFORE_TWO_PADS = frozenset(b"AQgw")
+_STRAY_BITS = re.compile(rf'="(?:(?<=[^{LAST_BEFORE_PAD[1]}=]=")|(?<=[^{LAST_BEFORE_PAD[2]}]=="))'.encode())
+_CLEAN_BEFORE_ONE_PAD = frozenset(LAST_BEFORE_PAD[1].encode())
+_CLEAN_BEFORE_TWO_PADS = frozenset(LAST_BEFORE_PAD[2].encode())
 
 
 @overload

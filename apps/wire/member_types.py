@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from apps.base.errors import SerializationException
+from apps.wire.blobs import LAST_BEFORE_PAD
 from apps.wire.model import Shape
 from apps.wire.timestamps import TIME_MS_MAX, TIME_MS_MIN, TIME_S_MAX, TIME_S_MIN, milliseconds, seconds
 
@@ -24,8 +25,6 @@ ECHO_CHARACTERS_MAX: Final = 65_536
 """How much of a refused text its error repeats. AWS's limit is unknown; a body may be 15 MiB."""
 
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_LAST_BEFORE_PAD = {1: "AEIMQUYcgkosw048", 2: "AQgw"}
-"""By the number of pad characters: which last characters leave no stray bits."""
 _BOOLEANS = {"TRUE": True, "YES": True, "1": True, "FALSE": False, "NO": False, "0": False}
 _JAVA_NAMES = {bool: "java.lang.Boolean", str: "java.lang.String", bytes: "java.nio.HeapByteBuffer"}
 _NUMBER = "com.amazon.coral.value.json.numbers.TruncatingBigNumber"
@@ -163,7 +162,7 @@ def _from_base64(text: str) -> bytes:
     except ValueError:
         wrong = _NOT_BASE64.search(core)
         raise _not_base64(text, f"Invalid Base64 character: '{wrong.group() if wrong else '='}'") from None
-    if pads and core[-1:] not in _LAST_BEFORE_PAD[pads]:
+    if pads and core[-1:] not in LAST_BEFORE_PAD[pads]:
         raise _not_base64(text, "Invalid last non-pad Base64 character dectected")
     return data
 
