@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from apps.base.keys import derive
+from apps.encryption.positioned import Positioned
 
 LABEL = "sealed-files"
 MAGIC = b"TGSF\x01"
@@ -65,7 +66,7 @@ class SealedWriter:
         self._number += 1
 
 
-class _Sealed(io.RawIOBase):
+class _Sealed(Positioned):
     """The content, from an open file."""
 
     def __init__(self, file: BinaryIO, cipher: AESGCM, path: Path) -> None:
@@ -74,21 +75,6 @@ class _Sealed(io.RawIOBase):
         self._path = path
         self._size = size_of(path)
         self._last = max(0, self._size - 1) // CHUNK_BYTES
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

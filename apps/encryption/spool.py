@@ -15,6 +15,8 @@ from typing import Any, BinaryIO, cast
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from apps.encryption.positioned import Positioned
+
 IN_MEMORY_BYTES = 2_621_440
 """Up to so many bytes nothing goes to the disk (Django's own number)."""
 
@@ -23,32 +25,16 @@ BLOCK_BYTES = 16
 BUFFER_BYTES = 64 * 1024
 
 
-class _Enciphered(io.RawIOBase):
+class _Enciphered(Positioned):
     """Encrypts what is added, decrypts what is read anywhere."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._algorithm = algorithms.AES(os.urandom(KEY_BYTES))
         self._encryptor = Cipher(self._algorithm, modes.CTR(bytes(BLOCK_BYTES))).encryptor()
-        self._size = 0
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
 
     def writable(self) -> bool:
         return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
     def write(self, data: Any) -> int:
         """Raises UnsupportedOperation anywhere but at the end."""
