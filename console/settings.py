@@ -47,6 +47,8 @@ INSTALLED_APPS = [
     "apps.streams",
     "apps.cloudwatch",
     "apps.queues",
+    "apps.catalogue",
+    "apps.delivery",
     "console",
 ]
 

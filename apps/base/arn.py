@@ -58,6 +58,30 @@ class QueueArn:
         return f"arn:aws:kinesis:{self.region}:{self.account_id}:queue/{self.queue_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryStreamArn:
+    """The parts of a delivery stream's ARN."""
+
+    region: str
+    account_id: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"arn:aws:firehose:{self.region}:{self.account_id}:deliverystream/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelArn:
+    """The parts of a channel's ARN. The id is made with the channel and not derived from its name."""
+
+    region: str
+    account_id: str
+    channel_id: str
+
+    def __str__(self) -> str:
+        return f"arn:aws:kinesis:{self.region}:{self.account_id}:channel/{self.channel_id}"
+
+
 def parse_stream_arn(text: str) -> StreamArn | None:
     """The stream ARN in text, or None if it is not one (a consumer's ARN is not one)."""
     found = _STREAM.fullmatch(text)

@@ -1,0 +1,1 @@
+"""PutRecord and PutRecordBatch: the data plane of Direct PUT."""
