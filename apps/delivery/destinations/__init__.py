@@ -1,0 +1,26 @@
+"""Which destination a delivery stream has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apps.delivery.destinations.interface import Destination, Target
+from apps.delivery.models import DestinationType
+
+if TYPE_CHECKING:
+    from apps.runtime import Runtime
+
+
+def destination_for(runtime: Runtime, target: Target) -> Destination:
+    """The destination of the target, made anew for one attempt. A backup is an S3 destination, whatever it backs up.
+
+    The imports are late: each kind has libraries of its own, and most workers need few of them.
+    """
+    kind = DestinationType.S3 if target.part == "backup" else DestinationType(target.destination_type)
+    match kind:
+        case DestinationType.S3:
+            from apps.delivery.destinations.s3 import S3Destination
+
+            return S3Destination(runtime, target)
+        case _:
+            raise ValueError(f"{kind} is no destination that deliveries can be made to")
