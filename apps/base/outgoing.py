@@ -1,7 +1,9 @@
-"""Requests to addresses that callers chose (webhooks), without letting them reach what only this machine can.
+"""Requests to addresses that callers chose (webhooks, endpoints that records are delivered to), without letting them reach
+what only this machine can.
 
 The name is resolved here, each address is checked, and the connection goes to the address that was checked: a name that
 answers differently the second time changes nothing. No redirects, no proxy, a bounded answer, a deadline for the whole.
+Certificates are checked against the system's trust, which SSL_CERT_FILE and SSL_CERT_DIR may name.
 """
 
 from __future__ import annotations
@@ -11,29 +13,59 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 URL_CHARACTERS_MAX: Final = 1_024
+WRITE_BYTES: Final = 256 * 1024
+"""Of a body at a time, between two looks at the deadline."""
 
 
 class OutgoingRefused(Exception):
     """The address may not be called; the text says why and may be shown to whoever chose it."""
 
 
+Failure = Literal["resolve", "connect", "certificate", "tls", "timeout", "closed", "protocol"]
+"""Where it ended: no address; nobody there; a certificate that is not trusted; another failure of TLS; the deadline; a
+connection that broke; an answer that is no HTTP."""
+
+
 class OutgoingFailed(Exception):
     """The request was made and no answer came, or could not be made."""
 
+    def __init__(self, message: str, kind: Failure = "closed") -> None:
+        super().__init__(message)
+        self.kind: Failure = kind
 
-def check_url(url: str, *, allow_private: bool) -> SplitResult:
+
+class OutgoingTooLarge(OutgoingFailed):
+    """The answer is longer than the caller's bound. status: what it began with."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, "protocol")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer. headers: names in lower case; of a repeated one all values, with commas between."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def check_url(url: str, *, allow_private: bool, characters_max: int = URL_CHARACTERS_MAX) -> SplitResult:
     """The parts of a URL that may be called, as far as it can be told without resolving it. Raises OutgoingRefused."""
-    if len(url) > URL_CHARACTERS_MAX or not url.isascii() or not url.isprintable() or " " in url:
-        raise OutgoingRefused(f"A URL has at most {URL_CHARACTERS_MAX} printable ASCII characters without spaces.")
+    if len(url) > characters_max or not url.isascii() or not url.isprintable() or " " in url:
+        raise OutgoingRefused(f"A URL has at most {characters_max} printable ASCII characters without spaces.")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -65,19 +97,37 @@ def post(
 
     verify: another trust than the system's, for tests. Raises OutgoingRefused, OutgoingFailed.
     """
-    parts = check_url(url, allow_private=allow_private)
-    ends_s = time.monotonic() + deadline_s
-    backend = _Checked(ends_s, allow_private=allow_private)
-    target = parts.path or "/"
-    target = f"{target}?{parts.query}" if parts.query else target
-    origin = f"{parts.scheme}://{parts.netloc}"
-    with httpcore.ConnectionPool(ssl_context=verify or _trust(), max_connections=1, network_backend=backend) as pool:
-        try:
-            with pool.stream("POST", origin + target, headers=list(headers.items()), content=body) as response:
-                _drain(response)
-                return int(response.status)
-        except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
-            raise OutgoingFailed(f"{type(error).__name__}: {error}"[:200]) from error
+    asked = _Request("POST", url, body, headers, URL_CHARACTERS_MAX)
+    with _answering(asked, time.monotonic() + deadline_s, allow_private=allow_private, verify=verify) as response:
+        _drain(response)
+        return int(response.status)
+
+
+def request(
+    method: str,
+    url: str,
+    body: bytes | Iterator[bytes],
+    headers: Mapping[str, str],
+    *,
+    allow_private: bool,
+    deadline_s: float,
+    answer_bytes_max: int,
+    verify: ssl.SSLContext | None = None,
+    url_characters_max: int = URL_CHARACTERS_MAX,
+) -> Answer:
+    """Send a request; the answer, whatever its status. At most so many seconds for everything.
+
+    body: bytes, or pieces whose whole length the header content-length says (without it they are sent chunked).
+    allow_private: for endpoints that the operator chose, and where Config.destinations_may_be_private. An answer longer than
+    answer_bytes_max is not read any further. Raises OutgoingRefused, OutgoingFailed, OutgoingTooLarge.
+    """
+    asked = _Request(method, url, body, headers, url_characters_max)
+    with _answering(asked, time.monotonic() + deadline_s, allow_private=allow_private, verify=verify) as response:
+        said: dict[str, str] = {}
+        for raw_name, raw_value in response.headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            said[name] = f"{said[name]}, {value}" if name in said else value
+        return Answer(int(response.status), said, _read(response, said, answer_bytes_max))
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
@@ -102,6 +152,64 @@ def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 @cache
 def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    body: bytes | Iterator[bytes]
+    headers: Mapping[str, str]
+    url_characters_max: int
+
+
+@contextmanager
+def _answering(
+    asked: _Request, ends_s: float, *, allow_private: bool, verify: ssl.SSLContext | None
+) -> Iterator[httpcore.Response]:
+    """The answer as soon as its headers are there; whatever fails meanwhile, and while it is read, is OutgoingFailed."""
+    parts = check_url(asked.url, allow_private=allow_private, characters_max=asked.url_characters_max)
+    target = parts.path or "/"
+    target = f"{target}?{parts.query}" if parts.query else target
+    url = f"{parts.scheme}://{parts.netloc}{target}"
+    backend = _Checked(ends_s, allow_private=allow_private)
+    with httpcore.ConnectionPool(ssl_context=verify or _trust(), max_connections=1, network_backend=backend) as pool:
+        try:
+            with pool.stream(asked.method, url, headers=list(asked.headers.items()), content=asked.body) as response:
+                yield response
+        except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+            raise OutgoingFailed(f"{type(error).__name__}: {error}"[:200], _kind(error)) from error
+
+
+def _kind(error: Exception) -> Failure:
+    cause = error.__cause__
+    match error:
+        case httpcore.TimeoutException() | TimeoutError():
+            return "timeout"
+        case httpcore.ProtocolError():
+            return "protocol"
+        case httpcore.ConnectError() if isinstance(cause, ssl.SSLCertVerificationError):
+            return "certificate"
+        case httpcore.ConnectError() if isinstance(cause, ssl.SSLError):
+            return "tls"
+        case httpcore.ConnectError() if isinstance(cause, (socket.gaierror, UnicodeError)):
+            return "resolve"
+        case httpcore.ConnectError():
+            return "connect"
+    return "closed"
+
+
+def _read(response: httpcore.Response, headers: Mapping[str, str], bytes_max: int) -> bytes:
+    status = int(response.status)
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > bytes_max:
+        raise OutgoingTooLarge(f"The answer has {length[:20]} bytes; {bytes_max} are read.", status)
+    read = bytearray()
+    for piece in response.iter_stream():
+        read += piece
+        if len(read) > bytes_max:
+            raise OutgoingTooLarge(f"The answer has more than {bytes_max} bytes.", status)
+    return bytes(read)
 
 
 def _drain(response: httpcore.Response) -> None:
@@ -183,8 +291,17 @@ class _Bounded(httpcore.NetworkStream):
         return self._inner.read(max_bytes, _left(self._ends_s))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        """As the inner one."""
-        self._inner.write(buffer, _left(self._ends_s))
+        """As the inner one, but that who reads byte by byte is not waited for at each byte anew."""
+        sending = self._inner.get_extra_info("socket")
+        left = memoryview(buffer)
+        try:
+            while left:
+                sending.settimeout(_left(self._ends_s))
+                left = left[sending.send(left[:WRITE_BYTES]) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
         """As the inner one."""

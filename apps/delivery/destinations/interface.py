@@ -8,11 +8,12 @@ plan or from the records, never from a clock or from chance.
 `deliver` is called until it returns Delivered or raises a failure that is permanent, or the retry duration is over; the
 engine waits between two calls (a due time in the lane's lease, no sleeping worker). What must be remembered between two
 calls (staged objects, documents that are still to be sent) is written with `batch.remember`: it changes the pin at once.
+Its argument is the whole state, which replaces what was remembered before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,9 +103,12 @@ class Delivered:
 class DeliveryFailed(Exception):
     """This attempt failed. code and message: AWS's, for the error log and the error prefix.
 
-    permanent: trying again cannot help. remaining: the records that were not delivered, if not all of the batch; they
-    are few enough to be kept in memory. error_type: AWS's error-output-type of what is given up, if not the destination's.
-    keep: False if AWS keeps nothing of the batch when it is given up (an HTTP endpoint's 413).
+    permanent: trying again cannot help. remaining: the records that were not delivered, if not all of the batch. It may
+    be lazy (Remaining below): iterate it, piece by piece, only when the batch is given up. error_type: AWS's
+    error-output-type of what is given up, if not the destination's. keep: False if AWS keeps nothing of the batch when it
+    is given up (an HTTP endpoint's 413).
+    waited_ms: how long of this attempt passed in waiting for the destination's answer. AWS does not count it in the retry
+    duration. metrics: observations of the attempt, by name, as Delivered has them.
     """
 
     def __init__(
@@ -114,12 +118,46 @@ class DeliveryFailed(Exception):
         *,
         permanent: bool = False,
         error_type: str = "",
-        remaining: list[Failed] | None = None,
+        remaining: Iterable[Failed] | None = None,
         keep: bool = True,
+        waited_ms: int = 0,
+        metrics: list[tuple[str, float]] | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code, self.message = code, message
         self.permanent, self.error_type, self.remaining, self.keep = permanent, error_type, remaining, keep
+        self.waited_ms, self.metrics = waited_ms, metrics or []
+
+
+class NotYet(Exception):
+    """Neither delivered nor failed: the destination took the batch and has still to confirm it (Splunk's indexers).
+
+    Before it is raised, what was sent is remembered (batch.remember). The engine gives the lane the due time
+    now + look_again_ms and then calls deliver again with the same batch and state and the same `attempt`: it counts no
+    attempt, writes no error, and starts or stops no retry clock. It is deliver that ends the waiting, by DeliveryFailed.
+    """
+
+    def __init__(self, look_again_ms: int) -> None:
+        super().__init__(f"again in {look_again_ms} ms")
+        self.look_again_ms = look_again_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """Records of a batch that were not delivered, read from the log as they are iterated, as often as that is done.
+
+    one: the record as a failed one, or None if it was delivered.
+    """
+
+    batch: Batch
+    one: Callable[[Record], Failed | None]
+
+    def __iter__(self) -> Iterator[Failed]:
+        for piece in self.batch.pieces():
+            for record in piece:
+                failed = self.one(record)
+                if failed is not None:
+                    yield failed
 
 
 class Destination(Protocol):
