@@ -2,11 +2,13 @@
 
 A series is (team id, stream row id, metric name of names.py). flush.py takes the sums once a second with drain().
 The event loop counts without a lock; a thread of the control plane that counts at the very moment of a drain may
-lose that one observation. That is why nothing is billed from here: bills read the record log's meters.
+lose that one observation. That is why nothing is billed from here: bills read the record log's meters. Work that is done
+by several threads counts with add_from_thread(), which loses nothing.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 Series = tuple[int, int, str]
@@ -78,6 +80,8 @@ class Counters:
     _samples: dict[Series, Sample] = field(default_factory=dict)
     _labelled: dict[Labelled, Sample] = field(default_factory=dict)
     _shards: dict[Stream, dict[int, ShardSample]] = field(default_factory=dict)
+    _of_threads: dict[Series, Sample] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, team_id: int, stream_id: int, metric: str, value: float) -> None:
         """Count one observation (IncomingBytes of one call, a latency, an iterator age …)."""
@@ -92,6 +96,15 @@ class Counters:
             sample.least = value
         if value > sample.most:  # noqa: PLR1730
             sample.most = value
+
+    def add_from_thread(self, team_id: int, stream_id: int, metric: str, value: float) -> None:
+        """As add(), for any number of threads at once."""
+        series = (team_id, stream_id, metric)
+        with self._lock:
+            sample = self._of_threads.get(series)
+            if sample is None:
+                sample = self._of_threads[series] = Sample()
+            sample.add(value)
 
     def add_labelled(self, team_id: int, stream_id: int, metric: str, label: Label, value: float) -> None:
         """Count one observation of a consumer (also counted for the stream then, by drain) or of a shard (not so: the
@@ -132,6 +145,14 @@ class Counters:
     def drain(self) -> dict[Series, Sample]:
         """Take what was counted per stream and start anew. Call drain_labelled first: it adds the consumers."""
         taken, self._samples = self._samples, {}
+        with self._lock:
+            of_threads, self._of_threads = self._of_threads, {}
+        for series, sample in of_threads.items():
+            known = taken.get(series)
+            if known is None:
+                taken[series] = sample
+            else:
+                known.merge(sample)
         return taken
 
     def drain_labelled(self) -> dict[Labelled, Sample]:

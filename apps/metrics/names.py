@@ -21,6 +21,8 @@ class Unit(StrEnum):
     BYTES = "Bytes"
     COUNT = "Count"
     MILLISECONDS = "Milliseconds"
+    SECONDS = "Seconds"
+    BYTES_PER_SECOND = "Bytes/Second"
 
 
 class Draw(StrEnum):

@@ -19,6 +19,7 @@ import msgpack
 from apps.metrics import layout
 from apps.metrics.buckets import Points, encode, encode_shards, merge_then, point_of
 from apps.metrics.counters import Labelled, Sample, Series, ShardSample, Stream
+from apps.metrics.firehose import table_of
 from apps.metrics.layout import Store
 from apps.metrics.names import BY_NAME, SHARD_LEVEL, stored_under
 
@@ -132,7 +133,7 @@ class Pending:
         self.newest = second
         by_stream: dict[Stream, Points] = {}
         for (team_id, stream_id, name), sample in samples.items():
-            metric = BY_NAME.get(name)
+            metric = table_of(stream_id).get(name)
             if metric is None:
                 self.unknown.add(name)
                 continue

@@ -17,10 +17,10 @@ from django.db.models import Max
 from apps.base.clock import Clock, SystemClock
 from apps.metrics import connection, layout
 from apps.metrics.buckets import NOTHING, Points, decode
+from apps.metrics.firehose import table_of
 from apps.metrics.history import History, Uptimes, empty, merge_processes
 from apps.metrics.layout import Store
 from apps.metrics.models import Rollup, Uptime
-from apps.metrics.names import BY_NAME
 
 STREAMS_MAX = 1_000
 
@@ -40,10 +40,11 @@ class Reading(NamedTuple):
 def query(team_id: int, stream_id: int, metric: str, from_s: int, to_s: int, width_s: int) -> list[Reading | None]:
     """One metric of one stream in buckets [from_s, to_s). None: nobody counted then. Raises ValueError for an unknown
     metric, a width that is not one of widths(), or more than POINTS_MAX points."""
-    if metric not in BY_NAME:
+    table = table_of(stream_id)
+    if metric not in table:
         raise ValueError(f"no metric {metric!r}")
     found = history(team_id, stream_id, from_s, to_s, width_s)
-    number = BY_NAME[metric].number
+    number = table[metric].number
     return [
         None if points is None else Reading(t, *points.get(number, NOTHING)[:4])
         for t, points in zip(found.times, found.buckets, strict=True)

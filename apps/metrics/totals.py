@@ -18,6 +18,7 @@ from typing import Any
 import msgpack
 
 from apps.metrics.counters import Labelled, Sample, Series, Stream
+from apps.metrics.firehose import table_of
 from apps.metrics.names import BY_NAME, SHARD_LEVEL, stored_under
 
 EVERY_S = 5
@@ -48,8 +49,9 @@ class Totals:
     def add(self, samples: Mapping[Series, Sample], labelled: Mapping[Labelled, Sample]) -> None:
         """Count what was drained."""
         for (team_id, stream_id, name), sample in samples.items():
-            if name in BY_NAME:
-                self._add((team_id, stream_id), BY_NAME[name].number, sample)
+            metric = table_of(stream_id).get(name)
+            if metric is not None:
+                self._add((team_id, stream_id), metric.number, sample)
         for (team_id, stream_id, name, label), sample in labelled.items():
             if name in (BY_NAME if isinstance(label, str) else SHARD_LEVEL):
                 self._add((team_id, stream_id), stored_under(name, label), sample)

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.accounts.models import Team
-from apps.metrics import layout, rollup, store
+from apps.metrics import layout, names, rollup, store
 from apps.metrics.models import Rollup, Uptime
 from apps.metrics.overview import overview, together
 from apps.metrics.shard_load import shard_load
@@ -16,7 +16,7 @@ def now_s(clock):
 
 
 def series(clock, seconds, metric="IncomingBytes", width_s=1, team=TEAM, stream=STREAM):
-    number = store.BY_NAME[metric].number
+    number = names.BY_NAME[metric].number
     end = now_s(clock)
     found = store.history(team, stream, end - seconds, end, width_s, clock=clock)
     assert not found.away
