@@ -127,8 +127,10 @@ class Entry(Struct, gc=False):
     size_bytes counts UTF-8 keys plus data, as the shard's limits do. payload_units is the sum over the records of
     ceil((key + data bytes) / 25 KiB), at least 1 each. meter_key is the access key id the totals are booked under.
     producer, if given, is (name, sequence): it commits with the records, and a repeat with a sequence not above the
-    last one stored for that name and shard is answered with the first result and stores nothing. key: what the
-    records are encrypted with where they are kept; None: not at all.
+    last one stored for that name and shard is answered with the first result and stores nothing. Entries of one call
+    with the same producer stand or fall together: if one is a repeat all are, and one whose shard has nothing of the
+    producer is answered with Appended(0, 0). key: what the records are encrypted with where they are kept; None: not
+    at all.
     """
 
     shard: ShardKey
@@ -142,7 +144,10 @@ class Entry(Struct, gc=False):
 
 
 class Appended(Struct, frozen=True, gc=False):
-    """The entry is durable: its records have offsets first … first + count - 1 and one arrival time."""
+    """The entry is durable: its records have offsets first … first + count - 1 and one arrival time.
+
+    first 0: it was not stored, since its producer's call had been stored before without an entry for this shard.
+    """
 
     first: Offset
     arrival_ms: int

@@ -7,7 +7,7 @@ all other writers out; and batches are put without overwriting, so that a mistak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lmdb
@@ -80,38 +80,55 @@ class Writing(Reading):
         if self.stored_state(shard) is None:
             self._put_state(shard, ShardState())
 
-    def store(self, entries: Iterable[Entry]) -> list[Appended | ShardClosed]:
+    def store(self, entries: Sequence[Entry]) -> list[Appended | ShardClosed]:
         """Take the entries of one append into the open batches, all or none. Raises UnknownShard before the first.
 
         finish() puts the batches.
         """
         growing = self._growing
+        named = False
         for entry in entries:
             if entry.shard not in growing:
                 growing[entry.shard] = GrowingShard(self.state(entry.shard), self._now_ms)
+            if entry.producer is not None:
+                named = True
+        repeated = self._repeated(entries) if named else frozenset()
         return [
             growing[entry.shard].take(entry)
             if entry.producer is None and growing[entry.shard].open
-            else self._take_with_care(growing[entry.shard], entry)
+            else self._take_with_care(growing[entry.shard], entry, entry.producer in repeated)
             for entry in entries
         ]
 
-    def _take_with_care(self, growing: GrowingShard, entry: Entry) -> Appended | ShardClosed:
-        """Into a shard that may be sealed, or from a producer whose entry may be there already."""
+    def _repeated(self, entries: Sequence[Entry]) -> frozenset[tuple[str, int] | None]:
+        """The producers of which an entry of this call was stored before."""
+        return frozenset(entry.producer for entry in entries if self._stored_before(entry) is not None)
+
+    def _stored_before(self, entry: Entry) -> Appended | None:
+        """What the producer was answered, if the entry is a repeat."""
         if entry.producer is None:
-            return ShardClosed(growing.state.sealed_to() or ())
+            return None
         name, sequence = entry.producer
         key = producer_key(entry.shard, name)
         last = self._producers.get(key)
         if last is None:
             value = self._txn.get(key, db=self._db.producers)
             last = None if value is None else decode_producer(value)
-        if last is not None and sequence <= last[0]:
-            return last[1]
+        return last[1] if last is not None and sequence <= last[0] else None
+
+    def _take_with_care(self, growing: GrowingShard, entry: Entry, repeated: bool) -> Appended | ShardClosed:
+        """Into a shard that may be sealed, or from a producer whose entry may be there already."""
+        before = self._stored_before(entry)
+        if before is not None:
+            return before
+        if repeated:
+            return Appended(0, 0)
         if not growing.open:
             return ShardClosed(growing.state.sealed_to() or ())
         appended = growing.take(entry)
-        self._producers[key] = (sequence, appended)
+        if entry.producer is not None:
+            name, sequence = entry.producer
+            self._producers[producer_key(entry.shard, name)] = (sequence, appended)
         return appended
 
     def _keep_finished_hour(self, growing: GrowingShard, shard: ShardKey) -> None:

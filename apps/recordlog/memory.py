@@ -102,16 +102,22 @@ class MemoryLog:
         for entry in entries:
             self._shard(entry.shard)
         now_ms = self._clock.now_ms()
-        return [self._append_entry(entry, now_ms) for entry in entries]
+        repeated = {entry.producer for entry in entries if self._stored_before(entry) is not None}
+        return [self._append_entry(entry, now_ms, entry.producer in repeated) for entry in entries]
 
-    def _append_entry(self, entry: Entry, now_ms: int) -> Appended | ShardClosed:
+    def _stored_before(self, entry: Entry) -> Appended | None:
+        if entry.producer is None:
+            return None
+        name, sequence = entry.producer
+        last = self._shard(entry.shard).producers.get(name)
+        return last[1] if last is not None and sequence <= last[0] else None
+
+    def _append_entry(self, entry: Entry, now_ms: int, repeated: bool) -> Appended | ShardClosed:
         assert entry.count * 2 == len(entry.records) > 0
         shard = self._shard(entry.shard)
-        if entry.producer is not None:
-            name, sequence = entry.producer
-            last = shard.producers.get(name)
-            if last is not None and sequence <= last[0]:
-                return last[1]
+        before = self._stored_before(entry)
+        if before is not None or repeated:
+            return before or Appended(0, 0)
         successors = shard.state.sealed_to()
         if successors is not None:
             return ShardClosed(successors)

@@ -595,6 +595,17 @@ async def test_a_repeat_of_a_producer_is_answered_with_the_first_result_and_stor
     assert later == Appended(3, clock.now_ms())
 
 
+async def test_entries_of_one_call_and_producer_stand_or_fall_together(log):
+    [first, _] = await log.append([texts(1, "a", producer=("p", 1)), texts(2, "b", producer=("p", 1))])
+    await log.create(3)
+    again = [texts(3, "c", producer=("p", 1)), texts(1, "a", producer=("p", 1)), texts(2, "d", producer=("q", 1))]
+    answers = await log.append(again)
+    assert answers[:2] == [Appended(0, 0), first]
+    assert answers[2].first == 2, "another producer of the same call is none of theirs"
+    assert (await log.bounds(3)).next_offset == 1
+    assert (await log.append([texts(3, "e", producer=("p", 2))]))[0].first == 1
+
+
 async def test_producers_and_shards_do_not_know_each_other(log):
     await log.append(
         [texts(1, "a", producer=("p", 1)), texts(2, "b", producer=("p", 1)), texts(1, "c", producer=("q", 1))]
