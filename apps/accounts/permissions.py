@@ -16,7 +16,11 @@ ACTIONS: Final[dict[str, str]] = {
     "stream:reshard": "Split and merge shards and change their number",
     "stream:delete": "Delete data streams",
     "stream:faults": "Make calls of a data stream fail on purpose",
-    "record:read": "See the records in a stream",
+    "delivery:read": "See delivery streams, their settings, their errors and their metrics",
+    "delivery:create": "Create delivery streams",
+    "delivery:write": "Change, pause and resume delivery streams, and deliver failed records once more",
+    "delivery:delete": "Delete delivery streams",
+    "record:read": "See the records in a stream, and what was delivered of them",
     "record:write": "Put records, import files and replay streams",
     "key:read": "See access keys",
     "key:write": "Create, disable and delete access keys",
@@ -24,16 +28,17 @@ ACTIONS: Final[dict[str, str]] = {
 """Every action, and the sentence that explains it to a person."""
 
 _STREAMS = frozenset({"stream:read", "stream:create", "stream:write", "stream:reshard", "stream:delete"})
+_DELIVERY = frozenset({"delivery:read", "delivery:create", "delivery:write", "delivery:delete"})
 _RECORDS = frozenset({"record:read", "record:write"})
 _KEYS = frozenset({"key:read", "key:write"})
 
 _GRID: Final[dict[str, frozenset[str]]] = {
     Role.OWNER: frozenset(ACTIONS),
     Role.ADMIN: frozenset(ACTIONS),
-    Role.DEVELOPER: _STREAMS | _RECORDS | _KEYS,
-    Role.ANALYST: frozenset({"stream:read", "record:read"}),
-    Role.BILLING: frozenset({"stream:read"}),
-    Role.VIEWER: frozenset({"stream:read"}),
+    Role.DEVELOPER: _STREAMS | _DELIVERY | _RECORDS | _KEYS,
+    Role.ANALYST: frozenset({"stream:read", "delivery:read", "record:read"}),
+    Role.BILLING: frozenset({"stream:read", "delivery:read"}),
+    Role.VIEWER: frozenset({"stream:read", "delivery:read"}),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from apps.base.clock import Clock, SystemClock
-from apps.metrics import layout, store
+from apps.metrics import firehose, layout, store
 from apps.metrics.buckets import NOTHING, Points
 from apps.metrics.history import Uptimes, merge_processes
 from apps.metrics.names import BY_NAME
@@ -19,13 +19,33 @@ MINUTES_SHOWN = 60
 _MINUTE_S = 60
 _CLOCK: Clock = SystemClock()
 
-_IN_BYTES = (BY_NAME["IncomingBytes"].number,)
-_IN_RECORDS = (BY_NAME["IncomingRecords"].number,)
-_OUT_BYTES = (BY_NAME["GetRecords.Bytes"].number, BY_NAME["SubscribeToShardEvent.Bytes"].number)
-_THROTTLED = (BY_NAME["WriteProvisionedThroughputExceeded"].number,)
-_AGES = (
-    BY_NAME["GetRecords.IteratorAgeMilliseconds"].number,
-    BY_NAME["SubscribeToShardEvent.MillisBehindLatest"].number,
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Numbers of the metrics that each headline figure is the sum (for ages the highest) of."""
+
+    in_bytes: tuple[int, ...]
+    in_records: tuple[int, ...]
+    out_bytes: tuple[int, ...]
+    throttled: tuple[int, ...]
+    ages: tuple[int, ...] = ()
+
+
+OF_STREAMS = Counted(
+    in_bytes=(BY_NAME["IncomingBytes"].number,),
+    in_records=(BY_NAME["IncomingRecords"].number,),
+    out_bytes=(BY_NAME["GetRecords.Bytes"].number, BY_NAME["SubscribeToShardEvent.Bytes"].number),
+    throttled=(BY_NAME["WriteProvisionedThroughputExceeded"].number,),
+    ages=(
+        BY_NAME["GetRecords.IteratorAgeMilliseconds"].number,
+        BY_NAME["SubscribeToShardEvent.MillisBehindLatest"].number,
+    ),
+)
+OF_DELIVERY_STREAMS = Counted(
+    in_bytes=tuple(firehose.BY_NAME[n].number for n in ("IncomingBytes", "DataReadFromKinesisStream.Bytes")),
+    in_records=tuple(firehose.BY_NAME[n].number for n in ("IncomingRecords", "DataReadFromKinesisStream.Records")),
+    out_bytes=tuple(firehose.BY_NAME[f"DeliveryTo{name}.Bytes"].number for name in firehose.DESTINATIONS),
+    throttled=(firehose.BY_NAME["ThrottledRecords"].number,),
 )
 
 Spark = list[float | None]
@@ -49,9 +69,15 @@ class Overview:
 
 
 def overview(
-    team_id: int, stream_ids: Sequence[int], *, sparks: bool = True, clock: Clock = _CLOCK
+    team_id: int,
+    stream_ids: Sequence[int],
+    *,
+    sparks: bool = True,
+    clock: Clock = _CLOCK,
+    of: Counted = OF_STREAMS,
 ) -> dict[int, Overview]:
-    """By stream id. sparks: also the last hour (five times the reading). At most STREAMS_MAX streams."""
+    """By stream id; delivery streams by their series' key, with `of` for their metrics. sparks: also the last hour (five
+    times the reading). At most STREAMS_MAX streams."""
     if len(stream_ids) > store.STREAMS_MAX:
         raise ValueError(f"{len(stream_ids)} streams asked for, at most {store.STREAMS_MAX} are answered")
     now_s = clock.now_ms() // 1_000
@@ -67,11 +93,11 @@ def overview(
         return {stream: Overview() for stream in stream_ids}
     shown = range(from_s, now_s - now_s % _MINUTE_S, _MINUTE_S)
     served = [bool(uptimes.seconds(start_s, _MINUTE_S)) for start_s in shown]
-    found = {stream: _overview({}, shown, served, now_s) for stream in stream_ids}
+    found = {stream: _overview({}, shown, served, now_s, of) for stream in stream_ids}
     for n, stream in enumerate(active):
         replies = hashes[n * len(blocks) : (n + 1) * len(blocks)]
         fields = [pair for reply in replies for pair in store.fields_of(reply, from_s, now_s + 1)]
-        found[stream] = _overview(merge_processes(fields), shown, served, now_s)
+        found[stream] = _overview(merge_processes(fields), shown, served, now_s, of)
     return found
 
 
@@ -90,7 +116,7 @@ def _busy(team_id: int, stream_ids: Sequence[int], hours: range) -> tuple[list[i
     return [stream for stream, *had in flags if any(had)], uptimes
 
 
-def _overview(minutes: dict[int, Points], shown: range, served: Sequence[bool], now_s: int) -> Overview:
+def _overview(minutes: dict[int, Points], shown: range, served: Sequence[bool], now_s: int, of: Counted) -> Overview:
     running_s = now_s - now_s % _MINUTE_S
     now, before = minutes.get(running_s, {}), minutes.get(running_s - _MINUTE_S, {})
     # Of the minute before, that part counts which lies within the last 60 seconds.
@@ -107,17 +133,17 @@ def _overview(minutes: dict[int, Points], shown: range, served: Sequence[bool], 
             for start_s, up in zip(shown, served, strict=True)
         ]
 
-    ages = [points[n].most for points in (now, before) for n in _AGES if n in points]
+    ages = [points[n].most for points in (now, before) for n in of.ages if n in points]
     return Overview(
-        in_bytes_per_s=last_minute(_IN_BYTES) / _MINUTE_S,
-        in_records_per_s=last_minute(_IN_RECORDS) / _MINUTE_S,
-        out_bytes_per_s=last_minute(_OUT_BYTES) / _MINUTE_S,
-        throttled_last_minute=last_minute(_THROTTLED),
-        throttled_last_hour=sum(_total(points, _THROTTLED) for points in minutes.values()),
+        in_bytes_per_s=last_minute(of.in_bytes) / _MINUTE_S,
+        in_records_per_s=last_minute(of.in_records) / _MINUTE_S,
+        out_bytes_per_s=last_minute(of.out_bytes) / _MINUTE_S,
+        throttled_last_minute=last_minute(of.throttled),
+        throttled_last_hour=sum(_total(points, of.throttled) for points in minutes.values()),
         age_ms=max(ages) if ages else None,
-        in_spark=spark(_IN_BYTES),
-        out_spark=spark(_OUT_BYTES),
-        throttled_spark=spark(_THROTTLED),
+        in_spark=spark(of.in_bytes),
+        out_spark=spark(of.out_bytes),
+        throttled_spark=spark(of.throttled),
     )
 
 
