@@ -1,57 +1,30 @@
 """Catalogue: frozen snapshots of streams and their shards for the data plane, at most one second old.
 
 Routing by an old snapshot is safe, because the log fences: a sealed shard refuses, names its successors, and the
-caller asks for refresh(). So the hot path never waits for the database while a stream is in use: a snapshot older
-than half a second is read anew behind the request's back. A negative answer (unknown, not ACTIVE) is always read from
-the database first, so that a client who was told ACTIVE can put at once.
-
-All reads of a process go through one loader: requests that come while it reads share the next read. So a flood of
-unknown names costs one query after the other, not one each.
+caller asks for refresh(). How they are kept and read anew: snapshots.py. A negative answer (unknown, not ACTIVE) is
+always read from the database first, so that a client who was told ACTIVE can put at once.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 from apps.access.policy.document import Policy
 from apps.access.rights import resource_policy
-from apps.accounts.bridge import in_thread
 from apps.base.arn import StreamArn
 from apps.base.units import HOUR_MS, KIB
 from apps.encryption.data_keys import EncryptedStream
 from apps.encryption.management import DEFAULT_KEY
-from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
 from apps.streams.faults import Faults, faults_of
 from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
 from apps.streams.models import Consumer, ConsumerStatus, RecordDistributionStrategy, Shard, Stream, StreamStatus, Tag
 from apps.streams.sequence import fixed_part
+from apps.streams.snapshots import NAMES_PER_QUERY, Snapshots
 from apps.throttle.interface import Budget
-
-logger = logging.getLogger(__name__)
-
-FRESH_MS = 500
-"""Older than this: read anew in the background."""
-
-STALE_MS = 1_000
-"""Older than this: the request waits for the read …"""
-
-PATIENCE_S = 0.25
-LAST_RESORT_MS = 30_000
-"""… for so long; a snapshot up to LAST_RESORT_MS old then still serves, so that a database that is slow or away for a
-moment does not stop puts that need nothing of it."""
-
-STREAMS_MAX = 10_000
-"""Snapshots kept; the one read longest ago goes first."""
-
-NAMES_PER_QUERY = 200
-
-COMPLAIN_EVERY_MS = 10_000
 
 StreamKey = tuple[str, str]
 """(account id, stream name)."""
@@ -175,132 +148,19 @@ class StreamView:
         return sorted(children, key=attrgetter("start_hash"))
 
 
-@dataclass(slots=True)
-class _Snapshot:
-    """A view and the clock's time before it was read."""
-
-    view: StreamView
-    read_at_ms: int
-
-
-@dataclass(slots=True)
-class _Round:
-    """The names that the next read is for."""
-
-    names: set[StreamKey] = field(default_factory=set)
-    anew: set[StreamKey] = field(default_factory=set)
-    """Those whose shards are to be read even if the version is the one we know."""
-    done: asyncio.Future[None] | None = None
-
-
-class Catalog:
+class Catalog(Snapshots[StreamView]):
     """See the module's docstring. One per process, used on the loop only: `runtime.part(Catalog)`."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._clock = runtime.clock
-        self._snapshots: dict[StreamKey, _Snapshot] = {}
-        self._next = _Round()
-        self._reading: set[StreamKey] = set()
-        self._loader: asyncio.Task[None] | None = None
-        self._complained_at_ms = 0
-
-    def peek(self, account_id: str, name: str, now_ms: int) -> StreamView | None:
-        """The snapshot if it is fresh enough to be used as it is; else None, and find() must be asked."""
-        snapshot = self._snapshots.get((account_id, name))
-        if snapshot is None:
-            return None
-        # A request that began before the last read sees a snapshot from its future. Only a clock set back makes a
-        # snapshot much younger than the request.
-        age_ms = now_ms - snapshot.read_at_ms
-        if -STALE_MS <= age_ms <= FRESH_MS:
-            return snapshot.view
-        if FRESH_MS < age_ms <= STALE_MS:
-            if (account_id, name) not in self._reading:
-                self._ask((account_id, name))
-            return snapshot.view
-        return None
-
-    async def find(self, account_id: str, name: str, now_ms: int) -> StreamView | None:
-        """The stream, or None if the database has none of that name now."""
-        view = self.peek(account_id, name, now_ms)
-        if view is not None:
-            return view
-        snapshot = self._snapshots.get((account_id, name))
-        if snapshot is None or abs(now_ms - snapshot.read_at_ms) > LAST_RESORT_MS:
-            return await self.read(account_id, name)
-        try:
-            async with asyncio.timeout(PATIENCE_S):  # wait_for of Python 3.11 may swallow the caller's own cancellation
-                return await self.read(account_id, name)
-        except Exception:  # noqa: BLE001 - whatever ails the database, the snapshot still serves; _load() has told
-            return snapshot.view
-
-    async def read(self, account_id: str, name: str) -> StreamView | None:
-        """The stream as the database has it now, whatever the snapshot says."""
-        key = (account_id, name)
-        await asyncio.shield(self._ask(key))
-        snapshot = self._snapshots.get(key)
-        return snapshot.view if snapshot else None
+    @staticmethod
+    def read_rows(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> dict[StreamKey, StreamView]:
+        """See Snapshots."""
+        return _read(names, known)
 
     async def refresh(self, stream: StreamView) -> StreamView | None:
         """The same stream read anew, shards included (children are written before the version rises); None if it
         is gone, also if another one has its name now."""
-        self._next.anew.add((stream.account_id, stream.name))
-        view = await self.read(stream.account_id, stream.name)
+        view = await self.read_anew(stream.account_id, stream.name)
         return view if view is not None and view.key == stream.key else None
-
-    def forget(self, account_id: str, name: str) -> None:
-        """Drop the snapshot: the next request reads."""
-        self._snapshots.pop((account_id, name), None)
-
-    def close(self) -> None:
-        """Stop reading."""
-        if self._loader is not None:
-            self._loader.cancel()
-
-    def _ask(self, key: StreamKey) -> asyncio.Future[None]:
-        """Put a name on the next read's list; the future is done when that read is."""
-        loop = asyncio.get_running_loop()
-        self._next.names.add(key)
-        if self._next.done is None:
-            self._next.done = loop.create_future()
-        if self._loader is None or self._loader.done():
-            self._loader = loop.create_task(self._load(), name="catalogue")
-        return self._next.done
-
-    async def _load(self) -> None:
-        while self._next.names:
-            this, self._next = self._next, _Round()
-            assert this.done is not None
-            read_at_ms = self._clock.now_ms()
-            self._reading = this.names
-            try:
-                known = {key: s.view for key in this.names - this.anew if (s := self._snapshots.get(key))}
-                views = await in_thread(_read, this.names, known)
-            except Exception as error:  # noqa: BLE001 - handed to those who wait
-                self._complain(error, read_at_ms)
-                if not this.done.cancelled():
-                    this.done.set_exception(error)
-                    this.done.exception()  # nobody may be waiting: a background read
-                continue
-            finally:
-                self._reading = set()
-            self._keep(this.names, views, read_at_ms)
-            if not this.done.cancelled():
-                this.done.set_result(None)
-
-    def _complain(self, error: Exception, now_ms: int) -> None:
-        """Once in a while: under load every request would."""
-        if not 0 <= now_ms - self._complained_at_ms < COMPLAIN_EVERY_MS:
-            self._complained_at_ms = now_ms
-            logger.warning("catalogue_read_failed error=%r snapshots=%s", error, len(self._snapshots))
-
-    def _keep(self, names: Iterable[StreamKey], views: Mapping[StreamKey, StreamView], read_at_ms: int) -> None:
-        for key in names:
-            self._snapshots.pop(key, None)
-            if key in views:
-                self._snapshots[key] = _Snapshot(views[key], read_at_ms)
-        while len(self._snapshots) > STREAMS_MAX:
-            del self._snapshots[next(iter(self._snapshots))]
 
 
 def _read(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> dict[StreamKey, StreamView]:

@@ -24,7 +24,7 @@ from apps.accounts.principal import Principal
 from apps.base.clock import SystemClock
 from apps.base.config import Config
 from apps.runtime import Call, Runtime, build
-from apps.streams.catalog import Catalog, ConsumerView, StreamView, _Snapshot, view_of
+from apps.streams.catalog import Catalog, ConsumerView, StreamView, view_of
 from apps.streams.models import Stream
 from apps.streams.operations import polling, records
 from apps.streams.shapes import (
@@ -34,6 +34,7 @@ from apps.streams.shapes import (
     PutRecordsEntry,
     PutRecordsRequest,
 )
+from apps.streams.snapshots import Snapshot
 from apps.streams.subscriptions import Place, Subscription, Subscriptions
 from apps.streams.topology import even_ranges
 from apps.throttle.local import NoThrottle
@@ -105,7 +106,7 @@ async def measure(runtime: Runtime) -> None:
 
     def call() -> Call:
         at_ms = runtime.clock.now_ms()
-        catalog._snapshots[PRINCIPAL.account_id, "bench"] = _Snapshot(pinned, at_ms)
+        catalog._snapshots[PRINCIPAL.account_id, "bench"] = Snapshot(pinned, at_ms)
         return Call(runtime, PRINCIPAL, "r", at_ms)
 
     entries = [PutRecordsEntry(b"x" * 100, f"key-{i}") for i in range(500)]

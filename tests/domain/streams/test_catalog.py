@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from apps.streams import catalog as catalog_module
+from apps.streams import snapshots
 from apps.streams.catalog import Catalog
 from apps.streams.models import Stream
 from tests.domain.streams.test_put_records import ACCOUNT, in_database
@@ -22,8 +22,8 @@ class Reads:
         self.gate = asyncio.Event()
         self.gate.set()
         self.error = None
-        self.real = catalog_module.in_thread
-        monkeypatch.setattr(catalog_module, "in_thread", self.in_thread)
+        self.real = snapshots.in_thread
+        monkeypatch.setattr(snapshots, "in_thread", self.in_thread)
 
     async def in_thread(self, function, names, known):
         self.rounds.append(set(names))
@@ -127,7 +127,7 @@ async def test_a_database_that_is_away_does_not_stop_streams_in_use(team, stream
 
 
 async def test_a_database_that_hangs_is_not_waited_for(team, stream, make_plane, reads, monkeypatch):
-    monkeypatch.setattr(catalog_module, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(snapshots, "PATIENCE_S", 0.01)
     catalog, clock = await made(make_plane, team)
     view = await find(catalog, clock)
     reads.gate.clear()
@@ -158,7 +158,7 @@ async def test_a_request_older_than_the_snapshot_uses_it(team, stream, make_plan
 
 
 async def test_snapshots_are_bounded(team, make_plane, reads, monkeypatch):
-    monkeypatch.setattr(catalog_module, "STREAMS_MAX", 3)
+    monkeypatch.setattr(snapshots, "SNAPSHOTS_MAX", 3)
     for i in range(5):
         await in_database(make_stream, team.team, f"s{i}")
     catalog, clock = await made(make_plane, team)
