@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,6 +109,27 @@ class Config:
         "TIDEGATE_KMS_DEFAULT_KEY", "", "Key there that alias/aws/kinesis stands for; itself if not given"
     )
     tls: str = setting("TIDEGATE_TLS", "", "self-signed: make a local authority and a certificate, and serve HTTPS")
+    private_destinations: str = setting(
+        "TIDEGATE_PRIVATE_DESTINATIONS",
+        "",
+        "allow or refuse: may teams' destinations have private and local addresses, and plain http; if not given, only"
+        " while TIDEGATE_HOST is loopback",
+    )
+    aws_endpoint_url: str = setting(
+        "AWS_ENDPOINT_URL", "", "Where S3 and Lambda are that deliveries go to, if not AWS's own; trusted"
+    )
+    aws_endpoint_url_s3: str = setting("AWS_ENDPOINT_URL_S3", "", "The same for S3 alone")
+    aws_endpoint_url_lambda: str = setting("AWS_ENDPOINT_URL_LAMBDA", "", "The same for Lambda alone")
+    aws_access_key_id: str = setting(
+        "AWS_ACCESS_KEY_ID", "", "Access key for those, used for the first team and for buckets given to other teams"
+    )
+    aws_secret_access_key: str = setting("AWS_SECRET_ACCESS_KEY", "", "Its secret")
+    aws_session_token: str = setting("AWS_SESSION_TOKEN", "", "Its session token, if it has one")
+    aws_region: str = setting("AWS_REGION", "", "Region of those; AWS_DEFAULT_REGION if not given")
+    aws_default_region: str = setting("AWS_DEFAULT_REGION", "", "Region of those; TIDEGATE_REGION if not given")
+    aws_ca_bundle: str = setting(
+        "AWS_CA_BUNDLE", "", "PEM file of the authorities that certify those; the system's if not given"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Config:
@@ -173,6 +194,28 @@ class Config:
         return self.public_url.rstrip("/") or f"{scheme}://{host}:{self.port}"
 
     @property
+    def allows_private_destinations(self) -> bool:
+        """May what a team gives as a destination have a private or local address, and be called by http?"""
+        if self.private_destinations:
+            return self.private_destinations == "allow"
+        return self.host == "localhost" or _is_loopback(self.host)
+
+    @property
+    def s3_endpoint(self) -> str:
+        """Where the operator's S3 is; empty: AWS's own."""
+        return (self.aws_endpoint_url_s3 or self.aws_endpoint_url).rstrip("/")
+
+    @property
+    def lambda_endpoint(self) -> str:
+        """Where the operator's Lambda is; empty: AWS's own."""
+        return (self.aws_endpoint_url_lambda or self.aws_endpoint_url).rstrip("/")
+
+    @property
+    def destination_region(self) -> str:
+        """Region that the operator's S3 and Lambda are signed for."""
+        return self.aws_region or self.aws_default_region or self.region
+
+    @property
     def master_key_path(self) -> Path:
         """File of the master key."""
         return Path(self.master_key_file) if self.master_key_file else self.data_path / "master.key"
@@ -230,6 +273,7 @@ def _check(config: Config) -> None:
     _check_first_team(config)
     _check_addresses(config)
     _check_proxies(config)
+    _check_destinations(config)
     if not config.record_log.startswith(("memory:", "lmdb:")) or config.record_log == "lmdb:":
         raise ConfigError(f"RECORD_LOG_URL is {config.record_log_url!r}; set it to lmdb:<folder>.")
 
@@ -276,6 +320,33 @@ def _check_proxies(config: Config) -> None:
             raise ConfigError(
                 f"TIDEGATE_TRUSTED_PROXIES has {text!r}; set it to addresses and ranges like 10.0.0.0/8."
             ) from None
+
+
+def _check_destinations(config: Config) -> None:
+    """The variables are the AWS SDKs' own, so they may be there for another program's sake: what is wrong is said."""
+    if config.private_destinations not in {"", "allow", "refuse"}:
+        raise ConfigError(
+            f"TIDEGATE_PRIVATE_DESTINATIONS is {config.private_destinations!r}; set it to allow or refuse."
+        )
+    for variable, url in (
+        ("AWS_ENDPOINT_URL", config.aws_endpoint_url),
+        ("AWS_ENDPOINT_URL_S3", config.aws_endpoint_url_s3),
+        ("AWS_ENDPOINT_URL_LAMBDA", config.aws_endpoint_url_lambda),
+    ):
+        if url and ("@" in url or not _is_origin(url)):
+            raise ConfigError(f"{variable} is {url!r}; set it to http(s)://host or http(s)://host:port.")
+    if bool(config.aws_access_key_id) != bool(config.aws_secret_access_key):
+        raise ConfigError("Set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither.")
+    for variable, region in (("AWS_REGION", config.aws_region), ("AWS_DEFAULT_REGION", config.aws_default_region)):
+        if region and not REGION.fullmatch(region):
+            raise ConfigError(f"{variable} is {region!r}; set it to lower-case letters, digits and hyphens.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_kms(config: Config) -> None:

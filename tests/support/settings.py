@@ -16,7 +16,7 @@ def _remove() -> None:
 
 
 atexit.register(_remove)
-for name in [name for name in os.environ if name.startswith("TIDEGATE_")]:
+for name in [name for name in os.environ if name.startswith(("TIDEGATE_", "AWS_"))]:
     del os.environ[name]
 os.environ["TIDEGATE_DATA_DIR"] = str(FOLDER)
 os.environ["RECORD_LOG_URL"] = "memory:"

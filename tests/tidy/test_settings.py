@@ -9,7 +9,7 @@ import pytest
 from apps.base.config import Config, ConfigError, variable_of
 from tests.tidy.tree import ROOT, text
 
-ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 
 def shown(default) -> str:
@@ -43,6 +43,9 @@ def test_every_setting_is_read_from_its_variable():
         "TIDEGATE_THROTTLE": "off", "TIDEGATE_CONTROL_RATES": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
         "TIDEGATE_KMS_ENDPOINT": "https://kms.example", "TIDEGATE_KMS_REGION": "eu-west-1", "TIDEGATE_KMS_DEFAULT_KEY": "alias/k",
         "TIDEGATE_KMS_ACCESS_KEY_ID": "AK", "TIDEGATE_KMS_SECRET_ACCESS_KEY": "s",
+        "TIDEGATE_PRIVATE_DESTINATIONS": "refuse", "AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_S3": "http://b:9000/",
+        "AWS_ENDPOINT_URL_LAMBDA": "http://c", "AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t",
+        "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2", "AWS_CA_BUNDLE": "ca.pem",
     }  # fmt: skip
     config = Config.from_environment(given)
     default = Config()
@@ -66,6 +69,9 @@ def test_every_setting_is_read_from_its_variable():
         ("TIDEGATE_ALLOWED_HOSTS", "a:80"), ("TIDEGATE_PUBLIC_URL", "tidegate.example"), ("TIDEGATE_PUBLIC_URL", "https://x/path"),
         ("TIDEGATE_PUBLIC_URL", "https://x:port"), ("TIDEGATE_ACCESS_KEY_ID", "two\nlines"), ("TIDEGATE_SECRET_ACCESS_KEY", "a\tb"),
         ("TIDEGATE_ACCESS_KEY_ID", "k" * 129), ("TIDEGATE_KMS_ENDPOINT", "kms.example"), ("TIDEGATE_KMS_ENDPOINT", "file:///x"),
+        ("TIDEGATE_PRIVATE_DESTINATIONS", "yes"), ("AWS_ENDPOINT_URL", "s3.example"), ("AWS_ENDPOINT_URL_S3", "http://u:p@x"),
+        ("AWS_ENDPOINT_URL_LAMBDA", "http://x/path"), ("AWS_ACCESS_KEY_ID", "alone"), ("AWS_SECRET_ACCESS_KEY", "alone"),
+        ("AWS_REGION", "my region"), ("AWS_DEFAULT_REGION", "x_y"),
         ("TIDEGATE_KMS_ENDPOINT", "http://169.254.169.254/latest"), ("TIDEGATE_KMS_ENDPOINT", "https://kms.example"),
     ],
 )  # fmt: skip
@@ -96,3 +102,23 @@ def test_host_names_as_django_takes_them(hosts):
 )  # fmt: skip
 def test_cookies_are_secure_where_people_use_https(given, secure):
     assert Config.from_environment(given).people_use_https is secure
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ({}, True), ({"TIDEGATE_HOST": "::1"}, True), ({"TIDEGATE_HOST": "localhost"}, True), ({"TIDEGATE_HOST": "0.0.0.0"}, False),
+        ({"TIDEGATE_HOST": "10.0.0.1"}, False), ({"TIDEGATE_HOST": "0.0.0.0", "TIDEGATE_PRIVATE_DESTINATIONS": "allow"}, True),
+        ({"TIDEGATE_PRIVATE_DESTINATIONS": "refuse"}, False),
+    ],
+)  # fmt: skip
+def test_private_destinations_are_allowed_while_only_this_machine_listens(given, allowed):
+    assert Config.from_environment(given).allows_private_destinations is allowed
+
+
+def test_s3_is_where_the_environment_of_the_sdks_says():
+    both = {"AWS_ENDPOINT_URL": "http://a/", "AWS_ENDPOINT_URL_S3": "http://b:9000/", "AWS_DEFAULT_REGION": "eu-west-1"}
+    config = Config.from_environment(both)
+    assert (config.s3_endpoint, config.lambda_endpoint) == ("http://b:9000", "http://a")
+    assert config.destination_region == "eu-west-1"
+    assert Config.from_environment({}).s3_endpoint == ""
