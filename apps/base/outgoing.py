@@ -130,6 +130,18 @@ def request(
         return Answer(int(response.status), said, _read(response, said, answer_bytes_max))
 
 
+def addresses(host: str, port: int, *, allow_private: bool, deadline_s: float) -> list[str]:
+    """What a name stands for, each address fit to be called: for protocols other than HTTP, whose connection must then go
+    to one of these. Raises OutgoingRefused, OutgoingFailed."""
+    try:
+        found = _resolve(host, port, time.monotonic() + deadline_s)
+    except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        raise OutgoingFailed(str(error)[:200], "resolve") from error
+    if not allow_private and not all(is_public(ipaddress.ip_address(address)) for address in found):
+        raise OutgoingRefused("Private and local addresses are not called.")
+    return found
+
+
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """May an address be called by somebody outside? Addresses that carry another one are judged by it, too."""
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
