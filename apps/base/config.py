@@ -194,7 +194,7 @@ class Config:
         return self.public_url.rstrip("/") or f"{scheme}://{host}:{self.port}"
 
     @property
-    def allows_private_destinations(self) -> bool:
+    def destinations_may_be_private(self) -> bool:
         """May what a team gives as a destination have a private or local address, and be called by http?"""
         if self.private_destinations:
             return self.private_destinations == "allow"

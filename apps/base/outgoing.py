@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -98,7 +99,8 @@ def post(
     verify: another trust than the system's, for tests. Raises OutgoingRefused, OutgoingFailed.
     """
     asked = _Request("POST", url, body, headers, URL_CHARACTERS_MAX)
-    with _answering(asked, time.monotonic() + deadline_s, allow_private=allow_private, verify=verify) as response:
+    ends = _Ends(time.monotonic() + deadline_s)
+    with _answering(asked, ends, allow_private=allow_private, verify=verify) as response:
         _drain(response)
         return int(response.status)
 
@@ -114,15 +116,19 @@ def request(
     answer_bytes_max: int,
     verify: ssl.SSLContext | None = None,
     url_characters_max: int = URL_CHARACTERS_MAX,
+    connect_s: float = inf,
+    wait_s: float = inf,
 ) -> Answer:
     """Send a request; the answer, whatever its status. At most so many seconds for everything.
 
     body: bytes, or pieces whose whole length the header content-length says (without it they are sent chunked).
     allow_private: for endpoints that the operator chose, and where Config.destinations_may_be_private. An answer longer than
-    answer_bytes_max is not read any further. Raises OutgoingRefused, OutgoingFailed, OutgoingTooLarge.
+    answer_bytes_max is not read any further. connect_s, wait_s: at most so long for finding and connecting to one address,
+    and without a byte that moves. Raises OutgoingRefused, OutgoingFailed, OutgoingTooLarge.
     """
     asked = _Request(method, url, body, headers, url_characters_max)
-    with _answering(asked, time.monotonic() + deadline_s, allow_private=allow_private, verify=verify) as response:
+    ends = _Ends(time.monotonic() + deadline_s, connect_s, wait_s)
+    with _answering(asked, ends, allow_private=allow_private, verify=verify) as response:
         said: dict[str, str] = {}
         for raw_name, raw_value in response.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -134,7 +140,7 @@ def addresses(host: str, port: int, *, allow_private: bool, deadline_s: float) -
     """What a name stands for, each address fit to be called: for protocols other than HTTP, whose connection must then go
     to one of these. Raises OutgoingRefused, OutgoingFailed."""
     try:
-        found = _resolve(host, port, time.monotonic() + deadline_s)
+        found = _resolve(host, port, _Ends(time.monotonic() + deadline_s))
     except (httpcore.NetworkError, httpcore.TimeoutException) as error:
         raise OutgoingFailed(str(error)[:200], "resolve") from error
     if not allow_private and not all(is_public(ipaddress.ip_address(address)) for address in found):
@@ -175,16 +181,28 @@ class _Request:
     url_characters_max: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """When the whole must be over, and how long one step of it may take."""
+
+    at_s: float
+    connect_s: float = inf
+    wait_s: float = inf
+
+    def of_connecting(self) -> _Ends:
+        return _Ends(min(self.at_s, time.monotonic() + self.connect_s))
+
+
 @contextmanager
 def _answering(
-    asked: _Request, ends_s: float, *, allow_private: bool, verify: ssl.SSLContext | None
+    asked: _Request, ends: _Ends, *, allow_private: bool, verify: ssl.SSLContext | None
 ) -> Iterator[httpcore.Response]:
     """The answer as soon as its headers are there; whatever fails meanwhile, and while it is read, is OutgoingFailed."""
     parts = check_url(asked.url, allow_private=allow_private, characters_max=asked.url_characters_max)
     target = parts.path or "/"
     target = f"{target}?{parts.query}" if parts.query else target
     url = f"{parts.scheme}://{parts.netloc}{target}"
-    backend = _Checked(ends_s, allow_private=allow_private)
+    backend = _Checked(ends, allow_private=allow_private)
     with httpcore.ConnectionPool(ssl_context=verify or _trust(), max_connections=1, network_backend=backend) as pool:
         try:
             with pool.stream(asked.method, url, headers=list(asked.headers.items()), content=asked.body) as response:
@@ -236,9 +254,9 @@ def _drain(response: httpcore.Response) -> None:
 class _Checked(httpcore.NetworkBackend):
     """Connects to checked addresses only, within the deadline."""
 
-    def __init__(self, ends_s: float, *, allow_private: bool) -> None:
+    def __init__(self, ends: _Ends, *, allow_private: bool) -> None:
         self._inner = httpcore.SyncBackend()
-        self._ends_s = ends_s
+        self._ends = ends
         self._allow_private = allow_private
 
     def connect_tcp(
@@ -250,20 +268,22 @@ class _Checked(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """The first address that answers; all of them must be fit to be called."""
-        addresses = _resolve(host, port, self._ends_s)
+        addresses = _resolve(host, port, self._ends.of_connecting())
         if not self._allow_private and not all(is_public(ipaddress.ip_address(address)) for address in addresses):
             raise OutgoingRefused("Private and local addresses are not called.")
         failure: Exception = httpcore.ConnectError("The name has no address.")
         for address in addresses:
             try:
-                stream = self._inner.connect_tcp(address, port, _left(self._ends_s), local_address, socket_options)
-                return _Bounded(stream, self._ends_s)
+                stream = self._inner.connect_tcp(
+                    address, port, _left(self._ends.of_connecting()), local_address, socket_options
+                )
+                return _Bounded(stream, self._ends)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
 
 
-def _resolve(host: str, port: int, ends_s: float) -> list[str]:
+def _resolve(host: str, port: int, ends: _Ends) -> list[str]:
     """In a thread that is left behind at the deadline: a name server of the caller's may take its time."""
     found: list[Any] = []
     failed: list[Exception] = []
@@ -276,7 +296,7 @@ def _resolve(host: str, port: int, ends_s: float) -> list[str]:
 
     asking = threading.Thread(target=ask, name="resolve", daemon=True)
     asking.start()
-    asking.join(_left(ends_s))
+    asking.join(_left(ends))
     if failed:
         raise httpcore.ConnectError(f"The name could not be resolved: {failed[0]}") from failed[0]
     if asking.is_alive():
@@ -284,23 +304,23 @@ def _resolve(host: str, port: int, ends_s: float) -> list[str]:
     return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
 
 
-def _left(ends_s: float) -> float:
-    left = ends_s - time.monotonic()
+def _left(ends: _Ends) -> float:
+    left = ends.at_s - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout("The whole took too long.")
-    return left
+    return min(left, ends.wait_s)
 
 
 class _Bounded(httpcore.NetworkStream):
     """A connection whose every wait ends with the deadline of the whole."""
 
-    def __init__(self, inner: httpcore.NetworkStream, ends_s: float) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, ends: _Ends) -> None:
         self._inner = inner
-        self._ends_s = ends_s
+        self._ends = ends
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline is the bound
         """As the inner one."""
-        return self._inner.read(max_bytes, _left(self._ends_s))
+        return self._inner.read(max_bytes, _left(self._ends))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         """As the inner one, but that who reads byte by byte is not waited for at each byte anew."""
@@ -308,7 +328,7 @@ class _Bounded(httpcore.NetworkStream):
         left = memoryview(buffer)
         try:
             while left:
-                sending.settimeout(_left(self._ends_s))
+                sending.settimeout(_left(self._ends))
                 left = left[sending.send(left[:WRITE_BYTES]) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
@@ -326,7 +346,7 @@ class _Bounded(httpcore.NetworkStream):
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
         """As the inner one: the certificate is checked against the name, not the address."""
-        return _Bounded(self._inner.start_tls(ssl_context, server_hostname, _left(self._ends_s)), self._ends_s)
+        return _Bounded(self._inner.start_tls(ssl_context, server_hostname, _left(self._ends)), self._ends)
 
     def get_extra_info(self, info: str) -> Any:
         """As the inner one."""

@@ -113,7 +113,7 @@ def test_cookies_are_secure_where_people_use_https(given, secure):
     ],
 )  # fmt: skip
 def test_private_destinations_are_allowed_while_only_this_machine_listens(given, allowed):
-    assert Config.from_environment(given).allows_private_destinations is allowed
+    assert Config.from_environment(given).destinations_may_be_private is allowed
 
 
 def test_s3_is_where_the_environment_of_the_sdks_says():
