@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apps.base.clock import Clock
+from apps.cloudwatch.named import KINDS, Kind, from_name
 from apps.cloudwatch.reading import away
-from apps.metrics import layout, series, store
+from apps.metrics import firehose, layout, series, store
 from apps.metrics.buckets import decode
-from apps.metrics.models import Rollup, StreamName
-from apps.metrics.names import ALIASES, BY_NUMBER, CONSUMER, NAMESPACE, QUEUE, SHARD_LEVEL, labels_of
+from apps.metrics.firehose import BY_NUMBER, DELIVERY_STREAM
+from apps.metrics.models import Rollup
+from apps.metrics.names import ALIASES, CONSUMER, NAMESPACE, QUEUE, SHARD_LEVEL, labels_of
 from apps.metrics.series import Identity
 from apps.streams.addressing import shard_id_text
-from apps.streams.models import Stream
 
 LISTED_S = 14 * layout.DAY_S
 """A metric without data for so long is not listed (AWS: two weeks)."""
@@ -23,6 +24,8 @@ SERIES_PER_QUERY = 1_000
 
 _LIVE_WIDTH_S = 600
 _SHARD_NAMES = {metric.number: name for name, metric in SHARD_LEVEL.items()}
+_MARKS = ("", "/")
+"""What a place's name begins with, by kind; no name has a slash."""
 _OLD_NAMES = {name: old for old, name in ALIASES.items()}
 
 
@@ -46,7 +49,8 @@ class Wanted:
 def metrics(
     team_id: int, wanted: Wanted, clock: Clock, after: tuple[str, int] = ("", 0)
 ) -> Iterator[tuple[tuple[str, int], Identity]]:
-    """The team's metrics in a fixed order, each with the place after it: first series, then stream by stream.
+    """The team's metrics in a fixed order, each with the place after it: first series, then stream by stream, then
+    delivery stream by delivery stream.
 
     after: a place that this gave out; it goes on from there.
     """
@@ -54,8 +58,19 @@ def metrics(
     if not part:
         yield from _of_series(team_id, wanted, position)
         position = 0
-    if wanted.namespace in (None, NAMESPACE):
-        yield from _of_streams(team_id, wanted, clock, part, position)
+    for place, kind in enumerate(KINDS):
+        mark, name = _MARKS[place], part.lstrip(_MARKS[-1])
+        if wanted.namespace in (None, kind.namespace) and _kind_of(part) <= place:
+            here = _kind_of(part) == place
+            for (stream_name, after_it), identity in _of_kind(
+                team_id, kind, wanted, clock, name if here else "", position if here else 0
+            ):
+                yield (mark + stream_name, after_it), identity
+
+
+def _kind_of(part: str) -> int:
+    """Which of KINDS a place is in; the first at the beginning."""
+    return 1 if part.startswith(_MARKS[1]) else 0
 
 
 def _of_series(team_id: int, wanted: Wanted, skip: int) -> Iterator[tuple[tuple[str, int], Identity]]:
@@ -69,28 +84,17 @@ def _of_series(team_id: int, wanted: Wanted, skip: int) -> Iterator[tuple[tuple[
                 yield ("", skip), identity
 
 
-def _of_streams(
-    team_id: int, wanted: Wanted, clock: Clock, name: str, skip: int
+def _of_kind(
+    team_id: int, kind: Kind, wanted: Wanted, clock: Clock, name: str, skip: int
 ) -> Iterator[tuple[tuple[str, int], Identity]]:
-    exact = dict(wanted.dimensions).get("StreamName")
-    for stream_name, ids in _streams(team_id, name, exact):
+    exact = dict(wanted.dimensions).get(kind.dimension)
+    for stream_name, ids in from_name(team_id, kind, name, exact):
         found = sorted(
             {identity for stream_id in ids for identity in _seen(team_id, stream_id, stream_name, wanted, clock)}
         )
         first = skip if stream_name == name else 0
         for position, identity in enumerate(found[first:], first + 1):
             yield (stream_name, position), identity
-
-
-def _streams(team_id: int, from_name: str, exact: str | None) -> list[tuple[str, list[int]]]:
-    """The team's streams by name, also those that are gone, with their rows."""
-    found: dict[str, list[int]] = {}
-    for model, key in ((Stream, "id"), (StreamName, "stream_id")):
-        rows = model.objects.filter(team_id=team_id, name__gte=from_name)  # type: ignore[attr-defined]
-        rows = rows if exact is None else rows.filter(name=exact)
-        for stream_name, stream_id in rows.values_list("name", key):
-            found.setdefault(stream_name, []).append(stream_id)
-    return sorted((name, ids) for name, ids in found.items() if name >= from_name)
 
 
 def _seen(team_id: int, stream_id: int, stream_name: str, wanted: Wanted, clock: Clock) -> set[Identity]:
@@ -117,6 +121,8 @@ def _identities(stream_name: str, stored: int | str) -> list[Identity]:
     if isinstance(label, int):
         return [Identity(NAMESPACE, _SHARD_NAMES[number], (("ShardId", shard_id_text(label)), at_stream))]
     metric = BY_NUMBER[number]
+    if metric.dimensions == DELIVERY_STREAM:
+        return [Identity(firehose.NAMESPACE, metric.name, ((*DELIVERY_STREAM, stream_name),))]
     if (metric.dimensions in (CONSUMER, QUEUE)) != isinstance(label, str):
         return []
     if isinstance(label, str) and metric.dimensions == QUEUE:

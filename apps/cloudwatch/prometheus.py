@@ -1,8 +1,9 @@
 """`/metrics`: the streams' metrics as Prometheus reads them (text format 0.0.4).
 
-Each metric of AWS/Kinesis is a summary without quantiles: `…_sum` and `…_count`, since its process began. The label
-`process` keeps several web processes apart, so that no counter ever goes back within a process's life; add them up with
-`sum by (stream)`.
+Each metric of AWS/Kinesis and of AWS/Firehose is a summary without quantiles: `…_sum` and `…_count`, since its process
+began. The label `process` keeps several processes apart, so that no counter ever goes back within a process's life; add
+them up with `sum by (stream)`, or `sum by (delivery_stream)`. States (DataFreshness, PartitionCount) are observed every
+ten seconds: the increase of `_sum` by that of `_count` is their mean.
 """
 
 from __future__ import annotations
@@ -14,18 +15,25 @@ import msgpack
 
 from apps.accounts.models import Team
 from apps.cloudwatch.models import Alarm, State
+from apps.cloudwatch.named import KINDS, by_key
 from apps.metrics import store, totals
-from apps.metrics.models import StreamName
-from apps.metrics.names import BY_NUMBER, CONSUMER, SHARD_METRICS, STREAM, Metric, Unit, labels_of
+from apps.metrics.firehose import BY_NUMBER, DELIVERY_STREAM
+from apps.metrics.names import CONSUMER, SHARD, SHARD_METRICS, STREAM, Metric, Unit, labels_of
 from apps.streams.addressing import shard_id_text
-from apps.streams.models import Stream
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TEAMS_MAX = 1_000
 
 _SHARD = {metric.number: metric for metric in SHARD_METRICS}
+_LABEL = {"StreamName": "stream", "DeliveryStreamName": "delivery_stream"}
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\.")
-_SUFFIX = {Unit.BYTES: "bytes", Unit.MILLISECONDS: "milliseconds", Unit.COUNT: ""}
+_SUFFIX = {
+    Unit.BYTES: "bytes",
+    Unit.MILLISECONDS: "milliseconds",
+    Unit.SECONDS: "seconds",
+    Unit.BYTES_PER_SECOND: "bytes_per_second",
+    Unit.COUNT: "",
+}
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -40,7 +48,8 @@ def name_of(metric: Metric, *, of_shard: bool) -> str:
     suffix = _SUFFIX[metric.unit]
     if suffix and not name.endswith(suffix):
         name = f"{name}_{suffix}"
-    return f"tidegate_kinesis_{'shard_' if of_shard else ''}{name}"
+    service = "firehose" if metric.dimensions == DELIVERY_STREAM else "kinesis"
+    return f"tidegate_{service}_{'shard_' if of_shard else ''}{name}"
 
 
 def text(team_ids: Iterable[int]) -> str:
@@ -70,30 +79,29 @@ def _samples(team_id: int) -> Iterator[tuple[str, str, Labels, float, int]]:
     found = _totals(team_id)
     if found is None:
         raise Away
-    names = _stream_names(team_id)
+    names = _names(team_id)
     for process, streams in found.items():
-        for stream_id, counted in streams.items():
-            if stream_id not in names:
+        for key, counted in streams.items():
+            if key not in names:
                 continue
-            labels: Labels = (("stream", names[stream_id]), ("process", process))
             for stored, (total, count) in counted.items():
-                number, label = labels_of(stored)
-                more: Labels = ()
-                if isinstance(label, int):
-                    metric, more = _SHARD[number], (("shard", shard_id_text(label)),)
-                elif isinstance(label, str):
-                    metric = BY_NUMBER[number]
-                    more = (
-                        (("consumer", label),)
-                        if metric.dimensions == CONSUMER
-                        else (("queue", label.partition("/")[2]),)
-                    )
-                elif BY_NUMBER[number].dimensions != STREAM:
-                    continue
-                else:
-                    metric = BY_NUMBER[number]
-                name = name_of(metric, of_shard=isinstance(label, int))
-                yield name, metric.meaning, (*labels, *more), total, count
+                metric, more = _metric_of(stored)
+                if metric is not None:
+                    labels = (names[key], ("process", process), *more)
+                    yield name_of(metric, of_shard=metric.dimensions == SHARD), metric.meaning, labels, total, count
+
+
+def _metric_of(stored: int | str) -> tuple[Metric | None, Labels]:
+    """The metric of what is stored, and labels beside the stream's; None: it is a sum over consumers or queues."""
+    number, label = labels_of(stored)
+    if isinstance(label, int):
+        return _SHARD[number], (("shard", shard_id_text(label)),)
+    metric = BY_NUMBER[number]
+    if label is None:
+        return (metric if metric.dimensions in (STREAM, DELIVERY_STREAM) else None), ()
+    if metric.dimensions == CONSUMER:
+        return metric, (("consumer", label),)
+    return metric, (("queue", label.partition("/")[2]),)
 
 
 def _totals(team_id: int) -> dict[str, dict[int, dict[int | str, tuple[float, int]]]] | None:
@@ -115,9 +123,9 @@ def _unpacked(packed: bytes) -> dict[int | str, tuple[float, int]]:
     return {key: (total, count) for key, (total, count) in msgpack.unpackb(packed, strict_map_key=False).items()}
 
 
-def _stream_names(team_id: int) -> dict[int, str]:
-    gone = dict(StreamName.objects.filter(team_id=team_id).values_list("stream_id", "name"))
-    return {**gone, **dict(Stream.objects.filter(team_id=team_id).values_list("id", "name"))}
+def _names(team_id: int) -> dict[int, tuple[str, str]]:
+    """Label and name of those that have series, by key."""
+    return {key: (_LABEL[kind.dimension], name) for kind in KINDS for key, name in by_key(team_id, kind).items()}
 
 
 def _labels(labels: Labels) -> str:

@@ -1,4 +1,5 @@
-"""Values of any metric in any periods: AWS/Kinesis from what the streams' metrics are kept in, the rest from series.
+"""Values of any metric in any periods: AWS/Kinesis and AWS/Firehose from what the streams' metrics are kept in, the rest
+from series.
 
 A Reader answers one request: streams that several queries ask about are read once.
 """
@@ -9,11 +10,11 @@ from dataclasses import dataclass, field
 
 from apps.base.clock import Clock
 from apps.base.errors import ServiceUnavailable
+from apps.cloudwatch.named import DELIVERY_STREAMS, STREAMS, Kind, keys_of
 from apps.cloudwatch.periods import Span
-from apps.metrics import layout, series, store
+from apps.metrics import firehose, layout, series, store
 from apps.metrics.buckets import Point
 from apps.metrics.history import History
-from apps.metrics.models import StreamName
 from apps.metrics.names import (
     ALIASES,
     BY_NAME,
@@ -29,7 +30,6 @@ from apps.metrics.series import Identity, Value
 from apps.queues.metrics import label
 from apps.queues.models import Queue
 from apps.streams.addressing import shard_id_text
-from apps.streams.models import Stream
 
 STREAM_WIDTHS = (1, 10, 60, 300, layout.HOUR_S)
 
@@ -44,10 +44,13 @@ class StreamMetric:
     stream_name: str
     metric: Metric
     stored: int | str
+    kind: Kind = STREAMS
 
 
 def stream_metric(identity: Identity) -> StreamMetric | None:
-    """What of a stream an identity means; None: it is no metric of a stream."""
+    """What of a stream or delivery stream an identity means; None: it is no metric of one."""
+    if identity.namespace == firehose.NAMESPACE:
+        return _delivery_metric(identity)
     if identity.namespace != NAMESPACE:
         return None
     dimensions = dict(identity.dimensions)
@@ -72,6 +75,13 @@ def stream_metric(identity: Identity) -> StreamMetric | None:
     return None
 
 
+def _delivery_metric(identity: Identity) -> StreamMetric | None:
+    metric = firehose.BY_NAME.get(identity.name)
+    if metric is None or [key for key, _ in identity.dimensions] != [DELIVERY_STREAMS.dimension]:
+        return None
+    return StreamMetric(identity.dimensions[0][1], metric, metric.number, DELIVERY_STREAMS)
+
+
 @dataclass(slots=True)
 class Reader:
     """For one request of one team."""
@@ -80,7 +90,7 @@ class Reader:
     clock: Clock
     read: int = 0
     """Stored buckets that were looked at so far."""
-    _ids: dict[str, list[int]] = field(default_factory=dict)
+    _ids: dict[tuple[Kind, str], list[int]] = field(default_factory=dict)
     _histories: dict[tuple[int, Span, int], list[History]] = field(default_factory=dict)
 
     @property
@@ -96,7 +106,7 @@ class Reader:
         if unit is not None and unit != found.metric.unit:
             return {}
         buckets: Buckets = {}
-        for stream_id in self.stream_ids(found.stream_name):
+        for stream_id in self.stream_ids(found.kind, found.stream_name):
             for history in self._history(stream_id, span):
                 for start_s, points in zip(history.times, history.buckets, strict=True):
                     point = (points or {}).get(found.stored)
@@ -137,13 +147,11 @@ class Reader:
             return None
         return StreamMetric(stream_name, metric, stored_under(metric.name, label(queue_id, name)))
 
-    def stream_ids(self, name: str) -> list[int]:
-        """Rows of the team's stream of that name, and of those that had it before."""
-        if name not in self._ids:
-            live = Stream.objects.filter(team_id=self.team_id, name=name).values_list("id", flat=True)
-            gone = StreamName.objects.filter(team_id=self.team_id, name=name).values_list("stream_id", flat=True)
-            self._ids[name] = sorted({*live, *gone})
-        return self._ids[name]
+    def stream_ids(self, kind: Kind, name: str) -> list[int]:
+        """Keys of the series of the team's stream of that name, and of those that had it before."""
+        if (kind, name) not in self._ids:
+            self._ids[kind, name] = keys_of(self.team_id, kind, name)
+        return self._ids[kind, name]
 
     def _history(self, stream_id: int, span: Span) -> list[History]:
         """The span in parts of as many buckets as the store answers at once."""

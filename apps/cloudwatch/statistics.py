@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from apps.base.errors import ValidationException
+from apps.metrics import firehose
 from apps.metrics.names import NAMESPACE
 from apps.metrics.series import Value
 
@@ -35,9 +36,9 @@ def statistic(name: str, namespace: str) -> Statistic:
             f"The value {name[:64]} for parameter Stat is not supported. "
             "Tidegate has SampleCount, Sum, Average, Minimum, Maximum and percentiles (p0 to p100)."
         )
-    if namespace == NAMESPACE:
+    if namespace in {NAMESPACE, firehose.NAMESPACE}:
         raise ValidationException(
-            f"The statistic {name} is not kept for metrics of {NAMESPACE}: their distributions are not counted. "
+            f"The statistic {name} is not kept for metrics of {namespace}: their distributions are not counted. "
             "Use SampleCount, Sum, Average, Minimum or Maximum."
         )
     return _percentile(float(found.group(1)))

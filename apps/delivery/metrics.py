@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from apps.delivery.models import DestinationType
+from collections.abc import Iterable
+
+from apps.base.units import MIB, SECOND_MS
+from apps.delivery import settings
+from apps.delivery.models import DeliveryStream, DestinationType, Lane, LaneRole, SourceType
 from apps.metrics.counters import Counters
 from apps.metrics.firehose import DELIVERY_KEYS_FROM
+from apps.metrics.models import StreamName
 
 NAMES: dict[str, str] = {
     DestinationType.S3: "S3",
@@ -17,6 +22,14 @@ NAMES: dict[str, str] = {
     DestinationType.ICEBERG: "Iceberg",
 }
 """How AWS writes a destination in DeliveryToX."""
+
+SEARCH = (DestinationType.ELASTICSEARCH, DestinationType.OPENSEARCH, DestinationType.OPENSEARCH_SERVERLESS)
+
+BYTES_PER_S, RECORDS_PER_S, REQUESTS_PER_S = 5 * MIB, 500_000, 2_000
+"""The quotas of a Direct PUT delivery stream in AWS's large regions: what the metrics …PerSecondLimit say."""
+
+PARTITIONS_MAX = 500
+"""Active partitions of a delivery stream: AWS's quota."""
 
 
 def count(counters: Counters, team_id: int, delivery_stream_key: int, metric: str, value: float) -> None:
@@ -32,3 +45,66 @@ def series_key(delivery_stream_key: int) -> int:
 def delivery_metric(destination_type: str, what: str) -> str:
     """`DeliveryToHttpEndpoint.Bytes` of a destination type and "Bytes"."""
     return f"DeliveryTo{NAMES[destination_type]}.{what}"
+
+
+def backup_metric(destination_type: str, what: str) -> str:
+    """`BackupToS3.Bytes` of "Bytes"; the copy of what goes to a search service counts as a delivery to S3, as with AWS."""
+    return f"{'DeliveryToS3' if destination_type in SEARCH else 'BackupToS3'}.{what}"
+
+
+def observe(delivery_stream: DeliveryStream, lanes: Iterable[Lane], now_ms: int, counters: Counters) -> None:
+    """Count what is a state and no event: ages, partitions, quotas. About every ten seconds, from the lanes' columns."""
+    for metric, value in gauges(delivery_stream, list(lanes), now_ms).items():
+        count(counters, delivery_stream.team_id, delivery_stream.pk, metric, value)
+
+
+def gauges(delivery_stream: DeliveryStream, lanes: list[Lane], now_ms: int) -> dict[str, float]:
+    """The states by metric."""
+    kind = delivery_stream.destination_type
+    fresh_in = DestinationType.S3 if kind == DestinationType.REDSHIFT else kind  # AWS: Redshift has its bucket's
+    to_destination = [lane for lane in lanes if lane.role in {LaneRole.DELIVER, LaneRole.PROCESS}]
+    found: dict[str, float] = {delivery_metric(fresh_in, "DataFreshness"): _age_ms(to_destination, now_ms) / SECOND_MS}
+    backups = [lane for lane in lanes if lane.role == LaneRole.BACKUP]
+    if backups:
+        found[backup_metric(kind, "DataFreshness")] = _age_ms(backups, now_ms) / SECOND_MS
+    if delivery_stream.source_type == SourceType.DIRECT_PUT:
+        found |= {
+            "BytesPerSecondLimit": BYTES_PER_S,
+            "RecordsPerSecondLimit": RECORDS_PER_S,
+            "PutRequestsPerSecondLimit": REQUESTS_PER_S,
+        }
+    else:
+        found["KinesisMillisBehindLatest"] = _behind_ms(delivery_stream, lanes, now_ms)
+    if settings.partitions(delivery_stream.destination):
+        active = sum(lane.role == LaneRole.DELIVER and lane.oldest_waiting_ms is not None for lane in lanes)
+        found["PartitionCount"] = active
+        found["PartitionCountExceeded"] = int(active >= PARTITIONS_MAX)
+    return found
+
+
+def _age_ms(lanes: list[Lane], now_ms: int) -> int:
+    """Of the oldest record that waits in any of them."""
+    return max(
+        (max(0, now_ms - lane.oldest_waiting_ms) for lane in lanes if lane.oldest_waiting_ms is not None), default=0
+    )
+
+
+def _behind_ms(delivery_stream: DeliveryStream, lanes: list[Lane], now_ms: int) -> int:
+    """How far reading is behind the source. A lane that delivers out of the source itself leaves there what AWS would
+    have read into its buffer: only what waits longer than the buffer's interval is behind."""
+    interval_ms = settings.buffering(delivery_stream.destination_type, delivery_stream.destination).interval_ms
+    processing = [lane for lane in lanes if lane.role == LaneRole.PROCESS]
+    reading = [lane for lane in lanes if lane.role == LaneRole.DELIVER and lane.parent_id is None]
+    return _age_ms(processing, now_ms) if processing else max(0, _age_ms(reading, now_ms) - interval_ms)
+
+
+def retire(delivery_stream: DeliveryStream, now_ms: int) -> None:
+    """Remember the name of one whose row goes: its metrics can be asked for as long as they are kept. In the transaction
+    that removes the row. Channels' are not kept."""
+    if delivery_stream.channel_id:
+        return
+    StreamName.objects.get_or_create(
+        team_id=delivery_stream.team_id,
+        stream_id=series_key(delivery_stream.pk),
+        defaults={"name": delivery_stream.name, "deleted_at_ms": now_ms},
+    )

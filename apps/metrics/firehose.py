@@ -125,6 +125,13 @@ FURTHER = (
 METRICS: tuple[Metric, ...] = (
     *INGEST, *SOURCE, *BACKUP, *PROCESSING, *API, *ENCRYPTION, *FURTHER, *DELIVERY,
 )  # fmt: skip
+HEADLINE = tuple(
+    metric
+    for metric in METRICS
+    if metric in (*INGEST[:4], *SOURCE) or (metric in DELIVERY and metric.name.endswith((".Bytes", ".DataFreshness")))
+)
+"""For lists of delivery streams."""
+
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 BY_NUMBER: dict[int, Metric] = names.BY_NUMBER | {metric.number: metric for metric in METRICS}
 """The metrics of both namespaces."""

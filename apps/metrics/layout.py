@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps.metrics import firehose
 from apps.metrics.names import BY_NAME
 
 CHANNEL = "tg:live"
@@ -74,7 +75,7 @@ HEADLINE: frozenset[int] = frozenset(
         "GetRecords.IteratorAgeMilliseconds",
         "SubscribeToShardEvent.MillisBehindLatest",
     )
-)
+) | frozenset(metric.number for metric in firehose.HEADLINE)
 
 SHARD_BLOCK_S = 30
 SHARD_KEEP_S = 120

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from apps.base.clock import Clock, SystemClock
+from apps.base.units import SECOND_MS
 from apps.metrics import firehose, layout, store
 from apps.metrics.buckets import NOTHING, Points
 from apps.metrics.history import Uptimes, merge_processes
@@ -29,6 +30,7 @@ class Counted:
     out_bytes: tuple[int, ...]
     throttled: tuple[int, ...]
     ages: tuple[int, ...] = ()
+    age_unit_ms: int = 1
 
 
 OF_STREAMS = Counted(
@@ -46,6 +48,8 @@ OF_DELIVERY_STREAMS = Counted(
     in_records=tuple(firehose.BY_NAME[n].number for n in ("IncomingRecords", "DataReadFromKinesisStream.Records")),
     out_bytes=tuple(firehose.BY_NAME[f"DeliveryTo{name}.Bytes"].number for name in firehose.DESTINATIONS),
     throttled=(firehose.BY_NAME["ThrottledRecords"].number,),
+    ages=tuple(firehose.BY_NAME[f"DeliveryTo{name}.DataFreshness"].number for name in firehose.DESTINATIONS),
+    age_unit_ms=SECOND_MS,
 )
 
 Spark = list[float | None]
@@ -133,7 +137,7 @@ def _overview(minutes: dict[int, Points], shown: range, served: Sequence[bool], 
             for start_s, up in zip(shown, served, strict=True)
         ]
 
-    ages = [points[n].most for points in (now, before) for n in of.ages if n in points]
+    ages = [points[n].most * of.age_unit_ms for points in (now, before) for n in of.ages if n in points]
     return Overview(
         in_bytes_per_s=last_minute(of.in_bytes) / _MINUTE_S,
         in_records_per_s=last_minute(of.in_records) / _MINUTE_S,
