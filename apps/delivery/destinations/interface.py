@@ -89,13 +89,34 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Remaining:
+    """Records of a batch that were not delivered, read from the log as they are iterated, as often as that is done: so many
+    need not fit into memory.
+
+    one: a record and its place in the batch, from 0 → the record as a failed one, or None if it was delivered.
+    """
+
+    batch: Batch
+    one: Callable[[Record, int], Failed | None]
+
+    def __iter__(self) -> Iterator[Failed]:
+        place = 0
+        for piece in self.batch.pieces():
+            for record in piece:
+                failed = self.one(record, place)
+                place += 1
+                if failed is not None:
+                    yield failed
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """The batch is done. records and size_bytes: what the destination took. failed: records it never will take; they go
-    to the error prefix. written: objects put into S3 on the way. metrics: further observations, by name."""
+    to the error prefix; it may be lazy: iterate it piece by piece. written: objects put into S3 on the way. metrics: further observations, by name."""
 
     records: int
     size_bytes: int
-    failed: list[Failed] = field(default_factory=list)
+    failed: Iterable[Failed] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     metrics: list[tuple[str, float]] = field(default_factory=list)
 
@@ -108,7 +129,8 @@ class DeliveryFailed(Exception):
     error-output-type of what is given up, if not the destination's. keep: False if AWS keeps nothing of the batch when it
     is given up (an HTTP endpoint's 413).
     waited_ms: how long of this attempt passed in waiting for the destination's answer. AWS does not count it in the retry
-    duration. metrics: observations of the attempt, by name, as Delivered has them.
+    duration. metrics: observations of the attempt, by name, as Delivered has them. delivered: (records, bytes) of the batch
+    that the destination did take, at this and earlier attempts; they count when the batch is given up.
     """
 
     def __init__(
@@ -122,11 +144,12 @@ class DeliveryFailed(Exception):
         keep: bool = True,
         waited_ms: int = 0,
         metrics: list[tuple[str, float]] | None = None,
+        delivered: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code, self.message = code, message
         self.permanent, self.error_type, self.remaining, self.keep = permanent, error_type, remaining, keep
-        self.waited_ms, self.metrics = waited_ms, metrics or []
+        self.waited_ms, self.metrics, self.delivered = waited_ms, metrics or [], delivered
 
 
 class NotYet(Exception):
@@ -140,24 +163,6 @@ class NotYet(Exception):
     def __init__(self, look_again_ms: int) -> None:
         super().__init__(f"again in {look_again_ms} ms")
         self.look_again_ms = look_again_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """Records of a batch that were not delivered, read from the log as they are iterated, as often as that is done.
-
-    one: the record as a failed one, or None if it was delivered.
-    """
-
-    batch: Batch
-    one: Callable[[Record], Failed | None]
-
-    def __iter__(self) -> Iterator[Failed]:
-        for piece in self.batch.pieces():
-            for record in piece:
-                failed = self.one(record)
-                if failed is not None:
-                    yield failed
 
 
 class Destination(Protocol):
