@@ -21,7 +21,7 @@ from console.live import protocol
 from console.live.hub import Hub, in_thread
 from console.live.pace import Pace
 from console.live.protocol import Message, ProtocolError, decode, encode
-from console.live.standing import NEEDED, Standing, signed_in, standing, stream_ids
+from console.live.standing import Standing, series_ids, signed_in, standing
 from console.live.subscription import Subscription, refused
 
 log = structlog.get_logger(__name__)
@@ -189,12 +189,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             await self._say(refused(message, "too_many_topics", max=protocol.TOPICS_MAX))
             return
         mine = await self._look()
-        if not mine.may_read:
-            await self._say(refused(message, "forbidden", need=NEEDED))
+        if not mine.may(topic.need):
+            await self._say(refused(message, "forbidden", need=topic.need))
             return
         stream_id = 0
         if topic.stream:
-            stream_id = (await in_thread(stream_ids, mine.team_id, [topic.stream])).get(topic.stream, 0)
+            stream_id = (await in_thread(series_ids, mine.team_id, topic.of, [topic.stream])).get(topic.stream, 0)
             if not stream_id:
                 await self._say(refused(message, "not_found"))
                 return
@@ -306,13 +306,16 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 raise Closed(protocol.SIGN_IN)
             return
         mine = await self._look()
-        wanted = [s.topic.stream for s in self._subscriptions.values() if s.topic.stream]
-        known = await in_thread(stream_ids, mine.team_id, wanted) if wanted else {}
+        known: dict[tuple[str, str], int] = {}
+        for of in {s.topic.of for s in self._subscriptions.values() if s.topic.stream}:
+            wanted = [s.topic.stream for s in self._subscriptions.values() if s.topic.of == of]
+            found = await in_thread(series_ids, mine.team_id, of, wanted)
+            known |= {(of, name): key for name, key in found.items()}
         for subscription in list(self._subscriptions.values()):
-            answer: Json = {"op": "err", "id": subscription.id}
-            if not mine.may_read:
-                answer |= {"code": "forbidden", "need": NEEDED}
-            elif subscription.topic.stream and known.get(subscription.topic.stream) != subscription.stream_id:
+            topic, answer = subscription.topic, {"op": "err", "id": subscription.id}
+            if not mine.may(topic.need):
+                answer |= {"code": "forbidden", "need": topic.need}
+            elif topic.stream and known.get((topic.of, topic.stream)) != subscription.stream_id:
                 answer |= {"code": "not_found"}
             else:
                 continue

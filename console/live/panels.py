@@ -9,35 +9,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from apps.metrics import firehose
 from apps.metrics.buckets import NOTHING, Points
 from apps.metrics.history import History
-from apps.metrics.names import BY_NAME, Draw, Unit
+from apps.metrics.names import BY_NAME, Draw, Metric, Unit
 
 Value = float | None
+
+_FACTORS = {Unit.MILLISECONDS: 0.001}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One line of a chart: the sum (for ages the highest) of these metrics."""
+    """One line of a chart: the sum (for ages the highest) of these metrics. delivered: they are of AWS/Firehose."""
 
     name: str
     metrics: tuple[str, ...]
     label: str
     unit: str
+    delivered: bool = False
+
+    @property
+    def rows(self) -> list[Metric]:
+        """What is known of its metrics."""
+        table = firehose.BY_NAME if self.delivered else BY_NAME
+        return [table[name] for name in self.metrics]
 
     @property
     def draw(self) -> Draw:
         """How its metrics are drawn."""
-        return BY_NAME[self.metrics[0]].draw
+        return self.rows[0].draw
 
     @property
     def factor(self) -> float:
         """From the metric's unit to the base unit."""
-        return 0.001 if BY_NAME[self.metrics[0]].unit is Unit.MILLISECONDS else 1.0
+        return _FACTORS.get(self.rows[0].unit, 1.0)
 
     def value(self, points: Points, seconds: int) -> Value:
         """Of a bucket that counted for so many seconds."""
-        found = [points.get(BY_NAME[metric].number, NOTHING) for metric in self.metrics]
+        found = [points.get(metric.number, NOTHING) for metric in self.rows]
         if self.draw is Draw.RATE:
             return sum(point.total for point in found) / seconds
         count = sum(point.count for point in found)
@@ -49,7 +59,7 @@ class Column:
 
     def highest(self, points: Points) -> Value:
         """What the mean of a wide bucket hides: its busiest second, or the slowest call."""
-        found = [points.get(BY_NAME[metric].number, NOTHING) for metric in self.metrics]
+        found = [points.get(metric.number, NOTHING) for metric in self.rows]
         if self.draw is Draw.RATE:
             return sum(point.peak for point in found)
         most = [point.most for point in found if point.count]
@@ -88,6 +98,54 @@ PANELS: dict[str, tuple[Column, ...]] = {
     ),
 }
 """By the last part of the topic `stream/<name>/<panel>`."""
+
+
+def _column(name: str, metrics: tuple[str, ...], label: str, unit: str) -> Column:
+    return Column(name, metrics, label, unit, delivered=True)
+
+
+def _to(what: str) -> tuple[str, ...]:
+    """A metric of every destination: a delivery stream has one of them."""
+    return tuple(f"DeliveryTo{name}.{what}" for name in firehose.DESTINATIONS)
+
+
+_TAKEN = _column("in_bytes", ("IncomingBytes", "DataReadFromKinesisStream.Bytes"), "Incoming", "B/s")
+_DELIVERED = _column("out_bytes", _to("Bytes"), "Delivered", "B/s")
+_REFUSED = _column("throttled", ("ThrottledRecords",), "Throttled", "records/s")
+_FRESHNESS = _column("age", _to("DataFreshness"), "Oldest record waiting", "s")
+_BACKED_UP = _column("backup", ("BackupToS3.DataFreshness",), "Backup", "s")
+
+DELIVERY_PANELS: dict[str, tuple[Column, ...]] = {
+    "delivery/throughput": (_TAKEN, _DELIVERED, _REFUSED, _FRESHNESS),
+    "delivery/bytes": (_TAKEN, _DELIVERED, _column("backup_bytes", ("BackupToS3.Bytes",), "Backed up", "B/s")),
+    "delivery/records": (
+        _column("in_records", ("IncomingRecords", "DataReadFromKinesisStream.Records"), "Incoming", "records/s"),
+        _column("out_records", _to("Records"), "Delivered", "records/s"),
+    ),
+    "delivery/freshness": (_FRESHNESS, _BACKED_UP),
+    "delivery/success": (
+        _column("destination", _to("Success"), "Deliveries", "1"),
+        _column("backup", ("BackupToS3.Success",), "Backups", "1"),
+        _column("transform", ("ExecuteProcessing.Success",), "Transforms", "1"),
+    ),
+    "delivery/latency": (
+        _column("put_record", ("PutRecord.Latency",), "PutRecord", "s"),
+        _column("put_record_batch", ("PutRecordBatch.Latency",), "PutRecordBatch", "s"),
+        _column("transform", ("ExecuteProcessing.Duration",), "Transform", "s"),
+    ),
+    "delivery/throttles": (_REFUSED,),
+    "delivery/processing": (
+        _column("processed", ("SucceedProcessing.Records",), "Processed", "records/s"),
+        _column("converted", ("SucceedConversion.Records",), "Converted", "records/s"),
+        _column("unconverted", ("FailedConversion.Records",), "Not converted", "records/s"),
+    ),
+    "delivery/partitions": (_column("partitions", ("PartitionCount",), "Active partitions", "1"),),
+    "delivery/objects": (_column("objects", ("DeliveryToS3.ObjectCount",), "Objects", "1/s"),),
+    "delivery/behind": (_column("behind", ("KinesisMillisBehindLatest",), "Behind the stream", "s"),),
+}
+"""By `delivery/` and the last part of the topics `delivery/<name>/<panel>` and `channel/<name>/<panel>`."""
+
+ALL_PANELS = PANELS | DELIVERY_PANELS
 
 HAS_HIGHEST = frozenset({Draw.RATE, Draw.MEAN})
 

@@ -2,7 +2,8 @@
 
 Client: hello {v, team} · sub {id, topic, res, since, names} · unsub {id} · ack {seq} · vis {hidden}
 Server: welcome · snap · pts · rows · mark · limit · lag · gap · hb · err · closed {code} (console/rsgi_to_asgi.py)
-Topics: `stream/<name>/<panel>` (panels.py), `stream/<name>/shards`, `streams` (rows of the streams in names).
+Topics: `stream/<name>/<panel>` (panels.py), `stream/<name>/shards`, `streams` (rows of the streams in names);
+`delivery/<name>/<panel>` of a delivery stream, `channel/<name>/<panel>`, `deliveries` (rows of the delivery streams in names).
 
 Ids are the client's own. Times are UTC seconds.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from console.live.panels import PANELS
+from console.live.panels import ALL_PANELS
 
 VERSION = 1
 
@@ -45,8 +46,9 @@ RESOLUTIONS_S = (1, 10, 60, 300, 1_800, 3_600)
 
 SHARDS = "shards"
 STREAMS = "streams"
+DELIVERIES = "deliveries"
 
-_STREAM_TOPIC = re.compile(r"stream/([a-zA-Z0-9_.-]{1,128})/([a-z-]{1,20})")
+_STREAM_TOPIC = re.compile(r"(stream|delivery|channel)/([a-zA-Z0-9_.-]{1,128})/([a-z-]{1,20})")
 
 
 class ProtocolError(Exception):
@@ -55,10 +57,16 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a subscription is about. stream is empty for the topic `streams`."""
+    """What a subscription is about. stream is empty for the topics that are lists, else the name of what `of` says."""
 
     kind: str
     stream: str = ""
+    of: str = "stream"
+
+    @property
+    def need(self) -> str:
+        """The permission that it takes."""
+        return "stream:read" if self.of == "stream" else "delivery:read"
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,7 +107,12 @@ def topic_of(text: str) -> Topic | None:
     """The topic, or None if there is none of that name."""
     if text == STREAMS:
         return Topic(STREAMS)
+    if text == DELIVERIES:
+        return Topic(DELIVERIES, of="delivery")
     found = _STREAM_TOPIC.fullmatch(text)
-    if found and (found[2] == SHARDS or found[2] in PANELS):
-        return Topic(found[2], found[1])
-    return None
+    if found is None:
+        return None
+    of, name, panel = found.groups()
+    if of != "stream":
+        panel = f"delivery/{panel}"
+    return Topic(panel, name, of) if panel in ALL_PANELS or (of == "stream" and panel == SHARDS) else None

@@ -7,12 +7,15 @@ from typing import Any
 
 from apps.base.clock import Clock
 from apps.base.units import MIB
+from apps.delivery.metrics import series_key
+from apps.delivery.models import DeliveryStream
 from apps.metrics import store
+from apps.metrics.firehose import DELIVERY_KEYS_FROM
 from apps.metrics.layout import POINTS_MAX
-from apps.metrics.overview import overview
+from apps.metrics.overview import OF_DELIVERY_STREAMS, OF_STREAMS, Counted, overview
 from apps.metrics.shard_load import shard_load
 from apps.streams.models import Shard, Stream
-from console.live.panels import PANELS, column_names, columns, short
+from console.live.panels import ALL_PANELS, column_names, columns, short
 
 TAIL_BUCKETS = 3
 SNAPSHOT_POINTS = 300
@@ -35,8 +38,8 @@ def snapshot(clock: Clock, team_id: int, stream_id: int, panel: str, since_s: in
     # The newest seconds may not be flushed yet: they are no gap, they follow.
     while res_s == 1 and history.buckets and history.buckets[-1] is None and history.times[-1] >= now_s - 2:
         history.buckets.pop()
-    data = columns(PANELS[panel], history, now_s)
-    names = column_names(PANELS[panel], res_s)
+    data = columns(ALL_PANELS[panel], history, now_s)
+    names = column_names(ALL_PANELS[panel], res_s)
     return {"res": res_s, "cols": names, "t": history.times, "d": data or [[] for _ in names], "away": history.away}
 
 
@@ -47,32 +50,38 @@ def tail(clock: Clock, team_id: int, stream_id: int, panel: str, res_s: int) -> 
     history = store.history(team_id, stream_id, from_s, now_s + 1, res_s, clock=clock)
     if history.away:
         return None
-    data = columns(PANELS[panel], history, now_s)
+    data = columns(ALL_PANELS[panel], history, now_s)
     return {t: [column[n] for column in data] for n, t in enumerate(history.times) if history.buckets[n] is not None}
 
 
 def rows(clock: Clock, team_id: int, names: Sequence[str]) -> Answer | None:
     """Headline figures of streams by name: status, bytes and records per second over the last minute, records refused
     in it, and the iterator age in seconds. A stream that is gone is not in it. None: Redis is away."""
-    found = {
-        name: (stream_id, status)
-        for stream_id, name, status in Stream.objects.filter(team_id=team_id, name__in=names).values_list(
-            "id", "name", "status"
-        )
-    }
-    live = overview(team_id, [stream_id for stream_id, _ in found.values()], sparks=False, clock=clock)
+    found = Stream.objects.filter(team_id=team_id, name__in=names).values_list("name", "id", "status")
+    return _rows(clock, team_id, {name: (key, status) for name, key, status in found}, OF_STREAMS)
+
+
+def deliveries(clock: Clock, team_id: int, names: Sequence[str]) -> Answer | None:
+    """The same of delivery streams: what goes out is what was delivered, the age is that of the oldest record waiting."""
+    asked = DeliveryStream.objects.filter(team_id=team_id, channel_id="", name__in=names)
+    found = asked.values_list("name", "id", "status")
+    return _rows(clock, team_id, {name: (series_key(pk), status) for name, pk, status in found}, OF_DELIVERY_STREAMS)
+
+
+def _rows(clock: Clock, team_id: int, found: dict[str, tuple[int, str]], of: Counted) -> Answer | None:
+    live = overview(team_id, [key for key, _ in found.values()], of=of, sparks=False, clock=clock)
     if any(one.in_bytes_per_s is None for one in live.values()):
         return None
     return {
         name: {
             "st": status,
-            "in": short(live[stream_id].in_bytes_per_s),
-            "rec": short(live[stream_id].in_records_per_s),
-            "out": short(live[stream_id].out_bytes_per_s),
-            "thr": short(live[stream_id].throttled_last_minute),
-            "age": None if (age_ms := live[stream_id].age_ms) is None else short(age_ms / 1_000),
+            "in": short(live[key].in_bytes_per_s),
+            "rec": short(live[key].in_records_per_s),
+            "out": short(live[key].out_bytes_per_s),
+            "thr": short(live[key].throttled_last_minute),
+            "age": None if (age_ms := live[key].age_ms) is None else short(age_ms / 1_000),
         }
-        for name, (stream_id, status) in found.items()
+        for name, (key, status) in found.items()
     }
 
 
@@ -97,7 +106,9 @@ def shards(clock: Clock, team_id: int, stream_id: int) -> Answer | None:
 
 def facts(stream_id: int) -> Answer:
     """What a chart of the stream marks beside its lines: `limit`, the write limit in bytes per second, and a mark
-    (time, kind, text) for each split and merge."""
+    (time, kind, text) for each split and merge. A delivery stream has neither."""
+    if stream_id >= DELIVERY_KEYS_FROM:
+        return {}
     made: dict[tuple[int, int, int | None], list[int]] = {}
     born = Shard.objects.filter(stream_id=stream_id, parent_index__isnull=False).order_by("-created_s", "index")
     values = born.values_list("index", "created_s", "parent_index", "adjacent_parent_index")

@@ -12,23 +12,22 @@ from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import Membership, User
 from apps.accounts.permissions import allowed
+from apps.delivery.metrics import series_key
+from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
-
-NEEDED = "stream:read"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A member of a team, as of when it was looked up. may_read: the role has stream:read."""
+    """A member of a team, as of when it was looked up."""
 
     user_id: int
     team_id: int
     role: str
 
-    @property
-    def may_read(self) -> bool:
-        """May see streams and their metrics."""
-        return allowed(self.role, NEEDED)
+    def may(self, need: str) -> bool:
+        """Does the role have this permission?"""
+        return allowed(self.role, need)
 
 
 def signed_in(session_key: str | None) -> int | None:
@@ -47,6 +46,10 @@ def standing(user_id: int, team_slug: str) -> Standing | None:
     return Standing(user_id, *row) if row else None
 
 
-def stream_ids(team_id: int, names: Iterable[str]) -> dict[str, int]:
-    """Of those of these names that are the team's streams."""
-    return dict(Stream.objects.filter(team_id=team_id, name__in=set(names)).values_list("name", "id"))
+def series_ids(team_id: int, of: str, names: Iterable[str]) -> dict[str, int]:
+    """Of those of these names that the team has: keys of their series. of: stream, delivery or channel."""
+    if of == "stream":
+        return dict(Stream.objects.filter(team_id=team_id, name__in=set(names)).values_list("name", "id"))
+    rows = DeliveryStream.objects.filter(team_id=team_id, name__in=set(names))
+    rows = rows.exclude(channel_id="") if of == "channel" else rows.filter(channel_id="")
+    return {name: series_key(pk) for name, pk in rows.values_list("name", "id")}

@@ -11,8 +11,8 @@ from apps.metrics.layout import POINTS_MAX
 from console.live import protocol, sources
 from console.live.feeds import Feed, SecondsFeed
 from console.live.hub import Hub, in_thread
-from console.live.panels import PANELS, column_names, row, short
-from console.live.protocol import SHARDS, STREAMS, Topic
+from console.live.panels import ALL_PANELS, column_names, row, short
+from console.live.protocol import DELIVERIES, SHARDS, STREAMS, Topic
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ PTS_MAX = 300
 
 @dataclass(slots=True)
 class Subscription:
-    """stream_id is 0 for the topic `streams`. last_t: the newest time the client was told."""
+    """stream_id: key of the series, 0 for the topics that are lists. last_t: the newest time the client was told."""
 
     id: str
     topic: Topic
@@ -42,7 +42,7 @@ class Subscription:
     @property
     def is_chart(self) -> bool:
         """Has points in time, not rows."""
-        return self.topic.kind not in {SHARDS, STREAMS}
+        return self.topic.kind not in {SHARDS, STREAMS, DELIVERIES}
 
     def open(self, hub: Hub, who: Hashable, wake: Any) -> None:
         """Listen to what it needs. Before the snapshot is read, so that nothing falls between the two."""
@@ -50,6 +50,9 @@ class Subscription:
         if self.topic.kind == STREAMS:
             fetch = partial(in_thread, sources.rows, clock, team_id, self.names)
             self.feeds["rows"] = hub.polled(("rows", team_id, self.names), ROWS_EVERY_S, fetch)
+        elif self.topic.kind == DELIVERIES:
+            fetch = partial(in_thread, sources.deliveries, clock, team_id, self.names)
+            self.feeds["rows"] = hub.polled((DELIVERIES, team_id, self.names), ROWS_EVERY_S, fetch)
         elif self.topic.kind == SHARDS:
             fetch = partial(in_thread, sources.shards, clock, team_id, stream_id)
             self.feeds["rows"] = hub.polled((SHARDS, team_id, stream_id), ROWS_EVERY_S, fetch)
@@ -97,7 +100,7 @@ class Subscription:
         times: list[int] = sorted(t for t, value in newer.items() if value is not None)[-POINTS_MAX:]
         rows = [newer[t] for t in times]
         if isinstance(feed, SecondsFeed):
-            panel = PANELS[self.topic.kind]
+            panel = ALL_PANELS[self.topic.kind]
             rows = [[short(value) for value in row(panel, points, 1, 1)] for points in rows]
         for first in range(0, len(times), PTS_MAX):
             part = rows[first : first + PTS_MAX]
@@ -119,7 +122,7 @@ class Subscription:
     @property
     def columns(self) -> list[str]:
         """Names of the chart's columns."""
-        return column_names(PANELS[self.topic.kind], self.res_s)
+        return column_names(ALL_PANELS[self.topic.kind], self.res_s)
 
 
 def refused(message: protocol.Message, code: str, **more: Any) -> Json:

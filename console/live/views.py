@@ -13,8 +13,8 @@ from apps.base.clock import Clock
 from apps.metrics import store
 from console import calls
 from console.live import protocol, sources
-from console.live.protocol import SHARDS, STREAMS, Topic
-from console.live.standing import NEEDED, stream_ids
+from console.live.protocol import DELIVERIES, SHARDS, STREAMS, Topic
+from console.live.standing import series_ids
 from console.pages.shell import TeamRequest, enter
 
 Json = dict[str, Any]
@@ -26,20 +26,21 @@ def live(request: TeamRequest, team: str) -> HttpResponse:
     """`?topic=…&res=…&since=…&names=…&names=…`, the words of a `sub`: what the websocket would send first.
 
     401 if nobody is signed in, 404 for a team that is not theirs or a stream that is not there, 403 without
-    stream:read, 400 for a topic or resolution there is none of.
+    stream:read or delivery:read, 400 for a topic or resolution there is none of.
     """
     if not request.user.is_authenticated:
         return _refused(401, "sign_in")
     enter(request, team)
-    if not allowed(request.membership.role, NEEDED):
-        return _refused(403, "forbidden", need=NEEDED)
     topic = protocol.topic_of(request.GET.get("topic", ""))
+    need = topic.need if topic else "stream:read"
+    if not allowed(request.membership.role, need):
+        return _refused(403, "forbidden", need=need)
     res_s, since = _whole(request.GET.get("res", "1")), _whole(request.GET.get("since", ""))
     if topic is None or res_s not in protocol.RESOLUTIONS_S:
         return _refused(400, "bad_topic")
     stream_id = 0
     if topic.stream:
-        stream_id = stream_ids(request.team.id, [topic.stream]).get(topic.stream, 0)
+        stream_id = series_ids(request.team.id, topic.of, [topic.stream]).get(topic.stream, 0)
         if not stream_id:
             return _refused(404, "not_found")
     clock = calls.runtime().clock
@@ -53,12 +54,14 @@ def _answer(
 ) -> Json:
     if topic.kind == STREAMS:
         return {"op": "rows", "set": sources.rows(clock, team_id, names) or {}}
+    if topic.kind == DELIVERIES:
+        return {"op": "rows", "set": sources.deliveries(clock, team_id, names) or {}}
     if topic.kind == SHARDS:
         return {"op": "rows", "set": sources.shards(clock, team_id, stream_id) or {}}
     wanted_s, since_s = sources.begin(clock.now_ms() // 1_000, since, res_s)
     found = sources.snapshot(clock, team_id, stream_id, topic.kind, since_s, res_s)
     facts = sources.facts(stream_id)
-    limit = facts.pop("limit")
+    limit = facts.pop("limit", None)
     return {"op": "snap", **found, "gap": [wanted_s, since_s], "limit": limit, "marks": list(facts.values())}
 
 

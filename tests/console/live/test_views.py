@@ -4,7 +4,9 @@ import pytest
 from django.test import Client as Browser
 
 from apps.accounts.models import Membership
+from apps.delivery import metrics
 from tests.console.conftest import other_team, signed_in
+from tests.support.delivery_rows import make_delivery
 
 URL = "/t/first/live.json"
 
@@ -53,6 +55,25 @@ def test_rows_and_shards(page, orders, team, process, clock):
     assert shards["1"]["in"] == 60
 
 
+def test_delivery_streams(page, orders, team, process, clock):
+    """They have a data stream's row id and name here, and other series."""
+    ticker = make_delivery(team, "orders", id=orders.id)
+    make_delivery(team, "orders", id=ticker.id + 1, channel_id="c-1")
+    metrics.count(process.counters, team.team.id, ticker.id, "IncomingBytes", 600)
+    metrics.count(process.counters, team.team.id, ticker.id, "DeliveryToSplunk.Bytes", 1_200)
+    metrics.count(process.counters, team.team.id, ticker.id, "DeliveryToSplunk.DataFreshness", 42)
+    process.second()
+    clock.advance(1_000)
+    since = clock.now_ms() // 1_000 - 2
+    chart = page.get(URL, {"topic": "delivery/orders/throughput", "res": 1, "since": since}).json()
+    assert [column[0] for column in chart["d"]] == [600, 1_200, 0, 42]
+    assert chart["limit"] is None
+    assert page.get(URL, {"topic": "channel/orders/throughput", "since": since}).json()["d"][0][0] == 0
+    rows = page.get(URL, {"topic": "deliveries", "names": ["orders", "none"]}).json()["set"]
+    assert rows == {"orders": {"st": "ACTIVE", "in": 10, "rec": 0, "out": 20, "thr": 0, "age": 42}}
+    assert page.get(URL, {"topic": "streams", "names": ["orders"]}).json()["set"]["orders"]["in"] == 0
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -60,6 +81,9 @@ def test_rows_and_shards(page, orders, team, process, clock):
         ({"topic": "stream/orders/throughput", "res": "7"}, 400),
         ({"topic": "stream/orders/throughput", "res": "x"}, 400),
         ({"topic": "stream/other/throughput"}, 404),
+        ({"topic": "delivery/orders/throughput"}, 404),
+        ({"topic": "channel/orders/throughput"}, 404),
+        ({"topic": "delivery/orders/shards"}, 400),
         ({}, 400),
     ],
 )
