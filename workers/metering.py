@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.delivery import meters as delivery_meters
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.runtime import Runtime
@@ -11,5 +12,7 @@ from workers.slices import slice as work
 
 @work("metering", ttl_ms=30_000, deadline_ms=10_000)
 def read(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
-    """See apps.streams.meters. The only key is "readings"."""
+    """Key "readings": see apps.streams.meters; key "delivery": see apps.delivery.meters."""
+    if held.key == delivery_meters.KEY:
+        return delivery_meters.read_all(runtime, held, until_ms)
     return meters.read_all(runtime, held, until_ms)

@@ -27,6 +27,37 @@ EXTENDED_RETENTION_TIME = Meter(
 )
 CONSUMER_TIME = Meter("consumer-time", "millisecond", "Registered consumers times open shards, times how long")
 
+DELIVERY_RECORDS_IN = Meter("delivery-records-in", "record", "Records put into a delivery stream")
+DELIVERY_BYTES_IN = Meter("delivery-bytes-in", "byte", "Data put into a delivery stream")
+DELIVERY_UNITS = Meter(
+    "delivery-units", "unit of 5 KiB", "Each record a delivery stream took in, rounded up to multiples of 5 KiB"
+)
+CONVERTED_UNITS = Meter(
+    "delivery-converted-units",
+    "unit of 5 KiB",
+    "Each record converted to Parquet or ORC, rounded up as it was taken in",
+)
+PARTITIONED_BYTES = Meter("delivery-partitioned-bytes", "byte", "Data delivered with dynamic partitioning")
+PARTITIONED_OBJECTS = Meter("delivery-objects", "object", "Objects written with dynamic partitioning")
+JQ_TIME = Meter("delivery-jq-time", "millisecond", "Time that jq took")
+DECOMPRESSED_BYTES = Meter("delivery-decompressed-bytes", "byte", "Data decompressed by a processor")
+ICEBERG_BYTES = Meter("delivery-iceberg-bytes", "byte", "Data delivered to Iceberg tables")
+CHANNEL_BYTES = Meter("channel-bytes", "byte", "Data that a channel of a data stream delivered")
+
+DELIVERY_METERS = (
+    DELIVERY_RECORDS_IN,
+    DELIVERY_BYTES_IN,
+    DELIVERY_UNITS,
+    CONVERTED_UNITS,
+    PARTITIONED_BYTES,
+    PARTITIONED_OBJECTS,
+    JQ_TIME,
+    DECOMPRESSED_BYTES,
+    ICEBERG_BYTES,
+    CHANNEL_BYTES,
+)
+"""Read by apps/delivery/meters.py."""
+
 METERS: dict[str, Meter] = {
     meter.name: meter
     for meter in (
@@ -37,5 +68,6 @@ METERS: dict[str, Meter] = {
         ON_DEMAND_TIME,
         EXTENDED_RETENTION_TIME,
         CONSUMER_TIME,
+        *DELIVERY_METERS,
     )
 }

@@ -1,0 +1,206 @@
+"""What delivery streams have used: readings of their cumulative meters, for the ledger (apps/billing).
+
+Two kinds. What is put into a Direct PUT delivery stream is counted by the record log, by access key, and commits with the
+records. What lanes do (records taken from a stream, conversion, partitioning …) they count in their checkpoint, by UTC hour,
+so it commits with the checkpoint: a batch that is repeated after a crash is counted once. The reading of a delivery stream is
+the sum over its lanes, taken in one statement; a lane that goes hands its sums on in the transaction that removes it
+(partitions.py), or the whole delivery stream is read once more and finished.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models.functions import Cast
+
+from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from apps.billing import ledger
+from apps.billing.ledger import Reading, Series
+from apps.billing.meters import (
+    DELIVERY_BYTES_IN,
+    DELIVERY_RECORDS_IN,
+    DELIVERY_UNITS,
+)
+from apps.delivery.models import DeliveryStream, LogPurpose, SourceType
+from apps.leases import hold
+from apps.leases.hold import Held
+from apps.leases.models import Lease
+from apps.leases.progress import Progress
+from apps.metrics import series
+from apps.metrics.series import Identity, Observed, TooManySeries, Value
+from apps.recordlog.interface import MeterRow, UnknownShard
+from apps.runtime import Runtime
+
+KIND, KEY = "metering", "delivery"
+"""The lease of the readings."""
+
+EVERY_MS = MINUTE_MS
+STREAMS_PER_ROUND = 50
+LANES = "lanes"
+"""Stands in the place of the log's incarnation where a reading follows from checkpoints."""
+
+READ_AGAIN_MS = HOUR_MS
+"""Hours that ended so long before the last reading are read once more, for whoever was late."""
+
+KEPT_MS = 3 * HOUR_MS
+"""A lane keeps an hour for so long after it has been read."""
+
+Json = dict[str, Any]
+Metered = dict[str, dict[str, int]]
+"""Sums by meter and hour (UTC ms, as text: it is kept as JSON)."""
+
+
+def added(
+    metered: Mapping[str, Mapping[str, int]] | None, adds: Mapping[str, int], now_ms: int, read_ms: int
+) -> Metered:
+    """What a lane has metered, with what it did now. read_ms: up to when its delivery stream was read (metered_to_ms);
+    hours long before are left out."""
+    oldest_ms = min(now_ms, read_ms) - KEPT_MS
+    after = {
+        name: {hour: value for hour, value in hours.items() if int(hour) >= oldest_ms}
+        for name, hours in (metered or {}).items()
+    }
+    hour = str(now_ms - now_ms % HOUR_MS)
+    for name, value in adds.items():
+        if value:
+            hours = after.setdefault(name, {})
+            hours[hour] = hours.get(hour, 0) + value
+    return {name: hours for name, hours in after.items() if hours}
+
+
+def together(several: Iterable[Mapping[str, Mapping[str, int]] | None]) -> Metered:
+    """The sum of what several lanes have metered."""
+    total: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for metered in several:
+        for name, hours in (metered or {}).items():
+            for hour, value in hours.items():
+                total[name][hour] += value
+    return {name: dict(hours) for name, hours in total.items()}
+
+
+def ensure(now_ms: int) -> None:
+    """There is something to read from now on. May be repeated."""
+    hold.ensure(KIND, KEY, now_ms + EVERY_MS)
+
+
+def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
+    """One slice of a round over all delivery streams. The checkpoint says how far the round is."""
+    while True:
+        if runtime.clock.now_ms() >= until_ms:
+            return Progress.MORE
+        rows = DeliveryStream.objects.filter(pk__gt=held.checkpoint.get("delivery_stream", 0)).order_by("pk")
+        streams = list(rows[:STREAMS_PER_ROUND])
+        if not streams:
+            break
+        for stream in streams:
+            record(runtime, stream)
+        hold.save_checkpoint(held, {"delivery_stream": streams[-1].pk})
+    hold.save_checkpoint(held, {})
+    note_resources(runtime.clock.now_ms())
+    return runtime.clock.now_ms() + EVERY_MS
+
+
+def record(runtime: Runtime, stream: DeliveryStream) -> None:
+    """Book what the delivery stream has used since it was read last."""
+    now_ms = runtime.clock.now_ms()
+    from_ms = stream.metered_to_ms - stream.metered_to_ms % HOUR_MS - READ_AGAIN_MS
+    readings = _of_logs(runtime, stream, from_ms, now_ms)
+    with transaction.atomic():
+        ledger.record([*readings, *_of_lanes(stream, from_ms, now_ms)])
+        DeliveryStream.objects.filter(pk=stream.pk, metered_to_ms__lt=now_ms).update(metered_to_ms=now_ms)
+        for source in sources_of(stream):
+            ledger.prune(source, from_ms - 2 * DAY_MS)
+
+
+def finish(runtime: Runtime, stream: DeliveryStream) -> None:
+    """Book the last of a delivery stream, in the transaction that removes its lanes or makes them harmless. Before its logs
+    are dropped."""
+    with transaction.atomic():
+        record(runtime, stream)
+        for source in sources_of(stream):
+            ledger.finish(source)
+
+
+def _of_logs(runtime: Runtime, stream: DeliveryStream, from_ms: int, read_at_ms: int) -> list[Reading]:
+    """What was put: of Direct PUT alone."""
+    if stream.source_type != SourceType.DIRECT_PUT:
+        return []
+    incarnation = runtime.record_log.incarnation()
+    readings = []
+    for kept in stream.logs.filter(purpose=LogPurpose.DIRECT):
+        for row in _rows(runtime, kept.log_key, from_ms):
+            values = {
+                DELIVERY_RECORDS_IN: row.totals.records,
+                DELIVERY_BYTES_IN: row.totals.size_bytes,
+                DELIVERY_UNITS: row.totals.payload_units,
+            }
+            for meter, value in values.items():
+                series_ = Series(source_of_log(stream.pk), meter.name, row.hour_ms, row.meter_key, incarnation)
+                readings.append(Reading(stream.team_id, resource_of(stream), series_, value, read_at_ms))
+    return readings
+
+
+def _rows(runtime: Runtime, log_key: int, from_ms: int) -> list[MeterRow]:
+    try:
+        return runtime.wait_for(runtime.record_log.meters(log_key, from_ms))
+    except UnknownShard:
+        return []  # not made yet
+
+
+def _of_lanes(stream: DeliveryStream, from_ms: int, read_at_ms: int) -> list[Reading]:
+    """The sums over all lanes, as of one moment."""
+    keys = stream.lanes.annotate(lease=Cast("pk", models.CharField())).values("lease")
+    checkpoints = Lease.objects.filter(kind="delivery", key__in=keys).values_list("checkpoint", flat=True)
+    readings = []
+    for name, hours in together(checkpoint.get("metered") for checkpoint in checkpoints).items():
+        if name == DELIVERY_UNITS.name and stream.source_type == SourceType.DIRECT_PUT:
+            continue  # the log has counted them when they were put
+        for hour, value in hours.items():
+            if int(hour) >= from_ms:
+                series_ = Series(source_of_lanes(stream.pk), name, int(hour), "", LANES)
+                readings.append(Reading(stream.team_id, resource_of(stream), series_, value, read_at_ms))
+    return readings
+
+
+def note_resources(now_ms: int) -> None:
+    """AWS/Usage: how many delivery streams each team has, once in a round."""
+    counted = (
+        DeliveryStream.objects.filter(channel_id="").order_by("team_id").values("team_id")
+        .annotate(n=models.Count("pk")).values_list("team_id", "n")
+    )  # fmt: skip
+    for team_id, n in counted:
+        observed = Observed(USAGE, "None", now_ms // SECOND_MS, Value(1, n, n, n))
+        try:
+            series.record(team_id, [observed], now_ms // SECOND_MS)
+        except TooManySeries:
+            continue  # the team's own metrics fill its room; this one can be counted from ListDeliveryStreams
+
+
+USAGE = Identity(
+    "AWS/Usage",
+    "ResourceCount",
+    (("Class", "None"), ("Resource", "DeliveryStreams"), ("Service", "Firehose"), ("Type", "Resource")),
+)
+
+
+def sources_of(stream: DeliveryStream) -> tuple[str, str]:
+    """What its readings are stored under."""
+    return source_of_log(stream.pk), source_of_lanes(stream.pk)
+
+
+def source_of_log(key: int) -> str:
+    """What the readings of a delivery stream's log are stored under."""
+    return f"delivery-log/{key}"
+
+
+def source_of_lanes(key: int) -> str:
+    """What the readings of a delivery stream's lanes are stored under."""
+    return f"delivery-lanes/{key}"
+
+
+def resource_of(stream: DeliveryStream) -> str:
+    """What all of its usage is booked on."""
+    return f"{'channel' if stream.channel_id else 'deliverystream'}/{stream.name}"
