@@ -19,7 +19,7 @@ WAKES_MAX = 100
 def pause(delivery_stream: DeliveryStream, now_ms: int, by: str) -> bool:
     """Stop delivering: what is on its way is finished, nothing new begins. False if it is paused or not active.
 
-    Records are kept for as long as the source keeps them: Direct PUT, like a data stream, by its retention.
+    Records are kept meanwhile: 24 hours of Direct PUT, of a data stream as long as its retention.
     """
     with transaction.atomic():
         rows = DeliveryStream.objects.filter(

@@ -29,13 +29,15 @@ def call(runtime: Runtime, principal: Any, operation: str, **params: Any) -> Any
     return invoke_sync(runtime, principal, "kinesis", operation, params)
 
 
-def run_due(runtime: Runtime, kind: str) -> int:
-    """Run the slices of a kind whose due time has come by the runtime's clock, until none is due; how many ran."""
+def run_due(runtime: Runtime, kind: str, module: str = "") -> int:
+    """Run the slices of a kind whose due time has come by the runtime's clock, until none is due; how many ran.
+
+    module: the one of workers that has them, if it is not called like the kind."""
     import importlib
 
     from workers import slices
 
-    importlib.import_module(f"workers.{kind}")
+    importlib.import_module(f"workers.{module or kind}")
     ran = 0
     for _ in range(ROUNDS_MAX):
         due = Lease.objects.filter(kind=kind, due_at_ms__lte=runtime.clock.now_ms()).order_by("id")

@@ -1,0 +1,15 @@
+"""Redrive of failed records, and demo data: slice by slice."""
+
+from __future__ import annotations
+
+from apps.delivery import jobs
+from apps.leases.hold import Held
+from apps.leases.progress import Progress
+from apps.runtime import Runtime
+from workers.slices import slice as work
+
+
+@work(jobs.KIND, ttl_ms=30_000, deadline_ms=5_000)
+def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
+    """See apps.delivery.jobs. The key is the job's row id."""
+    return jobs.advance(runtime, held, until_ms)
