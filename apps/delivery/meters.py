@@ -20,11 +20,21 @@ from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from apps.billing import ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.meters import (
+    CHANNEL_BYTES,
+    CONVERTED_UNITS,
+    DECOMPRESSED_BYTES,
     DELIVERY_BYTES_IN,
     DELIVERY_RECORDS_IN,
     DELIVERY_UNITS,
+    ICEBERG_BYTES,
+    JQ_TIME,
+    PARTITIONED_BYTES,
+    PARTITIONED_OBJECTS,
 )
-from apps.delivery.models import DeliveryStream, LogPurpose, SourceType
+from apps.delivery.destinations.interface import Delivered, Target
+from apps.delivery.models import DeliveryStream, DestinationType, Lane, LogPurpose, SourceType
+from apps.delivery.processing.interface import Processed
+from apps.delivery.settings import converts
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.models import Lease
@@ -86,6 +96,34 @@ def ensure(now_ms: int) -> None:
     hold.ensure(KIND, KEY, now_ms + EVERY_MS)
 
 
+def of_batch(
+    stream: DeliveryStream, lane: Lane, target: Target, units: int, data_bytes: int, delivered: Delivered
+) -> dict[str, int]:
+    """What a batch of a lane that delivers adds, by meter. units: its records rounded up to multiples of 5 KiB."""
+    staged = lane.parent_id is not None
+    adds = {} if staged else {DELIVERY_UNITS.name: units}
+    if stream.channel_id:
+        return {CHANNEL_BYTES.name: delivered.size_bytes}
+    if converts(target.description):
+        adds[CONVERTED_UNITS.name] = units
+    if staged and lane.label:
+        adds[PARTITIONED_BYTES.name] = data_bytes
+        adds[PARTITIONED_OBJECTS.name] = len(delivered.written)
+    if target.destination_type == DestinationType.ICEBERG:
+        adds[ICEBERG_BYTES.name] = delivered.size_bytes
+    return adds
+
+
+def of_processing(units: int, processed: Processed) -> dict[str, int]:
+    """What a piece that went through the processors adds, by meter."""
+    jq_ms = sum(value for name, value in processed.metrics if name == "JQProcessing.Duration")
+    return {
+        DELIVERY_UNITS.name: units,
+        JQ_TIME.name: round(jq_ms),
+        DECOMPRESSED_BYTES.name: processed.decompressed_bytes,
+    }
+
+
 def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     """One slice of a round over all delivery streams. The checkpoint says how far the round is."""
     while True:
@@ -99,6 +137,7 @@ def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
             record(runtime, stream)
         hold.save_checkpoint(held, {"delivery_stream": streams[-1].pk})
     hold.save_checkpoint(held, {})
+    ledger.prune_finished(runtime.clock.now_ms())
     note_resources(runtime.clock.now_ms())
     return runtime.clock.now_ms() + EVERY_MS
 

@@ -18,6 +18,8 @@ class Processed:
     failed: list[Failed] = field(default_factory=list)
     dropped: int = 0
     metrics: list[tuple[str, float]] = field(default_factory=list)
+    decompressed_bytes: int = 0
+    """What a Decompression processor made, for the bill."""
     errors: list[tuple[str, str]] = field(default_factory=list)
     """(code, message) for the error log: attempts of a transform that failed."""
 
