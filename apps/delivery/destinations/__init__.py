@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 
 def destination_for(runtime: Runtime, target: Target) -> Destination:
-    """The destination of the target, made anew for one attempt. A backup is an S3 destination, whatever it backs up.
+    """The destination of the target, made anew for one attempt. A backup is an S3 destination, whatever it backs up, and so
+    is the error prefix, for what the processors gave up.
 
     The imports are late: each kind has libraries of its own, and most workers need few of them.
     """
+    if target.part == "errors":
+        from apps.delivery.destinations.s3 import ErrorLines
+
+        return ErrorLines(runtime, target)
     kind = DestinationType.S3 if target.part == "backup" else DestinationType(target.destination_type)
     match kind:
         case DestinationType.S3:
