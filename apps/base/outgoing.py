@@ -33,9 +33,9 @@ class OutgoingRefused(Exception):
     """The address may not be called; the text says why and may be shown to whoever chose it."""
 
 
-Failure = Literal["resolve", "connect", "certificate", "tls", "timeout", "closed", "protocol"]
-"""Where it ended: no address; nobody there; a certificate that is not trusted; another failure of TLS; the deadline; a
-connection that broke; an answer that is no HTTP."""
+Failure = Literal["resolve", "connect", "connect-timeout", "certificate", "tls", "timeout", "closed", "protocol"]
+"""Where it ended: no address; nobody there; nobody who answered in time; a certificate that is not trusted; another
+failure of TLS; the deadline; a connection that broke; an answer that is no HTTP."""
 
 
 class OutgoingFailed(Exception):
@@ -56,7 +56,8 @@ class OutgoingTooLarge(OutgoingFailed):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. headers: names in lower case; of a repeated one all values, with commas between."""
+    """An HTTP answer. headers: names in lower case; of a repeated one all values, with commas between, but cookies, which
+    have commas in them, with newlines."""
 
     status: int
     headers: dict[str, str]
@@ -132,7 +133,8 @@ def request(
         said: dict[str, str] = {}
         for raw_name, raw_value in response.headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            said[name] = f"{said[name]}, {value}" if name in said else value
+            between = "\n" if name == "set-cookie" else ", "
+            said[name] = f"{said[name]}{between}{value}" if name in said else value
         return Answer(int(response.status), said, _read(response, said, answer_bytes_max))
 
 
@@ -205,15 +207,22 @@ def _answering(
     backend = _Checked(ends, allow_private=allow_private)
     with httpcore.ConnectionPool(ssl_context=verify or _trust(), max_connections=1, network_backend=backend) as pool:
         try:
-            with pool.stream(asked.method, url, headers=list(asked.headers.items()), content=asked.body) as response:
+            headers = [(name.encode(), value.encode()) for name, value in asked.headers.items()]
+            with pool.stream(asked.method, url, headers=headers, content=asked.body) as response:
                 yield response
+        except httpcore.LocalProtocolError as error:
+            raise OutgoingRefused(f"This cannot be sent by HTTP: {error}"[:200]) from error
         except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
             raise OutgoingFailed(f"{type(error).__name__}: {error}"[:200], _kind(error)) from error
 
 
 def _kind(error: Exception) -> Failure:
-    cause = error.__cause__
+    cause = error.args[0] if error.args else None  # httpcore clears __cause__
     match error:
+        case _Unresolved():
+            return "resolve"
+        case httpcore.ConnectTimeout():
+            return "connect-timeout"
         case httpcore.TimeoutException() | TimeoutError():
             return "timeout"
         case httpcore.ProtocolError():
@@ -222,8 +231,6 @@ def _kind(error: Exception) -> Failure:
             return "certificate"
         case httpcore.ConnectError() if isinstance(cause, ssl.SSLError):
             return "tls"
-        case httpcore.ConnectError() if isinstance(cause, (socket.gaierror, UnicodeError)):
-            return "resolve"
         case httpcore.ConnectError():
             return "connect"
     return "closed"
@@ -283,6 +290,10 @@ class _Checked(httpcore.NetworkBackend):
         raise failure
 
 
+class _Unresolved(httpcore.ConnectError):
+    """No address."""
+
+
 def _resolve(host: str, port: int, ends: _Ends) -> list[str]:
     """In a thread that is left behind at the deadline: a name server of the caller's may take its time."""
     found: list[Any] = []
@@ -298,7 +309,7 @@ def _resolve(host: str, port: int, ends: _Ends) -> list[str]:
     asking.start()
     asking.join(_left(ends))
     if failed:
-        raise httpcore.ConnectError(f"The name could not be resolved: {failed[0]}") from failed[0]
+        raise _Unresolved(f"The name could not be resolved: {failed[0]}") from failed[0]
     if asking.is_alive():
         raise httpcore.ConnectTimeout("The name was not resolved in time.")
     return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))

@@ -27,5 +27,9 @@ def destination_for(runtime: Runtime, target: Target) -> Destination:
             from apps.delivery.destinations.s3 import S3Destination
 
             return S3Destination(runtime, target)
+        case DestinationType.HTTP:
+            from apps.delivery.destinations.http import HttpDestination
+
+            return HttpDestination(runtime, target)
         case _:
             raise ValueError(f"{kind} is no destination that deliveries can be made to")

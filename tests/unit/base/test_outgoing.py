@@ -2,13 +2,20 @@
 
 import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from apps.base import outgoing
+from apps.base import outgoing, tls
+from apps.base.clock import SystemClock
+from apps.base.config import Config
 from apps.base.outgoing import OutgoingFailed, OutgoingRefused, check_url, is_public, post
 
 LOCAL = [
@@ -184,3 +191,119 @@ def test_nobody_there() -> None:
         port = listening.getsockname()[1]
     with pytest.raises(OutgoingFailed):
         post(f"http://127.0.0.1:{port}/", b"", {}, allow_private=True, deadline_s=5)
+
+
+def answering(answer: bytes) -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(answer)
+
+    return handle
+
+
+def test_a_request_is_answered_with_status_headers_and_body() -> None:
+    said = b"HTTP/1.1 404 Not Found\r\nX-A: 1\r\nx-a: 2\r\nSet-Cookie: a=b, c\r\nSet-Cookie: d=e\r\nContent-Length: 3\r\n\r\nno!"
+    with server(answering(said)) as url:
+        got = outgoing.request("PUT", url, b"", {}, allow_private=True, deadline_s=20, answer_bytes_max=3)
+    assert (got.status, got.body) == (404, b"no!")
+    assert got.headers["x-a"] == "1, 2"
+    assert got.headers["set-cookie"] == "a=b, c\nd=e"
+
+
+def test_a_body_in_pieces_of_known_length() -> None:
+    seen = []
+
+    def handle(connection: socket.socket) -> None:
+        data = request(connection)
+        while not data.endswith(b"defg"):
+            data += connection.recv(100)
+        seen.append(data)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    with server(handle) as url:
+        pieces = iter([b"abc", b"defg"])
+        outgoing.request(
+            "POST", url, pieces, {"Content-Length": "7"}, allow_private=True, deadline_s=20, answer_bytes_max=0
+        )
+    assert b"content-length: 7" in seen[0].lower()
+    assert b"transfer-encoding" not in seen[0].lower()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"content-length: 1000000000\r\n", b"transfer-encoding: chunked\r\n", b""],
+    ids=["length", "chunked", "until closed"],
+)
+def test_an_answer_that_is_too_long_is_left_at_once(head: bytes) -> None:
+    def handle(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
+        while True:
+            connection.sendall(b"8000\r\n" + bytes(32_768) + b"\r\n")
+
+    with server(handle) as url, pytest.raises(outgoing.OutgoingTooLarge) as caught:
+        outgoing.request("POST", url, b"", {}, allow_private=True, deadline_s=60, answer_bytes_max=100_000)
+    assert caught.value.status == 200
+
+
+def test_a_server_that_reads_byte_by_byte_is_given_up() -> None:
+    over = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        while not over.wait(0.01) and connection.recv(1):
+            pass
+
+    with server(handle) as url, pytest.raises(OutgoingFailed) as caught:
+        try:
+            outgoing.request(
+                "POST", url, bytes(64 * 1024 * 1024), {}, allow_private=True, deadline_s=0.5, answer_bytes_max=100
+            )
+        finally:
+            over.set()
+    assert caught.value.kind == "timeout"
+
+
+def test_how_it_failed() -> None:
+    def kind(url: str, **more: Any) -> str:
+        with pytest.raises(OutgoingFailed) as caught:
+            outgoing.request(
+                "POST", url, b"", {}, allow_private=True, answer_bytes_max=10, **({"deadline_s": 20} | more)
+            )
+        return caught.value.kind
+
+    with server(answering(b"nonsense\r\n\r\n")) as url:
+        assert kind(url) == "protocol"
+    with server(lambda connection: connection.sendall(b"nonsense\r\n\r\n")) as url:
+        assert kind(url.replace("http:", "https:")) == "tls"
+    with server(lambda _connection: None) as url:
+        assert kind(url) in {"closed", "protocol"}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert kind(f"http://127.0.0.1:{port}/", deadline_s=0.1) == "timeout"
+    assert kind(f"http://127.0.0.1:{port}/") == "connect"
+    assert kind("http://a..test/") == "resolve"
+
+
+def test_certificates_are_checked_for_trust_and_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tls.served(replace(Config(), data_dir=tmp_path, tls="self-signed"), SystemClock())
+    assert made is not None
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(made.certificate, made.key)
+
+    def handle(connection: socket.socket) -> None:
+        with serving.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(65_536)
+            secure.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    with server(handle) as url:
+        port = int(url.rpartition(":")[2])
+        address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        monkeypatch.setattr(outgoing.socket, "getaddrinfo", lambda *_, **__: [address])
+        trusting = ssl.create_default_context(cafile=str(made.authority))
+        ask = partial(outgoing.request, "GET", body=b"", headers={}, deadline_s=30, answer_bytes_max=10)
+        assert ask(f"https://localhost:{port}/", allow_private=True, verify=trusting).body == b"ok"
+        for host, verify in [("localhost", None), ("other.test", trusting)]:
+            with pytest.raises(OutgoingFailed) as caught:
+                ask(f"https://{host}:{port}/", allow_private=True, verify=verify)
+            assert caught.value.kind == "certificate"
