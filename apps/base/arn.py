@@ -21,6 +21,10 @@ _QUEUE = re.compile(
     r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):queue/(?P<queue>[a-zA-Z0-9_.-]{1,128})"
 )
 
+_DELIVERY_STREAM = re.compile(
+    r"arn:aws:firehose:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):deliverystream/(?P<name>[a-zA-Z0-9_.-]{1,64})"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamArn:
@@ -101,3 +105,9 @@ def parse_queue_arn(text: str) -> QueueArn | None:
     """The queue ARN in text, or None if it is not one."""
     found = _QUEUE.fullmatch(text)
     return QueueArn(found["region"], found["account"], found["queue"]) if found else None
+
+
+def parse_delivery_stream_arn(text: str) -> DeliveryStreamArn | None:
+    """The delivery stream ARN in text, or None if it is not one."""
+    found = _DELIVERY_STREAM.fullmatch(text)
+    return DeliveryStreamArn(found["region"], found["account"], found["name"]) if found else None

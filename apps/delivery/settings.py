@@ -24,6 +24,12 @@ RETRY_S = {
 S3_RETRY_MS = 24 * 3_600 * SECOND_MS
 """Direct PUT: what could not be written for so long is lost, as with AWS. From a stream: as long as the stream has it."""
 
+PROCESSED_AT_BYTES = 4 * MIB
+"""Processors take records in pieces of about this size (processing/interface.py)."""
+
+PROCESSED_EVERY_MS = SECOND_MS
+"""… or when so old, without a transform: soon, but not one by one."""
+
 ALWAYS_BACKED_UP = ("AllData", "AllDocuments", "AllEvents", "Enabled")
 
 
@@ -47,6 +53,22 @@ def buffering(destination_type: str, description: Json) -> Hints:
     if destination_type == DestinationType.REDSHIFT:
         return hints(description.get("S3DestinationDescription") or {})
     return hints(description, default_interval_s=60 if destination_type == DestinationType.SPLUNK else 300)
+
+
+def intake(destination_type: str, description: Json) -> Hints:
+    """When somebody should look at what was put."""
+    return (processing if processes(description) else buffering)(destination_type, description)
+
+
+def processing(destination_type: str, description: Json) -> Hints:
+    """When processors take what waits: a transform when its own buffer is full or old, others at once."""
+    for processor in processors(description):
+        if processor["Type"] == "Lambda":
+            given = parameters(processor)
+            default_mb = 0.25 if destination_type == DestinationType.SPLUNK else 1.0
+            size_mb = float(given.get("BufferSizeInMBs", default_mb))
+            return Hints(int(size_mb * MIB), int(given.get("BufferIntervalInSeconds", 60)) * SECOND_MS)
+    return Hints(PROCESSED_AT_BYTES, PROCESSED_EVERY_MS)
 
 
 def errors_s3(destination_type: str, description: Json) -> Json:

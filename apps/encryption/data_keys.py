@@ -65,13 +65,14 @@ class EncryptedStream:
 
     @property
     def context(self) -> Context:
-        """AWS's encryption context of Kinesis."""
+        """AWS's encryption context of the service that the stream is of."""
         return context_of(self.stream_arn)
 
 
 def context_of(stream_arn: str) -> Context:
-    """AWS's encryption context of Kinesis."""
-    return {"aws:kinesis:arn": stream_arn}
+    """AWS's encryption context of Kinesis, and of Firehose where it is a delivery stream's ARN."""
+    service = "firehose" if ":firehose:" in stream_arn else "kinesis"
+    return {f"aws:{service}:arn": stream_arn}
 
 
 @dataclass(frozen=True, slots=True)

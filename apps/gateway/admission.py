@@ -18,7 +18,7 @@ from apps.access.source import Source, request_values, source_of
 from apps.accounts.principal import Principal
 from apps.base.errors import AccessDeniedException
 from apps.gateway.services import Route
-from apps.gateway.tagged import tags_now
+from apps.gateway.tagged import tags_now, tags_of_delivery_stream
 from apps.runtime import Call
 from apps.streams import protection
 from apps.streams.operations.resources import ACROSS_ACCOUNTS
@@ -38,7 +38,7 @@ async def admit(route: Route, call: Call, request: Any) -> Call:
     if _asks_nobody(call, arn, source):
         return _admitted(call, call.principal)
     endpoint = await call.runtime.part(Endpoints).find(source.endpoint_id) if source.endpoint_id else None
-    return _settle(route, call, request, arn, await protection.of(call, arn), source, endpoint)
+    return _settle(route, call, request, arn, await _found(call, arn), source, endpoint)
 
 
 def admit_now(route: Route, call: Call, request: Any) -> Call:
@@ -51,6 +51,11 @@ def admit_now(route: Route, call: Call, request: Any) -> Call:
     for action, other in route.also(call, request):
         _require(call, action, other, _found_now(call, other), source, endpoint, request)
     return admitted
+
+
+async def _found(call: Call, arn: str) -> Protection:
+    found = await protection.of(call, arn)
+    return found if found.tags else replace(found, tags=await tags_of_delivery_stream(call, arn))
 
 
 def _found_now(call: Call, arn: str) -> Protection:

@@ -1,5 +1,5 @@
-"""Calls per second of the control plane: the `calls/…` rows of streams/quotas.py, of Kinesis each operation's own, of the
-services beside it all operations' together.
+"""Calls per second of the control plane: the `calls/…` rows of streams/quotas.py, of Kinesis and Firehose each operation's
+own, of the services beside them all operations' together.
 
 They are taken from the process's throttle, so several processes share them as they share the shards' budgets. Not
 counted: people in the console, of whose pages each makes several calls, and what workers and commands do.
@@ -41,7 +41,7 @@ class ControlRates:
     async def take(self, found: Route, call: Call, params: Any) -> None:
         """Count one call of a control-plane operation. Raises LimitExceededException (of Kinesis) or ThrottlingException
         if it is one too many."""
-        name = PREFIX + (found.name if found.service == "kinesis" else found.service)
+        name = quota_name(found)
         if not self._on or call.principal.user_id is not None or name not in QUOTAS:
             return
         await self._renew(call.now_ms)
@@ -61,6 +61,17 @@ class ControlRates:
             self._overrides = await in_thread(_overrides)
         except DatabaseError as error:
             log.warning("quota_overrides_not_read", error=str(error))
+
+
+def quota_name(found: Route) -> str:
+    """The quota that the calls of an operation are counted for."""
+    match found.service:
+        case "kinesis":
+            return f"{PREFIX}{found.name}"
+        case "firehose":
+            return f"{PREFIX}firehose:{found.name}"
+        case service:
+            return f"{PREFIX}{service}"
 
 
 def _overrides() -> dict[tuple[int, str], int]:

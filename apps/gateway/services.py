@@ -17,6 +17,8 @@ from apps.access.operations.resources import IAM_ALSO, IAM_RESOURCES, STS_RESOUR
 from apps.base.errors import ServiceError, UnknownOperationException
 from apps.cloudwatch import operations as cloudwatch
 from apps.cloudwatch.resources import CLOUDWATCH_ALSO, CLOUDWATCH_RESOURCES
+from apps.delivery import operations as firehose
+from apps.delivery.operations.resources import FIREHOSE_ALSO, FIREHOSE_RESOURCES
 from apps.encryption.operations import kms
 from apps.encryption.operations.resources import KMS_ACTIONS, KMS_ALSO, KMS_RESOURCES
 from apps.streams import operations as kinesis
@@ -74,6 +76,15 @@ SERVICES = {
             resources=RESOURCES,
             also=ALSO,
             ahead=kinesis.AHEAD,
+        ),
+        Service(
+            "firehose",
+            firehose.OPERATIONS,
+            firehose.REQUESTS,
+            firehose.NOT_IMPLEMENTED,
+            resources=FIREHOSE_RESOURCES,
+            also=FIREHOSE_ALSO,
+            ahead=firehose.AHEAD,
         ),
         Service(
             "cloudwatch",

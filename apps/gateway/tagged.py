@@ -1,4 +1,5 @@
-"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys and alarms, by ARN."""
+"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys, alarms and delivery
+streams, by ARN."""
 
 from __future__ import annotations
 
@@ -6,11 +7,14 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from apps.access.models import Identity, ManagedPolicy
+from apps.base.arn import parse_delivery_stream_arn
 from apps.cloudwatch.models import Alarm
+from apps.delivery.catalog import DeliveryCatalog
+from apps.delivery.models import DeliveryStream
 from apps.encryption.models import Key
 from apps.runtime import Call
 
-SERVICES = frozenset({"iam", "kms", "cloudwatch"})
+SERVICES = frozenset({"iam", "kms", "cloudwatch", "firehose"})
 
 NONE: Mapping[str, str] = {}
 
@@ -20,8 +24,26 @@ def tags_now(call: Call, arn: str) -> Mapping[str, str]:
     parts = arn.split(":", 5)
     if len(parts) != 6 or parts[2] not in SERVICES or parts[4] != call.principal.account_id:
         return NONE
+    if parts[2] == "firehose":
+        return _of_delivery_stream(call.principal.team_id, parts[5].removeprefix("deliverystream/"))
     found = _find(call.principal.team_id, parts[2], parts[5])
     return found.tags if found is not None else NONE
+
+
+async def tags_of_delivery_stream(call: Call, arn: str) -> Mapping[str, str]:
+    """The same of a delivery stream in the data plane, from its snapshot; none of what is no delivery stream."""
+    parsed = parse_delivery_stream_arn(arn)
+    if parsed is None or parsed.account_id != call.principal.account_id:
+        return NONE
+    catalog = call.runtime.part(DeliveryCatalog)
+    view = catalog.peek(parsed.account_id, parsed.name, call.now_ms)
+    view = view or await catalog.find(parsed.account_id, parsed.name, call.now_ms)
+    return view.tags if view is not None else NONE
+
+
+def _of_delivery_stream(team_id: int, name: str) -> Mapping[str, str]:
+    found = DeliveryStream.objects.filter(team_id=team_id, channel_id="", name=name).first()
+    return dict(found.tags.values_list("key", "value")) if found is not None else NONE
 
 
 def _find(team_id: int, service: str, rest: str) -> Identity | ManagedPolicy | Key | Alarm | None:

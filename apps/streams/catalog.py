@@ -17,6 +17,7 @@ from apps.base.arn import StreamArn
 from apps.base.units import HOUR_MS, KIB
 from apps.encryption.data_keys import EncryptedStream
 from apps.encryption.management import DEFAULT_KEY
+from apps.runtime import Runtime
 from apps.streams.addressing import shard_id_text
 from apps.streams.faults import Faults, faults_of
 from apps.streams.hashkeys import digest_of_number
@@ -151,10 +152,8 @@ class StreamView:
 class Catalog(Snapshots[StreamView]):
     """See the module's docstring. One per process, used on the loop only: `runtime.part(Catalog)`."""
 
-    @staticmethod
-    def read_rows(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> dict[StreamKey, StreamView]:
-        """See Snapshots."""
-        return _read(names, known)
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime, _read)
 
     async def refresh(self, stream: StreamView) -> StreamView | None:
         """The same stream read anew, shards included (children are written before the version rises); None if it

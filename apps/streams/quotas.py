@@ -16,6 +16,7 @@ from django.db import transaction
 from apps.access import audit
 from apps.accounts.models import Team
 from apps.base.errors import ServiceError, ThrottlingException
+from apps.base.units import MIB
 from apps.capacity.models import QuotaOverride
 from apps.streams.errors import InvalidArgumentException, LimitExceededException
 
@@ -177,6 +178,56 @@ COUNTS = (
     ),
 )
 
+DELIVERY = (
+    Quota(
+        "delivery-streams",
+        5_000,
+        Per.ACCOUNT,
+        "Delivery streams",
+        "You have already consumed your firehose quota of {limit} firehoses of account {account}.",
+    ),
+    Quota(
+        "delivery-records-per-s",
+        100_000,
+        Per.STREAM,
+        "Records per second put into a delivery stream",
+        "Slow down.",
+        large=500_000,
+    ),
+    Quota(
+        "delivery-bytes-per-s",
+        MIB,
+        Per.STREAM,
+        "Bytes per second put into a delivery stream",
+        "Slow down.",
+        large=5 * MIB,
+    ),
+    Quota(
+        "delivery-requests-per-s",
+        1_000,
+        Per.STREAM,
+        "PutRecord and PutRecordBatch calls per second of a delivery stream",
+        "Slow down.",
+        large=2_000,
+    ),
+    Quota(
+        "delivery-encryption-changes-per-day",
+        25,
+        Per.STREAM,
+        "StartDeliveryStreamEncryption and StopDeliveryStreamEncryption calls within 24 hours",
+        "Encryption of Firehose {stream} under accountId {account} was started and stopped {limit} times within 24 hours. "
+        "Limit: {limit}.",
+    ),
+    Quota(
+        "delivery-tags",
+        50,
+        Per.STREAM,
+        "Tags of a delivery stream",
+        "Firehose {stream} under accountId {account} cannot have more than {limit} tags.",
+    ),
+)
+"""Of Data Firehose (features.md §2.2); what exceeds the three rates is answered by the data plane."""
+
 _OF_STREAM = "Rate exceeded for stream {stream} under account {account}."
 _OF_ACCOUNT = "Rate exceeded for account {account}."
 
@@ -275,7 +326,31 @@ SERVICE_RATES = tuple(
 )
 """AWS has these too, by operation and mostly unpublished. Ours keep a caller from filling database and audit trail."""
 
-QUOTAS = {quota.name: quota for quota in (*COUNTS, *RATES, *SERVICE_RATES)}
+DELIVERY_RATES = tuple(
+    Quota(
+        f"calls/firehose:{operation}",
+        5,
+        Per.ACCOUNT,
+        f"Calls of {operation} per second",
+        "Rate exceeded",
+        error=ThrottlingException,
+    )
+    for operation in (
+        "CreateDeliveryStream",
+        "DeleteDeliveryStream",
+        "DescribeDeliveryStream",
+        "ListDeliveryStreams",
+        "ListTagsForDeliveryStream",
+        "StartDeliveryStreamEncryption",
+        "StopDeliveryStreamEncryption",
+        "TagDeliveryStream",
+        "UntagDeliveryStream",
+        "UpdateDestination",
+    )
+)
+"""AWS's own: five a second for each operation of Firehose's control plane."""
+
+QUOTAS = {quota.name: quota for quota in (*COUNTS, *DELIVERY, *RATES, *SERVICE_RATES, *DELIVERY_RATES)}
 """By name, as `manage.py quotas` prints them."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -41,6 +41,10 @@ COMPLAIN_EVERY_MS = 10_000
 Key = tuple[str, str]
 """(account id, name)."""
 
+ReadRows = Callable[[Iterable[Key], Mapping[Key, V]], dict[Key, V]]
+"""The views of those names that exist, from the database; called in a thread. Given with the names: what was read before,
+to be answered again where nothing has changed."""
+
 
 @dataclass(slots=True)
 class Snapshot(Generic[V]):
@@ -63,19 +67,14 @@ class _Round:
 class Snapshots(Generic[V]):
     """See the module's docstring. One per process and kind, used on the loop only."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, read_rows: ReadRows[V]) -> None:
         self._clock = runtime.clock
+        self._read_rows = read_rows
         self._snapshots: dict[Key, Snapshot[V]] = {}
         self._next = _Round()
         self._reading: set[Key] = set()
         self._loader: asyncio.Task[None] | None = None
         self._complained_at_ms = 0
-
-    @staticmethod
-    def read_rows(names: Iterable[Key], known: Mapping[Key, V]) -> dict[Key, V]:
-        """The views of those names that exist, from the database. known: what was read before, to be answered again
-        where nothing has changed."""
-        raise AssertionError(f"every kind of snapshot reads its own rows: {names} {known}")
 
     def peek(self, account_id: str, name: str, now_ms: int) -> V | None:
         """The snapshot if it is fresh enough to be used as it is; else None, and find() must be asked."""
@@ -146,7 +145,7 @@ class Snapshots(Generic[V]):
             self._reading = this.names
             try:
                 known = {key: s.view for key in this.names - this.anew if (s := self._snapshots.get(key))}
-                views = await in_thread(self.read_rows, this.names, known)
+                views = await in_thread(self._read_rows, this.names, known)
             except Exception as error:  # noqa: BLE001 - handed to those who wait
                 self._complain(error, read_at_ms)
                 if not this.done.cancelled():

@@ -70,7 +70,8 @@ def check(operation: Operation, params: Mapping[str, Any], also_required: frozen
 def ordered_members(shape: Shape) -> tuple[tuple[str, str, Shape, bool], ...]:
     """A structure's members in AWS's order: name, name in paths, shape, is it required?"""
     first = _ORDER.get(shape.name, ())
-    assert all(name in shape.members for name in first), f"{shape.name} lacks one of {first}"
+    if not all(name in shape.members for name in first):
+        first = ()  # another service has a shape of that name
     names = [*first, *(name for name in shape.members if name not in first)]
     return tuple((name, name[0].lower() + name[1:], shape.members[name], name in shape.required) for name in names)
 

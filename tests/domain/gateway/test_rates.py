@@ -125,7 +125,7 @@ async def test_the_services_beside_kinesis_have_one_rate_each(team, limited, clo
     assert errors == [("ThrottlingException", "Rate exceeded")] * 3
     clock.advance(1_000)
     await invoke(limited, team.principal, "iam", "ListRoles", {})
-    assert {f"{PREFIX}{service}" for service, _ in ROUTES} - {"calls/kinesis"} == {
+    assert {f"{PREFIX}{service}" for service, _ in ROUTES} - {"calls/kinesis", "calls/firehose"} == {
         quota.name for quota in SERVICE_RATES
     }
 

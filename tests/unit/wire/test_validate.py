@@ -444,3 +444,18 @@ def test_patterns_with_classes_of_unicode() -> None:
         assert tag.matches(good), good
     for bad in ("", "a\tb", "a;b", "#"):
         assert not tag.matches(bad), bad
+
+
+def test_the_recorded_order_is_of_members_that_kinesis_has():
+    shapes = {}
+
+    def collect(shape):
+        shapes[shape.name] = shape
+        for below in (*shape.members.values(), shape.member, shape.value):
+            if below is not None:
+                collect(below)
+
+    for operation in load("kinesis").operations.values():
+        collect(operation.input)
+    for name, members in validate._ORDER.items():
+        assert set(members) <= set(shapes[name].members), name
