@@ -39,6 +39,8 @@ MODULES = (
     "workers.ingestion",
     "workers.metrics",
     "workers.alarms",
+    "workers.delivery",
+    "workers.delivery_jobs",
 )
 """Every file that writes a task."""
 
@@ -46,11 +48,13 @@ TASK_TIME_LIMIT_S = 60
 VISIBILITY_TIMEOUT_S = 120
 
 QUEUES = {
-    "control": ("lifecycle", "queues", "throttling"),
-    "delivery": ("ingestion", "alarm-actions"),
+    "control": ("lifecycle", "queues", "throttling", "delivery-streams"),
+    "jobs": ("ingestion", "alarm-actions"),
+    "delivery": ("delivery", "delivery-jobs"),
     "upkeep": ("retention", "metering", "rollup", "alarms"),
 }
-"""Which kinds of slices travel by which queue; ticks travel by `control`."""
+"""Which kinds of slices travel by which queue; ticks travel by `control`. `delivery` has a worker of its own
+(delivery_worker.py)."""
 
 
 def broker_url(redis: str) -> str:

@@ -19,8 +19,12 @@ from workers import heartbeat
 from workers.supervisor import Program
 
 WORKER_PROCESSES = 2
+WORKER_QUEUES = "control,jobs,upkeep"
+"""All but `delivery`. (workers/app.py has the table; a test holds the two together. Importing it would load Celery.)"""
+
 LOOK_S = 0.5
 HEALTH_S = 5.0
+STOP_DELIVERY_S = 20.0
 STOP_REDIS_S, STOP_WORKER_S, STOP_BEAT_S, STOP_WEB_S = 10.0, 20.0, 5.0, 15.0
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound to
 
@@ -41,6 +45,14 @@ def programs(config: Config) -> list[Program]:
             partial(heartbeat.forget, config.redis),
         ),
         Program(
+            "delivery",
+            [sys.executable, "-m", "workers.delivery_worker"],
+            partial(_worker_lives, config.redis, heartbeat.DELIVERY),
+            STOP_DELIVERY_S,
+            needs,
+            partial(heartbeat.forget, config.redis, heartbeat.DELIVERY),
+        ),
+        Program(
             "beat", [sys.executable, "-m", "workers.beat"], partial(_redis_answers, config.redis), STOP_BEAT_S, needs
         ),
         Program("web", [sys.executable, "manage.py", "serve"], partial(_web_serves, config), STOP_WEB_S, needs),
@@ -52,6 +64,7 @@ def worker_options() -> list[str]:
     return [
         "worker",
         f"--concurrency={WORKER_PROCESSES}",
+        f"--queues={WORKER_QUEUES}",
         "--without-gossip",
         "--without-mingle",
         "--without-heartbeat",
@@ -145,11 +158,11 @@ def _redis_answers(url: str) -> bool:
         return False
 
 
-def _worker_lives(url: str) -> bool:
+def _worker_lives(url: str, key: str = heartbeat.HEARTBEAT_KEY) -> bool:
     from redis import RedisError
 
     try:
-        return heartbeat.heard(url)
+        return heartbeat.heard(url, key)
     except RedisError:
         return False
 

@@ -155,6 +155,8 @@ class LogPurpose(models.TextChoices):
     """What the processors answered, by partition."""
     FAILED = "failed"
     """Lines for the error prefix, by error-output-type."""
+    MARKS = "marks"
+    """How far a process lane is: a record with each of its appends, which makes the whole append one."""
 
 
 LOG_KEYS_FROM = 1 << 30

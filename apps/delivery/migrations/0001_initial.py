@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
             name='DeliveryLog',
             fields=[
                 ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('purpose', models.CharField(choices=[('direct', 'Direct'), ('redrive', 'Redrive'), ('processed', 'Processed'), ('failed', 'Failed')], max_length=10)),
+                ('purpose', models.CharField(choices=[('direct', 'Direct'), ('redrive', 'Redrive'), ('processed', 'Processed'), ('failed', 'Failed'), ('marks', 'Marks')], max_length=10)),
                 ('created_at_ms', models.BigIntegerField()),
                 ('delivery_stream', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='logs', to='delivery.deliverystream')),
             ],

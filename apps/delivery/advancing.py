@@ -1,0 +1,62 @@
+"""A slice of work on a lane: what its role, and what is pinned, say."""
+
+from __future__ import annotations
+
+import structlog
+
+from apps.delivery import error_log
+from apps.delivery.delivering import Delivering
+from apps.delivery.lanes import MAIN, main_role
+from apps.delivery.models import DeliveryStreamStatus, Lane, LaneRole
+from apps.delivery.processing_lane import ProcessingLane
+from apps.delivery.reading import source_of
+from apps.leases import hold
+from apps.leases.hold import Held
+from apps.leases.progress import Progress
+from apps.recordlog.interface import UnknownShard
+from apps.runtime import Runtime
+from apps.streams.models import Shard
+
+log = structlog.get_logger(__name__)
+
+
+def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
+    """One slice for the lane whose row id is the lease's key. A paused delivery stream's lanes do nothing; neither do those
+    of one that is not ACTIVE."""
+    lane = Lane.objects.select_related("delivery_stream__team", "delivery_stream__source_stream__team")
+    found = lane.filter(pk=int(held.key)).first()
+    if found is None:
+        hold.remove(held.kind, held.key)
+        return Progress.DONE
+    stream = found.delivery_stream
+    serves = stream.status in {DeliveryStreamStatus.ACTIVE, DeliveryStreamStatus.UPDATING}
+    if found.ended_at_ms is not None or not serves or stream.paused_at_ms is not None:
+        return Progress.DONE
+    _follow_configuration(held, found)
+    try:
+        source = source_of(found)
+        if found.role == LaneRole.PROCESS:
+            return ProcessingLane(runtime, held, found, source).run(until_ms)
+        return Delivering(runtime, held, found, source).run(until_ms)
+    except (UnknownShard, Shard.DoesNotExist):
+        return _end(runtime, found)
+
+
+def _follow_configuration(held: Held, lane: Lane) -> None:
+    """Processors may have been switched on or off since: the lane goes on from where it is. What is pinned is finished
+    first as it was begun."""
+    if lane.role not in MAIN or lane.parent_id is not None or held.pinned is not None:
+        return
+    role = main_role(lane.delivery_stream)
+    if role != lane.role:
+        Lane.objects.filter(pk=lane.pk).update(role=role)
+        lane.role = role
+
+
+def _end(runtime: Runtime, lane: Lane) -> Progress:
+    """The log is gone: the source stream was deleted, or the shard's retention is over."""
+    message = "The source has gone; what it held and was not delivered yet is lost."
+    if lane.oldest_waiting_ms is not None:
+        error_log.note(lane.delivery_stream_id, "source", "SourceGone", message, runtime.clock.now_ms())
+    Lane.objects.filter(pk=lane.pk).update(ended_at_ms=runtime.clock.now_ms(), oldest_waiting_ms=None)
+    return Progress.DONE

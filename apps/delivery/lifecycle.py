@@ -1,0 +1,86 @@
+"""A delivery stream's life after the call: CREATING → ACTIVE, DELETING → gone; its lanes follow the source meanwhile.
+
+Each step may be repeated after a crash at any point. The lease (kind `delivery-streams`, key the row id) is due once a
+minute for upkeep, and whenever somebody has changed something.
+"""
+
+from __future__ import annotations
+
+import structlog
+from django.db import transaction
+
+from apps.base.units import MINUTE_MS
+from apps.delivery import encryption, lanes, meters, metrics
+from apps.delivery.models import DeliveryJob, DeliveryStream, DeliveryStreamStatus, SourceType
+from apps.delivery.partitions import retire_idle
+from apps.delivery.trimming import trim_log
+from apps.leases import hold
+from apps.leases.hold import Held
+from apps.leases.progress import Progress
+from apps.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+UPKEEP_EVERY_MS = MINUTE_MS
+
+
+def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
+    """One slice for the delivery stream whose row id is the lease's key."""
+    stream = DeliveryStream.objects.select_related("team").filter(pk=int(held.key)).first()
+    if stream is None:
+        hold.remove(held.kind, held.key)
+        return Progress.DONE
+    match stream.status:
+        case DeliveryStreamStatus.CREATING:
+            _advance_encryption(stream)
+            lanes.activate(runtime, stream)
+            meters.ensure(runtime.clock.now_ms())
+            log.info("delivery_stream_created", delivery_stream=stream.pk)
+        case DeliveryStreamStatus.ACTIVE | DeliveryStreamStatus.UPDATING:
+            _look_after(runtime, stream)
+        case DeliveryStreamStatus.DELETING:
+            return _delete(runtime, held, stream, until_ms)
+        case _:
+            return Progress.DONE
+    return runtime.clock.now_ms() + UPKEEP_EVERY_MS
+
+
+def _look_after(runtime: Runtime, stream: DeliveryStream) -> None:
+    _advance_encryption(stream)
+    if stream.status == DeliveryStreamStatus.UPDATING:
+        DeliveryStream.objects.filter(pk=stream.pk, status=DeliveryStreamStatus.UPDATING).update(
+            status=DeliveryStreamStatus.ACTIVE, version=stream.version + 1
+        )
+    if stream.source_type != SourceType.DIRECT_PUT and stream.source_stream_id is not None:
+        lanes.open_shards(runtime, stream)
+    lanes.adopt_backup(runtime, stream)
+    retire_idle(runtime, stream)
+    for row in stream.logs.all():
+        trim_log(runtime, row.log_key)
+
+
+def _advance_encryption(stream: DeliveryStream) -> None:
+    if stream.encryption.get("Status") not in {encryption.ENABLING, encryption.DISABLING}:
+        return
+    with transaction.atomic():
+        row = DeliveryStream.objects.select_for_update().select_related("team").get(pk=stream.pk)
+        if encryption.advance(row):
+            DeliveryStream.objects.filter(pk=row.pk).update(version=row.version + 1)
+    stream.refresh_from_db()
+
+
+def _delete(runtime: Runtime, held: Held, stream: DeliveryStream, until_ms: int) -> Progress:
+    with transaction.atomic():
+        meters.finish(runtime, stream)
+        lanes.forget(stream)
+    while not lanes.close_all(runtime, stream):
+        if runtime.clock.now_ms() >= until_ms:
+            return Progress.MORE
+    with transaction.atomic():
+        for job in DeliveryJob.objects.filter(delivery_stream=stream):
+            hold.remove("delivery-jobs", str(job.pk))
+        metrics.retire(stream, runtime.clock.now_ms())
+        stream.delete()
+        hold.remove(held.kind, held.key)
+    log.info("delivery_stream_deleted", delivery_stream=held.key)
+    return Progress.DONE

@@ -1,0 +1,29 @@
+"""Logs of delivery streams' own give back their room: what every lane on a log has done is removed."""
+
+from __future__ import annotations
+
+from apps.base.units import HOUR_MS
+from apps.delivery.extents import Checkpoint
+from apps.delivery.models import Lane
+from apps.leases.models import Lease
+from apps.recordlog.interface import UnknownShard
+from apps.runtime import Runtime
+
+HELD_MS = 24 * HOUR_MS
+"""As AWS: what could not be delivered for so long is lost (features.md §2.2)."""
+
+RECORDS_PER_TRIM = 50_000
+KIND = "delivery"
+"""Of a lane's lease."""
+
+
+def trim_log(runtime: Runtime, log_key: int) -> None:
+    """Remove what all lanes on the log are past, and what has been held for 24 hours; bounded work."""
+    lanes = [str(pk) for pk in Lane.objects.filter(log_key=log_key).values_list("pk", flat=True)]
+    kept = Lease.objects.filter(kind=KIND, key__in=lanes).values_list("checkpoint", flat=True)
+    arrivals = [Checkpoint.of(checkpoint).arrival_ms for checkpoint in kept]
+    before_ms = max(min(arrivals, default=0), runtime.clock.now_ms() - HELD_MS)
+    try:
+        runtime.wait_for(runtime.record_log.trim(log_key, before_ms, RECORDS_PER_TRIM))
+    except UnknownShard:
+        return
