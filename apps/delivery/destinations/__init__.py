@@ -31,5 +31,9 @@ def destination_for(runtime: Runtime, target: Target) -> Destination:
             from apps.delivery.destinations.http import HttpDestination
 
             return HttpDestination(runtime, target)
+        case DestinationType.ICEBERG:
+            from apps.delivery.destinations.iceberg import IcebergDestination
+
+            return IcebergDestination(runtime, target)
         case _:
             raise ValueError(f"{kind} is no destination that deliveries can be made to")

@@ -146,7 +146,7 @@ def _connected(where: Where) -> psycopg.Connection[Any]:
     except OutgoingFailed as error:
         raise SessionFailed(CONNECTION_FAILED, f"{where.host}: {error}") from error
     trusted = ssl.get_default_verify_paths().cafile or certifi.where()
-    tls = {"sslmode": "verify-full", "sslrootcert": trusted} if where.encrypted else {"sslmode": "disable"}
+    tls: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": trusted} if where.encrypted else {"sslmode": "disable"}
     failure: SessionFailed | None = None
     for address in addresses:
         try:
