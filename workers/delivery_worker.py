@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
+import django
+
 from apps.base.processes import die_with
-from apps.delivery.lookout import Lookout
 from apps.metrics import flush
 from workers import heartbeat
 from workers.app import app, owner, runtime
@@ -33,6 +34,9 @@ class _Beating:
 def main() -> None:
     """Until SIGTERM: slices that run are finished, then it ends."""
     die_with(os.getppid())
+    django.setup()
+    from apps.delivery.lookout import Lookout  # after the setup, since it imports models
+
     flusher = flush.start(runtime())
     heartbeat.send(runtime().config.redis, owner(), heartbeat.DELIVERY)
     lookout = Lookout(runtime(), _Beating()).start()
