@@ -127,3 +127,40 @@ def team(db: None):
     from tests.support.teams import make_team
 
     return make_team()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """One S3 server for all tests of this process (tests.support.s3)."""
+    from tests.support.s3 import S3Server
+
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: Any) -> Iterator[Any]:
+    """The S3 server, without buckets. A runtime that uses it: `memory_runtime(clock, **settings_for(s3.endpoint))`."""
+    yield s3_server
+    s3_server.reset()
+
+
+@pytest.fixture
+def s3_faults(s3: Any) -> Iterator[Any]:
+    """A proxy before the S3 server that fails when it is told to; `s3_faults.endpoint` in the place of `s3.endpoint`."""
+    from tests.support.s3 import FaultProxy
+
+    with FaultProxy(s3.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def s3_runtime(clock: FakeClock, s3_faults: Any) -> Iterator[Runtime]:
+    """A Runtime as `runtime`, whose operator's S3 is the server behind `s3_faults`."""
+    from tests.support.s3 import settings_for
+
+    built = memory_runtime(clock, **settings_for(s3_faults.endpoint))
+    built.open_in_thread()
+    yield built
+    built.close_in_thread()

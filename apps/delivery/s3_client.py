@@ -27,7 +27,7 @@ from apps.base import outgoing
 from apps.base.units import KIB, MIB
 from apps.delivery import grants
 from apps.delivery.destinations.interface import DeliveryFailed, Target
-from apps.delivery.s3_errors import of_client_error, of_outgoing
+from apps.delivery.s3_errors import of_client_error, of_outgoing, redirected
 
 if TYPE_CHECKING:
     from apps.runtime import Runtime
@@ -255,6 +255,8 @@ class S3:
             connect_s=CONNECT_S,
             wait_s=WAIT_S,
         )
+        if self.place.endpoint_url and 300 <= answer.status < 400:
+            raise redirected(answer.status)  # botocore would ask once more, in the region that it is told
         return AWSResponse(request.url, answer.status, HeadersDict(answer.headers), _Answered(answer.body))
 
 

@@ -71,7 +71,7 @@ ON_THE_WAY: Final[dict[Failure, tuple[str, str]]] = {
     "tls": ("S3.SSLHandshake", "The S3 endpoint and Tidegate have no TLS in common."),
     "timeout": ("S3.ConnectionTimeout", "The S3 endpoint did not answer in time."),
     "closed": ("S3.ConnectionClosed", "The S3 endpoint closed the connection before it answered."),
-    "protocol": ("S3.InvalidAnswer", "What the S3 endpoint answered is no answer of S3."),
+    "protocol": ("S3.InvalidAnswer", "The S3 endpoint answered nothing whole, or nothing of HTTP."),
 }
 
 
@@ -90,12 +90,17 @@ def of_client_error(response: Json) -> DeliveryFailed:
     if status == 403:
         return DeliveryFailed("S3.AccessDenied", f"{DENIED} (HTTP 403{f', {code}' if code else ''})")
     if 300 <= status < 400:
-        return DeliveryFailed("S3.InvalidAnswer", f"The S3 endpoint redirects, which is not followed. (HTTP {status})")
+        return redirected(status)
     if status >= 500 or status < 400:
         return DeliveryFailed("S3.InternalError", f"{INTERNAL} (HTTP {status}{f', {code}' if code else ''})")
     return DeliveryFailed(
         "S3.BadRequestException", f"S3 refused the request. (HTTP {status}{f', {code}' if code else ''})"
     )
+
+
+def redirected(status: int) -> DeliveryFailed:
+    """An answer that sends us elsewhere."""
+    return DeliveryFailed("S3.InvalidAnswer", f"The S3 endpoint redirects, which is not followed. (HTTP {status})")
 
 
 def of_outgoing(error: OutgoingFailed | OutgoingRefused) -> DeliveryFailed:
