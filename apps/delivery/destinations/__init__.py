@@ -31,6 +31,14 @@ def destination_for(runtime: Runtime, target: Target) -> Destination:
             from apps.delivery.destinations.http import HttpDestination
 
             return HttpDestination(runtime, target)
+        case DestinationType.SPLUNK:
+            from apps.delivery.destinations.splunk import SplunkDestination
+
+            return SplunkDestination(runtime, target)
+        case DestinationType.REDSHIFT:
+            from apps.delivery.destinations.redshift import RedshiftDestination
+
+            return RedshiftDestination(runtime, target)
         case DestinationType.ICEBERG:
             from apps.delivery.destinations.iceberg import IcebergDestination
 
