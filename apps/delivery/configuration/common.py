@@ -3,12 +3,15 @@ them as they are stored and described, with AWS's defaults filled in. All raise 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from apps.delivery import settings
+from apps.delivery.destinations.endpoints import check_endpoint
 from apps.delivery.errors import InvalidArgumentException
 from apps.delivery.models import DestinationType
+from apps.runtime import Call
 
 Json = dict[str, Any]
 
@@ -20,11 +23,18 @@ NO_ENCRYPTION: Json = {"NoEncryptionConfig": "NoEncryption"}
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a configuration is given: in which account and region; with processors and formats to be looked at by whom
-    knows them."""
+    """Where a configuration is given: in which account and region; allow_private: endpoints may have private and local
+    addresses."""
 
     account_id: str
     region: str
+    allow_private: bool
+
+    @classmethod
+    def of(cls, call: Call) -> Situation:
+        """Of a call."""
+        config = call.runtime.config
+        return cls(call.principal.account_id, config.region, config.destinations_may_be_private)
 
 
 def buffering(given: Json | None, size_mb: int = SIZE_MB, interval_s: int = INTERVAL_S, *, both: bool = False) -> Json:
@@ -64,6 +74,22 @@ def encryption(given: Json | None) -> Json:
 def retries(destination_type: DestinationType, given: Json | None) -> Json:
     """RetryOptions."""
     return {"DurationInSeconds": (given or {}).get("DurationInSeconds", settings.RETRY_S[destination_type])}
+
+
+def check(look: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+    """Let a part of the engine look at what it will have to do: its ValueError is what the caller is told."""
+    try:
+        look(*arguments, **named)
+    except ValueError as error:
+        raise InvalidArgumentException(str(error)) from error
+
+
+def endpoint(member: str, url: str, situation: Situation) -> str:
+    """A URL that a destination is called at, if it can be, as far as that can be told without calling it."""
+    problem = check_endpoint(url, allow_private=situation.allow_private)
+    if problem:
+        raise InvalidArgumentException(f"{member}: {problem}")
+    return url
 
 
 def no_secrets_manager(given: Json) -> Json:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery.configuration.common import Situation
+from apps.delivery.configuration.common import Situation, check
 from apps.delivery.errors import InvalidArgumentException
+from apps.delivery.formats.reading import check_conversion
 
 Json = dict[str, Any]
-
-NEEDED = ("SchemaConfiguration", "InputFormatConfiguration", "OutputFormatConfiguration")
-SCHEMA_NEEDED = ("RoleARN", "DatabaseName", "TableName")
 
 PARQUET: Json = {
     "BlockSizeBytes": 268_435_456,
@@ -28,53 +26,33 @@ ORC: Json = {
     "PaddingTolerance": 0.05,
     "Compression": "SNAPPY",
     "BloomFilterFalsePositiveProbability": 0.05,
-    "DictionaryKeyThreshold": 0.0,
     "FormatVersion": "V0_12",
 }
+OPEN_X: Json = {"CaseInsensitive": True, "ConvertDotsInJsonKeysToUnderscores": False}
 """AWS's defaults, by the model's own texts."""
+
+DEFAULTS = {"ParquetSerDe": PARQUET, "OrcSerDe": ORC, "OpenXJsonSerDe": OPEN_X, "HiveJsonSerDe": {}}
 
 
 def conversion(given: Json | None, situation: Situation) -> Json:
     """The configuration as it is stored; switched off if none is given."""
     if given is None:
         return {"Enabled": False}
-    enabled = given.get("Enabled", True)
-    for name in NEEDED if enabled else ():
-        if not given.get(name):
-            raise InvalidArgumentException(f"{name} is required when data format conversion is enabled.")
-    said: Json = {"Enabled": enabled}
-    if given.get("SchemaConfiguration"):
-        said["SchemaConfiguration"] = _schema(given["SchemaConfiguration"], situation, enabled=enabled)
-    if given.get("InputFormatConfiguration"):
-        said["InputFormatConfiguration"] = _one_of(given, "InputFormatConfiguration", "Deserializer", _deserializer)
-    if given.get("OutputFormatConfiguration"):
-        said["OutputFormatConfiguration"] = _one_of(given, "OutputFormatConfiguration", "Serializer", _serializer)
+    check(check_conversion, given)
+    said: Json = {"Enabled": given.get("Enabled", True)}
+    schema = given.get("SchemaConfiguration")
+    if schema is not None:
+        if schema.get("CatalogId", situation.account_id) != situation.account_id:
+            raise InvalidArgumentException("SchemaConfiguration.CatalogId must be the account's own catalog.")
+        if schema.get("Region", situation.region) != situation.region:
+            raise InvalidArgumentException(f"SchemaConfiguration.Region must be {situation.region}.")
+        defaults = {"CatalogId": situation.account_id, "Region": situation.region, "VersionId": "LATEST"}
+        said["SchemaConfiguration"] = {**defaults, **schema}
+    for outer, inner in (("InputFormatConfiguration", "Deserializer"), ("OutputFormatConfiguration", "Serializer")):
+        if given.get(outer) is not None:
+            said[outer] = {inner: _filled((given[outer].get(inner)) or {})}
     return said
 
 
-def _schema(given: Json, situation: Situation, *, enabled: bool) -> Json:
-    for name in SCHEMA_NEEDED if enabled else ():
-        if not given.get(name):
-            raise InvalidArgumentException(f"SchemaConfiguration.{name} is required.")
-    defaults = {"CatalogId": situation.account_id, "Region": situation.region, "VersionId": "LATEST"}
-    if given.get("CatalogId", situation.account_id) != situation.account_id:
-        raise InvalidArgumentException("SchemaConfiguration.CatalogId: only the account's own catalog is supported.")
-    return {**defaults, **given}
-
-
-def _one_of(given: Json, outer: str, inner: str, filled: Any) -> Json:
-    choices = given[outer].get(inner) or {}
-    if len(choices) != 1:
-        raise InvalidArgumentException(f"{outer}.{inner} must have exactly one member.")
-    [(name, options)] = choices.items()
-    return {inner: {name: filled(name, options)}}
-
-
-def _deserializer(name: str, options: Json) -> Json:
-    if name == "OpenXJsonSerDe":
-        return {"CaseInsensitive": True, "ConvertDotsInJsonKeysToUnderscores": False, **options}
-    return options
-
-
-def _serializer(name: str, options: Json) -> Json:
-    return {**(PARQUET if name == "ParquetSerDe" else ORC), **options}
+def _filled(chosen: Json) -> Json:
+    return {name: {**DEFAULTS[name], **options} for name, options in chosen.items() if options is not None}

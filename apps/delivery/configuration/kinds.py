@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from apps.base.errors import ValidationException
-from apps.delivery.configuration import s3
+from apps.delivery.configuration import http, iceberg, redshift, s3, search, splunk
 from apps.delivery.configuration.common import Situation
 from apps.delivery.errors import InvalidArgumentException
 from apps.delivery.models import DestinationType
@@ -22,6 +22,13 @@ PLAIN_S3 = "S3"
 
 BUILDS: Mapping[DestinationType, Build] = {
     DestinationType.S3: s3.extended,
+    DestinationType.REDSHIFT: redshift.redshift,
+    DestinationType.ELASTICSEARCH: search.elasticsearch,
+    DestinationType.OPENSEARCH: search.opensearch,
+    DestinationType.OPENSEARCH_SERVERLESS: search.opensearch_serverless,
+    DestinationType.SPLUNK: splunk.splunk,
+    DestinationType.HTTP: http.http_endpoint,
+    DestinationType.ICEBERG: iceberg.iceberg,
 }
 
 NOT_BUILT = {

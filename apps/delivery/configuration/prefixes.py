@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.delivery import prefixes
-from apps.delivery.errors import InvalidArgumentException
+from apps.delivery.configuration.common import check
 
 Json = dict[str, Any]
 
@@ -15,7 +15,4 @@ Names = Mapping[str, set[str]]
 
 def check_prefixes(given: Json, *, partition_names: Names | None = None, expressions_allowed: bool = True) -> None:
     """Raises InvalidArgumentException unless both, and the time zone, could be evaluated for every record."""
-    try:
-        prefixes.check_prefixes(given, partition_names=partition_names, expressions_allowed=expressions_allowed)
-    except ValueError as error:
-        raise InvalidArgumentException(str(error)) from error
+    check(prefixes.check_prefixes, given, partition_names=partition_names, expressions_allowed=expressions_allowed)

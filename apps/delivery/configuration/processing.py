@@ -1,40 +1,27 @@
-"""ProcessingConfiguration: which processors a destination may have, in which number."""
+"""ProcessingConfiguration: what processors may be is known by apps/delivery/processing/configuration.py."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from apps.delivery import settings
-from apps.delivery.errors import InvalidArgumentException
+from apps.delivery.configuration.common import check
 from apps.delivery.models import DestinationType
+from apps.delivery.processing import configuration
 
 Json = dict[str, Any]
 
 
 def processing(given: Json, destination_type: DestinationType) -> Json:
-    """ProcessingConfiguration as it is stored; nothing if none is given."""
+    """ProcessingConfiguration as it is stored, with the processors' defaults; nothing if none is given."""
     configured = given.get("ProcessingConfiguration")
     if configured is None:
         return {}
-    processors = configured.get("Processors") or []
-    _check_kinds([processor["Type"] for processor in processors], destination_type, given)
+    check(configuration.check, destination_type, given)
+    processors = configuration.with_defaults(
+        destination_type, given.get("RoleARN") or "", configured.get("Processors") or []
+    )
     return {"ProcessingConfiguration": {"Enabled": bool(configured.get("Enabled")), "Processors": processors}}
-
-
-def _check_kinds(kinds: list[str], destination_type: DestinationType, given: Json) -> None:
-    several = [kind for kind, count in Counter(kinds).items() if count > 1]
-    if several:
-        raise InvalidArgumentException(f"Only one processor of type {several[0]} may be specified.")
-    partitions = settings.partitions(given) or destination_type == DestinationType.ICEBERG
-    if "MetadataExtraction" in kinds and not partitions:
-        raise InvalidArgumentException(
-            "MetadataExtraction processor can only be present when Dynamic Partitioning is enabled."
-        )
-    if "CloudWatchLogProcessing" in kinds and "Decompression" not in kinds:
-        raise InvalidArgumentException(
-            "CloudWatchLogProcessing processor can only be present together with a Decompression processor."
-        )
 
 
 def partition_names(description: Json) -> dict[str, set[str]]:
@@ -42,20 +29,34 @@ def partition_names(description: Json) -> dict[str, set[str]]:
     names: dict[str, set[str]] = {}
     for processor in settings.processors(description):
         if processor["Type"] == "MetadataExtraction":
-            names["query"] = query_names(settings.parameters(processor).get("MetadataExtractionQuery", ""))
+            names["query"] = query_names(settings.parameters(processor)["MetadataExtractionQuery"])
         elif processor["Type"] == "Lambda":
             names["lambda"] = set()
     return names
 
 
 def query_names(query: str) -> set[str]:
-    """The keys of the object that a query like {a:.x,b:.y} makes."""
-    names, depth, at, text = set(), 0, 0, query.strip()
-    for place, character in enumerate(text):
+    """The keys of the object that a query like {a:.x, b:.y} makes; texts within it are read as jq reads them."""
+    names: set[str] = set()
+    depth = place = 0
+    begun: int | None = None
+    while place < len(query):
+        character = query[place]
+        if character == '"':
+            place = _end_of_text(query, place)
         depth += (character in "{[(") - (character in "}])")
         if depth == 1 and character in "{,":
-            at = place + 1
-        elif depth == 1 and character == ":" and at:
-            names.add(text[at:place].strip().strip('"'))
-            at = 0
-    return names
+            begun = place + 1
+        if begun is not None and depth <= 1 and character in ":,}" and place >= begun:
+            names.add(query[begun:place].strip().strip('"$').lstrip("."))
+            begun = place + 1 if character == "," else None
+        place += 1
+    return names - {""}
+
+
+def _end_of_text(query: str, at: int) -> int:
+    """The place of the quotation mark that ends the text that begins there."""
+    place = at + 1
+    while place < len(query) and query[place] != '"':
+        place += 2 if query[place] == "\\" else 1
+    return place

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from apps.delivery import shapes
-from apps.delivery.operations import encryption, records, stream, tags
+from apps.delivery.operations import destination, encryption, records, stream, tags
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "CreateDeliveryStream": stream.create_delivery_stream,
     "DeleteDeliveryStream": stream.delete_delivery_stream,
     "DescribeDeliveryStream": stream.describe_delivery_stream,
     "ListDeliveryStreams": stream.list_delivery_streams,
+    "UpdateDestination": destination.update_destination,
     "TagDeliveryStream": tags.tag_delivery_stream,
     "UntagDeliveryStream": tags.untag_delivery_stream,
     "ListTagsForDeliveryStream": tags.list_tags_for_delivery_stream,

@@ -44,7 +44,7 @@ def create_delivery_stream(call: Call, params: Json) -> Json:
     stream's own error log, whatever they say, and nowhere else; a role need not exist.
     """
     name, account_id = params["DeliveryStreamName"], call.principal.account_id
-    situation = Situation(account_id, call.runtime.config.region)
+    situation = Situation.of(call)
     source_type, source, source_stream = sources.given_source(call, params)
     destination_type, given = kinds.given_destination(params, "Configuration")
     description = kinds.build(destination_type, given, situation)
