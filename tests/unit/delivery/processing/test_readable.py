@@ -1,0 +1,178 @@
+"""Decompression, message extraction, taking records apart, and the delimiter: no network, no query."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.delivery.processing import chain_for, deaggregation, decompression
+from apps.delivery.processing.deaggregation import json_objects
+from apps.delivery.record import Record
+from tests.support.delivery_batches import NOW_MS, records_of, target
+from tests.support.processors import processing, processor
+
+EXTRACT = [
+    processor("Decompression"),
+    processor("CloudWatchLogProcessing", DataMessageExtraction="true"),
+]
+BY_JSON = processor("RecordDeAggregation", SubRecordType="JSON")
+
+
+def run(records, *processors):
+    chain = chain_for(None, target("ExtendedS3", processing(*processors)), "direct")
+    return chain.run(records, NOW_MS)
+
+
+def log_message(*messages, kind="DATA_MESSAGE"):
+    events = [{"id": str(n), "timestamp": n, "message": message} for n, message in enumerate(messages)]
+    return json.dumps(
+        {"messageType": kind, "owner": "123456789012", "logGroup": "g", "logStream": "s",
+         "subscriptionFilters": ["f"], "logEvents": events}
+    ).encode()  # fmt: skip
+
+
+def test_decompressed_json_stays_as_it_is():
+    data = log_message("one")
+    done = run(records_of([gzip.compress(data), gzip.compress(b"[1, 2]")]), processor("Decompression"))
+    assert [one.data for one in done.records] == [data, b"[1, 2]"]
+    assert done.decompressed_bytes == len(data) + 6
+    assert not done.failed
+
+
+def test_messages_are_extracted_each_with_a_newline_and_stay_one_record():
+    done = run(records_of([gzip.compress(log_message("one", "", "snow ☃\nand more"))]), *EXTRACT)
+    assert [one.data.decode() for one in done.records] == ["one\n\nsnow ☃\nand more\n"]
+
+
+def test_the_order_of_configuration_means_nothing():
+    data = gzip.compress(log_message('{"a":1}', '{"a":2}'))
+    done = run(records_of([data]), processor("AppendDelimiterToRecord", Delimiter=";"), BY_JSON, *reversed(EXTRACT))
+    assert [one.data for one in done.records] == [b'{"a":1};', b'{"a":2};']
+
+
+def test_control_messages_are_dropped():
+    control = gzip.compress(log_message("CWL CONTROL MESSAGE: Checking health", kind="CONTROL_MESSAGE"))
+    done = run(records_of([control]), *EXTRACT)
+    assert (done.records, done.failed, done.dropped) == ([], [], 1)
+
+
+def test_several_gzip_members_and_padding_are_one_text():
+    data = gzip.compress(b'{"a":') + gzip.compress(b"1}") + bytes(8)
+    assert [one.data for one in run(records_of([data]), processor("Decompression")).records] == [b'{"a":1}']
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(log_message("x"))[:-1],
+        gzip.compress(log_message("x"))[:-9] + bytes(9),  # checksum and length
+        gzip.compress(log_message("x")) + b"more",
+        gzip.compress(b"no json"),
+        gzip.compress(log_message("x") * 2),
+        gzip.compress(b"{}"),
+        gzip.compress(b'{"messageType":"DATA_MESSAGE","logEvents":{}}'),
+        gzip.compress(b'{"messageType":"DATA_MESSAGE","logEvents":[{"message":7}]}'),
+        gzip.compress(log_message("x", kind="OTHER")),
+        gzip.compress(b"[" * 100_000),
+        gzip.compress(b'{"messageType":"DATA_MESSAGE","logEvents":[{"message":"\xff"}]}'),
+    ],
+)
+def test_what_cannot_be_read_fails_as_it_came(data):
+    good = gzip.compress(log_message("good"))
+    done = run(records_of([data, good]), *EXTRACT)
+    assert [one.data for one in done.records] == [b"good\n"]
+    (failed,) = done.failed
+    line = json.loads(failed.line())
+    assert failed.error_type == "decompression-failed"
+    assert (line["errorCode"], line["attemptsMade"]) == ("Decompression failed.", 1)
+    assert line["attemptEndingTimestamp"] == NOW_MS
+    assert failed.raw in (None, data)
+    assert failed.record.data == data
+
+
+def test_a_bomb_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(decompression, "DECOMPRESSED_BYTES_MAX", 1_000_000)
+    most = b'"' + b"x" * 999_998 + b'"'
+    bomb = gzip.compress(b"x" * 500_000) * 4
+    done = run(records_of([gzip.compress(most), gzip.compress(most + b" "), bomb]), processor("Decompression"))
+    assert [one.data for one in done.records] == [most]
+    assert ["more than 1000000 bytes" in one.message for one in done.failed] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("data", "objects"),
+    [
+        (b'{"a":1}{"a":2}', [b'{"a":1}', b'{"a":2}']),
+        (b' {"a": 1}\r\n{"b":"}{"}\t', [b'{"a": 1}', b'{"b":"}{"}']),
+        ('{"a":"☃"}{}'.encode(), ['{"a":"☃"}'.encode(), b"{}"]),
+        (b"", []),
+        (b'[{"a":1},{"a":2}]', []),
+        (b'{"a":1},{"a":2}', []),
+        (b'{"a":1}{"a"', []),
+        (b"1 2 3", []),
+        (b'{"a":"\xff"}', []),
+        (b'{"a":' * 100_000, []),
+        (b"{}" * 500, [b"{}"] * 500),
+        (b"{}" * 501, []),
+    ],
+)
+def test_json_objects(data, objects):
+    assert json_objects(data) == objects
+    done = run(records_of([data]), BY_JSON)
+    assert [one.data for one in done.records] == (objects or [data])
+    assert not done.failed
+
+
+@given(st.lists(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none())), min_size=1, max_size=20))
+def test_whatever_is_put_together_comes_apart(objects):
+    data = "\n".join(json.dumps(one, ensure_ascii=False) for one in objects).encode()
+    assert [json.loads(one) for one in json_objects(data)] == objects
+
+
+@pytest.mark.parametrize(
+    ("data", "pieces"),
+    [
+        (b"a####b####", [b"a", b"b"]),
+        (b"####a########b", [b"a", b"b"]),
+        (b"alone", [b"alone"]),
+        (b"########", [b"########"]),
+        (b"", [b""]),
+        (b"x####" * 500, [b"x"] * 500),
+        (b"x####" * 501, [b"x####" * 501]),
+    ],
+)
+def test_pieces_between_delimiters(data, pieces):
+    by_delimiter = processor("RecordDeAggregation", SubRecordType="DELIMITED", Delimiter="IyMjIw==")
+    assert [one.data for one in run(records_of([data]), by_delimiter).records] == pieces
+
+
+def test_delimiters_alone_cost_nothing(monkeypatch):
+    monkeypatch.setattr(deaggregation, "DELIMITERS_MAX", 10)
+    by_delimiter = processor("RecordDeAggregation", SubRecordType="DELIMITED", Delimiter="Iw==")
+    assert [one.data for one in run(records_of([b"a" + b"#" * 11]), by_delimiter).records] == [b"a" + b"#" * 11]
+
+
+def test_each_piece_has_a_name_of_its_own_also_of_a_kpl_aggregate():
+    shared = {"partition_key": "k", "sequence_number": "49", "shard_id": "shardId-000000000000"}
+    records = [
+        Record(b'{"n":0}{"n":1}', 5, 7, 0, **shared),
+        Record(b'{"n":2}', 5, 7, 1, **shared),
+        Record(b'{"n":3}{"n":4}', 6, 8, 0, **shared),
+    ]
+    done = run(records, BY_JSON)
+    assert [(one.ordinal, one.sub, one.arrival_ms) for one in done.records] == [
+        (7, 0, 5), (7, 1, 5), (7, 2, 5), (8, 0, 6), (8, 1, 6),
+    ]  # fmt: skip
+    assert {one.sequence_number for one in done.records} == {"49"}
+    assert [one.sub for one in records] == [0, 1, 0]
+
+
+def test_a_delimiter_behind_each_record():
+    records = records_of([b"a", b"", b"c\n"])
+    done = run(records, processor("AppendDelimiterToRecord"))
+    assert [one.data for one in done.records] == [b"a\n", b"\n", b"c\n\n"]
+    assert records[0].data == b"a"
