@@ -224,7 +224,8 @@ class Delivering:
         for name, value in failure.metrics:
             self._add(name, value)
         since_ms = pinned.get("failed_since") or now_ms
-        waited_ms = pinned.get("waited", 0) + failure.waited_ms
+        # What the first attempt waited was before the clock began.
+        waited_ms = pinned["waited"] + failure.waited_ms if "failed_since" in pinned else 0
         Lane.objects.filter(pk=self._lane.pk).update(failing_since_ms=since_ms)
         changes: Json = {"attempt": pinned["attempt"] + 1, "failed_since": since_ms, "waited": waited_ms}
         limit_ms = None if self._part != "destination" else retry_ms(target.destination_type, target.description)
