@@ -15,6 +15,8 @@ import msgspec
 from apps.access.operations import iam, sts
 from apps.access.operations.resources import IAM_ALSO, IAM_RESOURCES, STS_RESOURCES
 from apps.base.errors import ServiceError, UnknownOperationException
+from apps.catalogue import operations as glue
+from apps.catalogue.resources import GLUE_ALSO, GLUE_RESOURCES
 from apps.cloudwatch import operations as cloudwatch
 from apps.cloudwatch.resources import CLOUDWATCH_ALSO, CLOUDWATCH_RESOURCES
 from apps.delivery import operations as firehose
@@ -85,6 +87,14 @@ SERVICES = {
             resources=FIREHOSE_RESOURCES,
             also=FIREHOSE_ALSO,
             ahead=firehose.AHEAD,
+        ),
+        Service(
+            "glue",
+            glue.OPERATIONS,
+            not_implemented=glue.NOT_IMPLEMENTED,
+            otherwise=glue.OTHERWISE,
+            resources=GLUE_RESOURCES,
+            also=GLUE_ALSO,
         ),
         Service(
             "cloudwatch",

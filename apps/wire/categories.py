@@ -1,4 +1,5 @@
-r"""Java's `\p{L}` and its like, which Python's patterns have not: as ranges of characters, made when first asked for."""
+r"""What Java's patterns have and Python's have not: `\p{L}` and its like, as ranges of characters that are made when first
+asked for, and characters beyond the first 65,536 as two halves."""
 
 from __future__ import annotations
 
@@ -9,13 +10,21 @@ from itertools import chain, groupby
 
 _CATEGORY = re.compile(r"\\p\{(\w{1,2})\}")
 
+_HALVES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
 _ASSIGNED = (range(0x34000), range(0xE0000, 0xE1000))
 """Where Unicode has characters of its own; the rest is empty or private."""
 
 
 def spelled_out(pattern: str) -> str:
-    r"""The pattern with every `\p{…}`, which must stand within brackets, as ranges."""
-    return _CATEGORY.sub(lambda found: ranges(found[1]), pattern)
+    r"""The pattern with every `\p{…}`, which must stand within brackets, as ranges, and every pair of halves as one
+    character."""
+    return _CATEGORY.sub(lambda found: ranges(found[1]), _HALVES.sub(_whole, pattern))
+
+
+def _whole(found: re.Match[str]) -> str:
+    high, low = int(found[1], 16), int(found[2], 16)
+    return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
 @cache

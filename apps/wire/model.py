@@ -7,6 +7,7 @@ its loader: importing a whole client library costs half a second, the loader a t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -153,8 +154,13 @@ def _operation(service: str, raw: Mapping[str, Any], shapes: _Shapes) -> Operati
     )
 
 
+class Loop(ValueError):
+    """A shape contains itself."""
+
+
 class _Shapes:
-    """Builds each shape once. A shape that contains itself is refused: none of our services has one."""
+    """Builds each shape once. A member that leads back to its own structure is left out: no request or answer of ours
+    has one (of Glue's, they are Iceberg's documents and the changes that are under way)."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self._raw = raw
@@ -164,25 +170,33 @@ class _Shapes:
     def get(self, name: str) -> Shape:
         if name not in self._built:
             if name in self._building:
-                raise ValueError(f"the shape {name} contains itself")
+                raise Loop(f"the shape {name} contains itself")
             self._building.add(name)
-            self._built[name] = self._build(name, self._raw[name])
+            try:
+                self._built[name] = self._build(name, self._raw[name])
+            finally:
+                self._building.discard(name)
         return self._built[name]
+
+    def _members(self, raw: Mapping[str, Any], on_the_wire: Mapping[str, str]) -> dict[str, Shape]:
+        found = {}
+        for name, reference in raw.get("members", {}).items():
+            with suppress(Loop):
+                found[on_the_wire[name]] = self.get(reference["shape"])
+        return found
 
     def _build(self, name: str, raw: Mapping[str, Any]) -> Shape:
         if raw["type"] not in TYPES:
             raise ValueError(f"the shape {name} has the unknown type {raw['type']}")
         on_the_wire = {name: reference.get("locationName", name) for name, reference in raw.get("members", {}).items()}
-        members = {
-            on_the_wire[name]: self.get(reference["shape"]) for name, reference in raw.get("members", {}).items()
-        }
+        members = self._members(raw, on_the_wire)
         member, key, value = (self._reference(raw, part) for part in ("member", "key", "value"))
         below = [shape for shape in (*members.values(), member, key, value) if shape is not None]
         return Shape(
             name=name,
             type=raw["type"],
             members=MappingProxyType(members),
-            required=frozenset(on_the_wire[name] for name in raw.get("required", ())),
+            required=frozenset(on_the_wire[name] for name in raw.get("required", ())) & members.keys(),
             minimum=raw.get("min"),
             maximum=raw.get("max"),
             pattern=raw.get("pattern"),

@@ -11,7 +11,8 @@ from botocore.session import Session
 
 from tests.wire.conftest import REGION, Endpoint
 
-PROTOCOLS = {"cloudwatch": ["smithy-rpc-v2-cbor", "json", "query"], "sts": ["query"], "iam": ["query"], "kms": ["json"]}
+PROTOCOLS = {"cloudwatch": ["smithy-rpc-v2-cbor", "json", "query"], "sts": ["query"], "iam": ["query"], "kms": ["json"],
+             "glue": ["json"]}  # fmt: skip
 CASES = [(service, protocol) for service, protocols in PROTOCOLS.items() for protocol in protocols]
 
 NEVER = {
@@ -19,6 +20,7 @@ NEVER = {
     "sts": ("decode_authorization_message", {"EncodedMessage": "x"}),
     "iam": ("list_virtual_mfa_devices", {}),
     "kms": ("list_key_rotations", {"KeyId": "x"}),
+    "glue": ("get_partitions", {"DatabaseName": "d", "TableName": "t"}),
 }
 """An operation of each service that Tidegate does not have."""
 
@@ -69,7 +71,7 @@ def test_a_wrong_signature(endpoint: Endpoint, case: tuple[str, str]) -> None:
     operation, params = NEVER[service]
     with pytest.raises(ClientError) as caught:
         getattr(client(endpoint, service, protocol, secret="wrong"), operation)(**params)
-    in_json = service == "kms"
+    in_json = service in {"kms", "glue"}
     assert caught.value.response["Error"]["Code"] == (
         "InvalidSignatureException" if in_json else "SignatureDoesNotMatch"
     )

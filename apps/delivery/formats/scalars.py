@@ -241,9 +241,10 @@ def _any_timestamp(value: Any) -> datetime:
             return _any_timestamp(Decimal(value))
     elif type(value) is int:
         return EPOCH + (timedelta(milliseconds=value) if abs(value) >= MILLIS_FROM else timedelta(seconds=value))
-    elif isinstance(value, float | Decimal) and math.isfinite(value) and abs(value) < 10**15:
+    elif isinstance(value, float | Decimal):
         exact = Decimal(repr(value)) if isinstance(value, float) else value
-        return EPOCH + timedelta(microseconds=int(exact * 1_000_000))
+        if exact.is_finite() and exact.adjusted() < 15:
+            return EPOCH + timedelta(microseconds=int(exact * 1_000_000))
     raise refuse(value, "timestamp")
 
 

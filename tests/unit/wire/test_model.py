@@ -105,6 +105,23 @@ def test_a_shape_that_contains_itself_is_refused():
         shapes.get("A")
 
 
+def test_a_member_that_leads_back_to_its_structure_is_left_out():
+    shapes = _Shapes(
+        {
+            "Tree": {
+                "type": "structure",
+                "required": ["Name", "Branches"],
+                "members": {"Name": {"shape": "Text"}, "Branches": {"shape": "Trees"}},
+            },
+            "Trees": {"type": "list", "member": {"shape": "Tree"}},
+            "Text": {"type": "string"},
+        }
+    )
+    assert list(shapes.get("Tree").members) == ["Name"]
+    assert shapes.get("Tree").required == {"Name"}
+    assert shapes.get("Trees").member is shapes.get("Tree")
+
+
 def test_a_type_that_nobody_knows_is_refused():
     with pytest.raises(ValueError, match="unknown type"):
         _Shapes({"A": {"type": "document"}}).get("A")

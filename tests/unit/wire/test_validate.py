@@ -459,3 +459,9 @@ def test_the_recorded_order_is_of_members_that_kinesis_has():
         collect(operation.input)
     for name, members in validate._ORDER.items():
         assert set(members) <= set(shapes[name].members), name
+
+
+@pytest.mark.parametrize(("text", "fits"), [("name", True), ("\U0001f600", True), ("a\tb", True), ("a\nb", False)])
+def test_a_range_of_characters_in_two_halves_as_java_writes_it(text, fits):
+    pattern = r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]*"
+    assert validate.Pattern.of(pattern).matches(text) is fits

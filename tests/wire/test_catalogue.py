@@ -1,0 +1,168 @@
+"""The Glue-compatible catalogue over the wire, by boto3."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import ClientError
+
+from tests.wire.conftest import REGION, Endpoint
+
+COLUMNS = [{"Name": "id", "Type": "bigint", "Comment": "of the order"}, {"Name": "at", "Type": "timestamp"}]
+
+
+@pytest.fixture(scope="module")
+def glue(endpoint: Endpoint) -> Any:
+    return boto3.client(
+        "glue",
+        endpoint_url=endpoint.url,
+        region_name=REGION,
+        aws_access_key_id=endpoint.access_key_id,
+        aws_secret_access_key=endpoint.secret,
+        config=BotoConfig(retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.fixture
+def database(glue: Any) -> Iterator[str]:
+    name = f"db_{uuid4().hex[:8]}"
+    glue.create_database(DatabaseInput={"Name": name.upper(), "Description": "d", "Parameters": {"a": "b"}})
+    yield name
+    glue.delete_database(Name=name)
+
+
+def table(name: str, columns: list[dict[str, str]] | None = None, **more: Any) -> dict[str, Any]:
+    return {"Name": name, "StorageDescriptor": {"Columns": COLUMNS if columns is None else columns}, **more}
+
+
+def refused(call: Any, **params: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    error = caught.value.response["Error"]
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    return error["Code"], error["Message"]
+
+
+def test_a_table_from_its_making_to_its_end(glue: Any, endpoint: Endpoint, database: str) -> None:
+    found = glue.get_database(Name=database.upper())["Database"]
+    assert (found["Name"], found["Description"], found["Parameters"]) == (database, "d", {"a": "b"})
+    assert found["CatalogId"] == endpoint.account_id
+    glue.create_table(
+        DatabaseName=database, TableInput=table("Orders", PartitionKeys=[{"Name": "day", "Type": "date"}])
+    )
+    made = glue.get_table(DatabaseName=database, Name="ORDERS")["Table"]
+    assert (made["Name"], made["DatabaseName"], made["VersionId"]) == ("orders", database, "0")
+    assert made["StorageDescriptor"]["Columns"] == COLUMNS
+    assert made["PartitionKeys"] == [{"Name": "day", "Type": "date"}]
+    assert made["CreateTime"] == made["UpdateTime"]
+    glue.update_table(
+        DatabaseName=database, TableInput=table("orders", COLUMNS[:1], Parameters={"x": "y"}), VersionId="0"
+    )
+    assert glue.get_table(DatabaseName=database, Name="orders")["Table"]["Parameters"] == {"x": "y"}
+    versions = glue.get_table_versions(DatabaseName=database, TableName="orders")["TableVersions"]
+    assert [(one["VersionId"], len(one["Table"]["StorageDescriptor"]["Columns"])) for one in versions] == [
+        ("1", 1),
+        ("0", 2),
+    ]
+    one = glue.get_table_version(DatabaseName=database, TableName="orders", VersionId="0")["TableVersion"]
+    assert one["Table"]["StorageDescriptor"]["Columns"] == COLUMNS
+    glue.delete_table(DatabaseName=database, Name="orders")
+    assert glue.get_tables(DatabaseName=database)["TableList"] == []
+
+
+def test_what_is_not_there(glue: Any, database: str) -> None:
+    gone = "EntityNotFoundException"
+    assert refused(glue.get_database, Name="nope") == (gone, "Database nope not found.")
+    assert refused(glue.get_table, DatabaseName=database, Name="nope") == (gone, "Table nope not found.")
+    assert refused(glue.get_table, DatabaseName="nope", Name="t") == (gone, "Database nope not found.")
+    assert refused(glue.create_table, DatabaseName="nope", TableInput=table("t"))[0] == gone
+    assert refused(glue.get_table, CatalogId="999999999999", DatabaseName=database, Name="t")[0] == gone
+    glue.create_table(DatabaseName=database, TableInput=table("t"))
+    assert refused(glue.get_table_version, DatabaseName=database, TableName="t", VersionId="7")[0] == gone
+
+
+def test_what_is_there_twice(glue: Any, database: str) -> None:
+    glue.create_table(DatabaseName=database, TableInput=table("t"))
+    exists = "AlreadyExistsException"
+    assert refused(glue.create_table, DatabaseName=database, TableInput=table("T")) == (exists, "Table already exists.")
+    assert refused(glue.create_database, DatabaseInput={"Name": database}) == (exists, "Database already exists.")
+
+
+def test_an_update_of_a_version_that_is_not_the_newest_any_more(glue: Any, database: str) -> None:
+    glue.create_table(DatabaseName=database, TableInput=table("t"))
+    for version in ("0", "1"):
+        glue.update_table(DatabaseName=database, TableInput=table("t"), VersionId=version, SkipArchive=True)
+    code, _ = refused(glue.update_table, DatabaseName=database, TableInput=table("t", []), VersionId="1")
+    assert code == "ConcurrentModificationException"
+    assert glue.get_table(DatabaseName=database, Name="t")["Table"]["StorageDescriptor"]["Columns"] == COLUMNS
+    versions = glue.get_table_versions(DatabaseName=database, TableName="t")["TableVersions"]
+    assert [one["VersionId"] for one in versions] == ["2"]
+
+
+def test_pages_and_expressions(glue: Any, database: str) -> None:
+    for name in ("a1", "a2", "b1", "b2", "c"):
+        glue.create_table(DatabaseName=database, TableInput=table(name, TableType="EXTERNAL_TABLE"))
+    pages = glue.get_paginator("get_tables").paginate(DatabaseName=database, PaginationConfig={"PageSize": 2})
+    assert [[one["Name"] for one in page["TableList"]] for page in pages] == [["a1", "a2"], ["b1", "b2"], ["c"]]
+    for expression, wanted in [("a*", ["a1", "a2"]), ("a.*|c", ["a1", "a2", "c"]), ("b1", ["b1"]), ("(", [])]:
+        found = glue.get_tables(DatabaseName=database, Expression=expression)["TableList"]
+        assert [one["Name"] for one in found] == wanted
+    named = glue.get_tables(DatabaseName=database, AttributesToGet=["NAME"], MaxResults=1)["TableList"]
+    assert named == [{"Name": "a1", "DatabaseName": database}]
+    assert refused(glue.get_tables, DatabaseName=database, NextToken="?")[0] == "InvalidInputException"
+    errors = glue.batch_delete_table(DatabaseName=database, TablesToDelete=["a1", "nope"])["Errors"]
+    assert [(one["TableName"], one["ErrorDetail"]["ErrorCode"]) for one in errors] == [
+        ("nope", "EntityNotFoundException")
+    ]
+    assert [one["Name"] for one in glue.get_tables(DatabaseName=database)["TableList"]] == ["a2", "b1", "b2", "c"]
+
+
+def test_databases_are_listed_by_name(glue: Any) -> None:
+    names = [f"list_{uuid4().hex[:6]}" for _ in range(3)]
+    for name in names:
+        glue.create_database(DatabaseInput={"Name": name})
+    pages = glue.get_paginator("get_databases").paginate(PaginationConfig={"PageSize": 1})
+    found = [one["Name"] for page in pages for one in page["DatabaseList"]]
+    assert [name for name in found if name in names] == sorted(names)
+    for name in names:
+        glue.delete_database(Name=name)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"PartitionIndexes": [{"Keys": ["a"], "IndexName": "i"}]},
+        {"OpenTableFormatInput": {"IcebergInput": {"MetadataOperation": "CREATE"}}},
+        {"TableInput": table("t", TargetTable={"DatabaseName": "x", "Name": "y"})},
+        {"TableInput": table("t", [*COLUMNS, {"Name": "ID", "Type": "int"}])},
+        {"TableInput": {"Name": "t", "StorageDescriptor": {"SchemaReference": {"SchemaVersionNumber": 1}}}},
+        {"TableInput": {"Name": " "}},
+    ],
+)
+def test_what_the_catalogue_does_not_have_is_refused_and_not_stored(
+    glue: Any, database: str, more: dict[str, Any]
+) -> None:
+    assert refused(glue.create_table, **{"DatabaseName": database, "TableInput": table("t"), **more})[0] == (
+        "InvalidInputException"
+    )
+    assert glue.get_tables(DatabaseName=database)["TableList"] == []
+
+
+def test_a_version_may_go_but_not_the_newest(glue: Any, database: str) -> None:
+    glue.create_table(DatabaseName=database, TableInput=table("t"))
+    glue.update_table(DatabaseName=database, TableInput=table("t"))
+    errors = glue.batch_delete_table_version(DatabaseName=database, TableName="t", VersionIds=["0", "1", "x"])["Errors"]
+    assert [(one["VersionId"], one["ErrorDetail"]["ErrorCode"]) for one in errors] == [
+        ("1", "InvalidInputException"),
+        ("x", "EntityNotFoundException"),
+    ]
+
+
+def test_a_database_is_changed_but_not_renamed(glue: Any, database: str) -> None:
+    glue.update_database(Name=database, DatabaseInput={"Name": database, "Description": "other"})
+    assert glue.get_database(Name=database)["Database"]["Description"] == "other"
+    code, _ = refused(glue.update_database, Name=database, DatabaseInput={"Name": "else"})
+    assert code == "InvalidInputException"
