@@ -9,7 +9,8 @@ from apps.runtime import Runtime
 from workers.keeping import kept
 from workers.slices import slice as work
 
-TTL_MS = 60_000
+TTL_MS = 20_000
+"""The lanes of a worker that was killed wait so long at most. Held ones are renewed every five seconds."""
 
 
 @work("delivery", ttl_ms=TTL_MS, deadline_ms=10_000)
