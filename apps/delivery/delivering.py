@@ -25,6 +25,7 @@ from apps.delivery.destinations.interface import (
     Delivered,
     DeliveryFailed,
     Destination,
+    KeepsItself,
     NotYet,
     Target,
     Written,
@@ -250,6 +251,8 @@ class Delivering:
         try:
             if gave_up["keep"]:
                 written = self._write_lines(target, batch, iter(failed), [error_type])
+            elif isinstance(destination, KeepsItself):
+                written = destination.given_up(batch)
         except DeliveryFailed as failure:
             now_ms, attempt = self._now_ms(), self._pinned["attempt"]
             error_log.note(self._stream.pk, "errors", failure.code, failure.message, now_ms)
@@ -257,6 +260,8 @@ class Delivering:
             return now_ms + backoff_ms(attempt, batch.identity)
         count = failed.count if gave_up["keep"] else batch.count
         what = "written under the error prefix" if gave_up["keep"] else "not kept, as with AWS,"
+        if not gave_up["keep"] and isinstance(destination, KeepsItself):
+            what = "left in the bucket, and listed under errors/manifests/,"
         message = f"{count} records were {what} after {gave_up['attempts']} attempts: {gave_up['message']}"
         error_log.note(self._stream.pk, self._part, gave_up["code"], message, self._now_ms(), max(1, count))
         records, size_bytes = gave_up["delivered"]

@@ -266,7 +266,9 @@ class IcebergDestination:
     def _remember(self, attempt: _Attempt, route: Route, outcome: _Outcome) -> None:
         schema_id = outcome.schema.schema_id if outcome.schema else 0
         done = {**attempt.done(), str(route): [outcome.rows, outcome.size_bytes, schema_id]}
-        attempt.batch.remember({**attempt.batch.state, "done": done})
+        state = {**attempt.batch.state, "done": done}
+        attempt.batch.remember(state)
+        attempt.batch.state = state
 
     def _catalogue(self) -> Any:
         from apps.delivery.destinations.iceberg_shelf import catalogue_for

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from apps.delivery.record import Failed, Record
 
@@ -185,4 +185,14 @@ class Destination(Protocol):
     def failed_extra(self, batch: Batch, record: Record) -> Json:
         """Members that a line under the error prefix has beside the common ones (esDocumentId …), when the whole batch
         is given up."""
+        ...
+
+
+@runtime_checkable
+class KeepsItself(Protocol):
+    """A destination that keeps what is given up in a way of its own, when its DeliveryFailed says keep=False (Redshift, whose
+    objects are in the bucket already)."""
+
+    def given_up(self, batch: Batch) -> list[Written]:
+        """Do what is to be done at the end, under names from the plan. Raises DeliveryFailed: then once more, later."""
         ...

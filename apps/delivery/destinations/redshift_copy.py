@@ -42,10 +42,10 @@ OPTIONS: Final[dict[str, tuple[frozenset[str], bool]]] = {
         (frozenset(), False),
     ),
     **dict.fromkeys(
-        ("DATEFORMAT", "DELIMITER", "FIXEDWIDTH", "JSON", "NULL", "QUOTE", "REGION", "TIMEFORMAT"),
+        ("AVRO", "DATEFORMAT", "DELIMITER", "FIXEDWIDTH", "JSON", "NULL", "QUOTE", "REGION", "TIMEFORMAT"),
         (frozenset({TEXT}), False),
     ),
-    **dict.fromkeys(("ACCEPTINVCHARS", "AVRO"), (frozenset({TEXT}), True)),
+    **dict.fromkeys(("ACCEPTINVCHARS",), (frozenset({TEXT}), True)),
     **dict.fromkeys(("COMPROWS", "IGNOREHEADER", "MAXERROR"), (frozenset({NUMBER}), False)),
     **dict.fromkeys(("COMPUPDATE", "STATUPDATE"), (frozenset({WORD}), True)),
     "ENCODING": (frozenset({WORD}), False),

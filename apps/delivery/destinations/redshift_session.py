@@ -95,6 +95,16 @@ class Where:
     allow_private: bool = False
 
 
+def override(endpoint_url: str, port: int, *, allow_private: bool) -> tuple[str, int, bool]:
+    """(host, port, by TLS) of a connection's endpoint: https://host:port with TLS; http://host:port without, where private
+    addresses are allowed. Raises SessionFailed."""
+    try:
+        parts = outgoing.check_url(endpoint_url, allow_private=allow_private)
+    except OutgoingRefused as error:
+        raise SessionFailed(CONNECTION_FAILED, f"{endpoint_url} is not connected to: {error}") from error
+    return parts.hostname or "", parts.port or port, parts.scheme == "https"
+
+
 @contextmanager
 def session(where: Where) -> Iterator[psycopg.Connection[Any]]:
     """A connection for the time of the block, cut by force when it lasts too long. Raises SessionFailed."""
@@ -146,7 +156,9 @@ def _connected(where: Where) -> psycopg.Connection[Any]:
     except OutgoingFailed as error:
         raise SessionFailed(CONNECTION_FAILED, f"{where.host}: {error}") from error
     trusted = ssl.get_default_verify_paths().cafile or certifi.where()
-    tls: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": trusted} if where.encrypted else {"sslmode": "disable"}
+    tls: dict[str, Any] = (
+        {"sslmode": "verify-full", "sslrootcert": trusted} if where.encrypted else {"sslmode": "disable"}
+    )
     failure: SessionFailed | None = None
     for address in addresses:
         try:
