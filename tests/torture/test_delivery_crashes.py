@@ -171,6 +171,7 @@ def torture(server: Server, s3: QuickS3, *, from_stream: bool, updated: bool) ->
         steps += 1
         budget.raise_by_a_step()
         if updated and steps == 3 * KILLS // 2:
+            wait_until(s3.objects, "something is delivered before the update")
             change_destination(server)
 
     s3.faults("on")
