@@ -14,6 +14,7 @@ from apps.delivery import encryption, lanes, meters, metrics
 from apps.delivery.models import DeliveryJob, DeliveryStream, DeliveryStreamStatus, SourceType
 from apps.delivery.partitions import retire_idle
 from apps.delivery.trimming import trim_log
+from apps.encryption.data_keys import forget_all
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -80,6 +81,7 @@ def _delete(runtime: Runtime, held: Held, stream: DeliveryStream, until_ms: int)
         for job in DeliveryJob.objects.filter(delivery_stream=stream):
             hold.remove("delivery-jobs", str(job.pk))
         metrics.retire(stream, runtime.clock.now_ms())
+        forget_all(encryption.data_key_owner(stream.pk))
         stream.delete()
         hold.remove(held.kind, held.key)
     log.info("delivery_stream_deleted", delivery_stream=held.key)
