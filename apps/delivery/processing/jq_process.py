@@ -1,4 +1,5 @@
-"""The process in which one jq query runs: a program of its own, started as `python -I jq_process.py` by jq_queries.py.
+"""The process in which one jq query runs: a program of its own, started as `python -I jq_process.py 1.0` by jq_queries.py,
+with the CPU seconds that a record may take.
 
 A query is a program by a stranger in a language with recursion, ranges and imports, run by a C library that aborts when it
 gets no memory. So it runs here, where nothing is to be had and nothing to be broken: an empty environment, no file may be
@@ -27,9 +28,8 @@ import jq
 MEMORY_BYTES_MAX = 256 * 1024 * 1024
 """Address space. jq takes about 20 bytes for each byte of JSON; a record of a data stream has 10 MiB at most."""
 COMPILE_CPU_S = 5.0
-RECORD_CPU_S = 1.0
-"""A record of 1 KiB takes 25 microseconds."""
 FRAME_CPU_S = 10.0
+"""For at most 128 records."""
 ANSWER_BYTES_MAX = 64 * 1024
 """Of one record. An object's key has 1,024 bytes at most."""
 REASON_CHARACTERS_MAX = 300
@@ -52,7 +52,7 @@ def main() -> None:
         return
     _write(b".0\n")
     while (frame := _frame()) is not None:
-        _answer(program, memoryview(frame))
+        _answer(program, memoryview(frame), float(sys.argv[1]))
 
 
 def _renounce() -> None:
@@ -70,7 +70,7 @@ def _renounce() -> None:
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
 
 
-def _answer(program: Any, frame: memoryview) -> None:
+def _answer(program: Any, frame: memoryview, record_cpu_s: float) -> None:
     at_once, at = frame[0] == 1, 1
     began_s = time.process_time()
     signal.setitimer(signal.ITIMER_VIRTUAL, FRAME_CPU_S)
@@ -78,7 +78,7 @@ def _answer(program: Any, frame: memoryview) -> None:
     while at < len(frame):
         begins = at + LENGTH_BYTES
         at = begins + int.from_bytes(frame[at:begins], "big")
-        signal.setitimer(signal.ITIMER_PROF, RECORD_CPU_S)
+        signal.setitimer(signal.ITIMER_PROF, record_cpu_s)
         lines.append(_line(program, frame[begins:at]))
         if at_once:
             _write(lines.pop())

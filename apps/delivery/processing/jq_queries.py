@@ -31,6 +31,8 @@ PROCESSES_MAX: Final = 4
 FRAME_RECORDS: Final = 128
 FRAME_BYTES: Final = 512 * KIB
 """Records that are asked about together: a pipe's way there and back costs as much as some ten records."""
+RECORD_CPU_S: Final = 1.0
+"""One of 1 KiB takes 25 microseconds, one of 10 MiB a quarter of a second."""
 FRAME_WALL_S: Final = 300.0
 """For a process that does not get on at all, stopped or swapped out: its CPU time is limited in itself."""
 ANSWERS_BYTES_MAX: Final = 16 * MIB
@@ -162,7 +164,7 @@ class _Process:
     def __init__(self, query: str, owner: int = 0) -> None:
         self.query, self.owner = query, owner
         self._process = subprocess.Popen(  # noqa: S603 - a command of our own
-            [sys.executable, "-I", str(PROGRAM)],
+            [sys.executable, "-I", str(PROGRAM), str(RECORD_CPU_S)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
