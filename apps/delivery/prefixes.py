@@ -75,19 +75,34 @@ def object_prefix(description: Json, moment: Moment) -> str:
 def error_prefix(description: Json, moment: Moment) -> str:
     """ErrorOutputPrefix evaluated; without one, or with one that has no expressions: <prefix><error type>/yyyy/MM/dd/HH/.
     Raises ValueError with a sentence."""
-    prefix: str = description.get("ErrorOutputPrefix") or ""
-    if not prefix:
-        prefix = EXPRESSION.sub("", description.get("Prefix") or "")
-    if not expressions(prefix):
-        prefix += f"!{{{ERROR_TYPE}}}/!{{{TIMESTAMP}{DEFAULT_PREFIX}}}"
-    return checked(_evaluated(prefix, moment), "ErrorOutputPrefix")
+    return checked(_evaluated(_error_template(description), moment), "ErrorOutputPrefix")
 
 
-def steady_error_prefix(description: Json) -> str:
-    """What all keys of failed records begin with, whatever their time and type: for listing them."""
+def _error_template(description: Json) -> str:
     prefix: str = description.get("ErrorOutputPrefix") or EXPRESSION.sub("", description.get("Prefix") or "")
-    found = EXPRESSION.search(prefix)
-    return prefix[: found.start()] if found else prefix
+    return prefix if expressions(prefix) else f"{prefix}!{{{ERROR_TYPE}}}/!{{{TIMESTAMP}{DEFAULT_PREFIX}}}"
+
+
+def steady_error_prefix(description: Json, error_type: str = "") -> str:
+    """What all keys of failed records begin with, whatever their time (and their type, if none is given): for listing them."""
+    template = _error_template(description)
+    if error_type:
+        template = template.replace(f"!{{{ERROR_TYPE}}}", error_type)
+    found = EXPRESSION.search(template)
+    return template[: found.start()] if found else template
+
+
+def error_pattern(description: Json, stream: str) -> str:
+    """A regular expression for keys of failed records of this delivery stream; its group `type` is the error-output-type."""
+    pattern, at, named = "", 0, False
+    template = _error_template(description)
+    for found in EXPRESSION.finditer(template):
+        pattern += re.escape(template[at : found.start()])
+        is_type = found[1] == ERROR_TYPE and not named
+        pattern += "(?P<type>[A-Za-z0-9-]+)" if is_type else ".*?"
+        named, at = named or is_type, found.end()
+    pattern += re.escape(template[at:])
+    return f"{pattern}{re.escape(stream)}-[0-9]+-[0-9]{{4}}(?:-[0-9]{{2}}){{5}}-[0-9a-f]{{8}}-[0-9a-f-]{{27}}[^/]*"
 
 
 def object_name(stream: str, version_id: int, moment: Moment) -> str:

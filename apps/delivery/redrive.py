@@ -1,0 +1,295 @@
+"""Redrive: failed records are read back from under the error prefix and put into the delivery stream once more.
+
+A job goes through the objects of lines that this delivery stream wrote (by the form of their keys), those of one
+error-output-type or all, that were last changed in a range of time. What each line has as rawData is appended to the log that
+puts go to, or, where the source is a data stream, to one beside its shards; from there it takes the whole way again, through
+the processors too.
+
+Each object is taken once, whoever asks how often: its records are appended under a producer's name and numbers that derive
+from its key, which the record log keeps with them. Then the object is moved to the same key under `redriven/`. If it cannot
+be moved (the access key may not remove objects), it stays, and the log still knows it.
+
+What arrived before the job was asked for is all that it looks at, so records that fail again are not taken again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+from django.db import transaction
+from django.db.models import F
+
+from apps.base.units import KIB, MIB, SECOND_MS
+from apps.delivery import encryption, jobs, lanes
+from apps.delivery.destinations.interface import DeliveryFailed, Target
+from apps.delivery.error_objects import description_of
+from apps.delivery.errors import InvalidArgumentException
+from apps.delivery.models import DeliveryJob, DeliveryStream, JobKind, JobStatus, Lane
+from apps.delivery.object_file import ObjectFile
+from apps.delivery.objects import bucket_of, kms_key_arn
+from apps.delivery.prefixes import error_pattern, steady_error_prefix
+from apps.delivery.s3_client import LIST_MAX, S3, Listed, s3_for
+from apps.delivery.targets import target_for
+from apps.delivery.unpacking import Unreadable, lines, packing_of, unpacked
+from apps.leases import hold
+from apps.leases.hold import Held
+from apps.leases.progress import Progress
+from apps.leases.wake import wake
+from apps.recordlog.interface import DataKey, Entry, RecordLogError, ShardClosed, UnknownShard
+from apps.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+REDRIVEN: Final = "redriven/"
+ENTRY_RECORDS: Final = 1_000
+ENTRY_BYTES: Final = MIB
+"""One append has at most so many records, and ends with the record that reaches so many bytes."""
+LINE_BYTES_MAX: Final = 16 * MIB
+"""A record of 10 MiB in base64, and what stands beside it."""
+RANGE_BYTES: Final = 4 * MIB
+METER_KEY: Final = "redrive"
+UNIT_BYTES: Final = 25 * KIB
+LANE_KIND: Final = "delivery"
+RENEW_MS: Final = 30 * SECOND_MS
+AGAIN_MS: Final = 10 * SECOND_MS
+"""After S3 or the log did not answer."""
+TRIES_MAX: Final = 30
+TYPE: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
+
+Json = dict[str, Any]
+
+
+class _Cancelled(Exception):
+    """Somebody stopped the job."""
+
+
+class _Gone(Exception):
+    """The delivery stream's log is not there any more."""
+
+
+def start(
+    delivery_stream: DeliveryStream, now_ms: int, error_type: str = "", from_ms: int = 0, to_ms: int | None = None
+) -> DeliveryJob:
+    """Ask for failed records to be delivered once more. error_type: AWS's error-output-type; empty: all. from_ms, to_ms: when
+    the objects were written, by S3's clock.
+
+    Raises InvalidArgumentException, ResourceInUseException, LimitExceededException.
+    """
+    to_ms = now_ms if to_ms is None else min(to_ms, now_ms)
+    if error_type and not TYPE.fullmatch(error_type):
+        raise InvalidArgumentException("That is no error-output-type.")
+    if not 0 <= from_ms <= to_ms:
+        raise InvalidArgumentException("The time range is empty, or lies in the future.")
+    under_way = DeliveryJob.objects.filter(
+        delivery_stream=delivery_stream, kind=JobKind.REDRIVE, status__in=jobs.UNFINISHED
+    )
+    if under_way.exists():
+        raise InvalidArgumentException("Failed records are being redriven already.")
+    parameters = {"error_type": error_type, "from_ms": from_ms, "to_ms": to_ms}
+    return jobs.start(delivery_stream, JobKind.REDRIVE, parameters, 0, now_ms)
+
+
+def found(runtime: Runtime, delivery_stream: DeliveryStream, error_type: str = "", limit: int = 100) -> list[Listed]:
+    """Objects of failed records that a redrive would take, for people; at most so many of the first LIST_MAX keys. Raises
+    DeliveryFailed."""
+    target = target_for(runtime, delivery_stream, part="errors")
+    wanted = _Wanted.of(target, error_type, 0, None)
+    s3 = s3_for(runtime, target, bucket_of(description_of(target)))
+    listed = s3.list(bucket_of(description_of(target)), wanted.prefix, "", LIST_MAX)
+    return [one for one in listed if wanted.takes(one)][:limit]
+
+
+def advance(runtime: Runtime, held: Held, job: DeliveryJob, until_ms: int) -> Progress | int:
+    """Object after object; see jobs.advance."""
+    try:
+        return _Redrive(runtime, held, job).run(until_ms)
+    except _Cancelled:
+        return Progress.MORE
+    except (UnknownShard, _Gone):
+        text = f"{job.delivery_stream.name} was deleted."
+        return jobs.finish(held, job, JobStatus.FAILED, text, runtime.clock.now_ms())
+    except (DeliveryFailed, RecordLogError) as error:
+        return _again(runtime, held, job, str(error))
+
+
+def _again(runtime: Runtime, held: Held, job: DeliveryJob, text: str) -> Progress | int:
+    """Come back, unless nothing has worked for long."""
+    tries = held.checkpoint.get("tries", 0) + 1
+    if tries >= TRIES_MAX:
+        return jobs.finish(held, job, JobStatus.FAILED, text, runtime.clock.now_ms())
+    hold.save_checkpoint(held, {**held.checkpoint, "tries": tries})
+    DeliveryJob.objects.filter(pk=job.pk).update(error=f"{text} Trying again.")
+    return runtime.clock.now_ms() + AGAIN_MS
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which keys a redrive takes. prefix: what they all begin with."""
+
+    prefix: str
+    pattern: re.Pattern[str]
+    error_type: str
+    from_ms: int
+    to_ms: int | None
+
+    @classmethod
+    def of(cls, target: Target, error_type: str, from_ms: int, to_ms: int | None) -> _Wanted:
+        description = description_of(target)
+        prefix = steady_error_prefix(description, error_type)
+        return cls(prefix, re.compile(error_pattern(description, target.name)), error_type, from_ms, to_ms)
+
+    def takes(self, one: Listed) -> bool:
+        """By its key and time."""
+        match = self.pattern.fullmatch(one.key)
+        redriven = one.key.startswith(REDRIVEN)
+        if match is None or redriven or one.size_bytes == 0 or one.modified_ms < self.from_ms:
+            return False
+        if self.to_ms is not None and one.modified_ms // 1000 > self.to_ms // 1000:  # S3 counts in seconds
+            return False
+        return not self.error_type or match.groupdict().get("type") in {self.error_type, None}
+
+
+class _Redrive:
+    """One job in hand, for one slice."""
+
+    def __init__(self, runtime: Runtime, held: Held, job: DeliveryJob) -> None:
+        self._runtime, self._held, self._job = runtime, held, job
+        self._stream = job.delivery_stream
+        self._target = target_for(runtime, self._stream, part="errors")
+        self._description = description_of(self._target)
+        self._bucket = bucket_of(self._description)
+        given = job.parameters
+        self._wanted = _Wanted.of(
+            self._target, given.get("error_type", ""), given.get("from_ms", 0), given.get("to_ms")
+        )
+        self._s3: S3 = s3_for(runtime, self._target, self._bucket)
+        self._renewed_ms = runtime.clock.now_ms()
+
+    def run(self, until_ms: int) -> Progress | int:
+        log_key = lanes.redrive_log(self._runtime, self._stream)
+        while True:
+            page = self._s3.list(self._bucket, self._wanted.prefix, self._held.checkpoint.get("after", ""), LIST_MAX)
+            for one in page:
+                if self._wanted.takes(one):
+                    self._object(one, log_key)
+                    if self._runtime.clock.now_ms() >= until_ms:
+                        return Progress.MORE
+            if len(page) < LIST_MAX:
+                return jobs.finish(
+                    self._held, self._job, JobStatus.COMPLETE, self._left_out(), self._runtime.clock.now_ms()
+                )
+            hold.save_checkpoint(self._held, {**self._held.checkpoint, "after": page[-1].key})
+
+    def _left_out(self) -> str:
+        lines_, stayed = self._held.checkpoint.get("bad_lines", 0), self._held.checkpoint.get("stayed", 0)
+        said = f"{lines_} lines that hold no record were left out. " if lines_ else ""
+        return said + (f"{stayed} objects could not be moved under {REDRIVEN}." if stayed else "")
+
+    def _object(self, one: Listed, log_key: int) -> None:
+        """Put the records of one object, then move it."""
+        producer = f"{METER_KEY}/{hashlib.sha256(f'{self._bucket}/{one.key}'.encode()).hexdigest()[:40]}"
+        reading = _Reading(ObjectFile(self._s3, self._bucket, one.key, range_bytes=RANGE_BYTES), one.key)
+        try:
+            for number, some in enumerate(_entries(reading.records()), 1):
+                self._append(log_key, some, (producer, number))
+                self._keep_on()
+        except Unreadable as error:
+            log.warning("redrive_unreadable", job=self._job.pk, error=str(error))
+            reading.bad_lines += 1
+        stayed = not self._move(one.key) if reading.put else True
+        _wake_lanes(log_key)
+        before = self._held.checkpoint
+        with transaction.atomic():
+            moved = {
+                "after": one.key,
+                "bad_lines": before.get("bad_lines", 0) + reading.bad_lines,
+                "stayed": before.get("stayed", 0) + stayed,
+            }
+            hold.save_checkpoint(self._held, moved)
+            rows = DeliveryJob.objects.filter(pk=self._job.pk, status=JobStatus.RUNNING)
+            rows.update(done=F("done") + 1, total=F("total") + 1, records=F("records") + reading.put, error="")
+
+    def _keep_on(self) -> None:
+        """Hold on to the lease while an object is long, and see whether somebody stopped the job."""
+        now_ms = self._runtime.clock.now_ms()
+        if now_ms - self._renewed_ms >= SECOND_MS:
+            hold.renew(self._held, RENEW_MS)
+            self._renewed_ms = now_ms
+            if not DeliveryJob.objects.filter(pk=self._job.pk, status=JobStatus.RUNNING).exists():
+                raise _Cancelled
+
+    def _append(self, log_key: int, records: list[bytes], producer: tuple[str, int]) -> None:
+        flat: list[str | bytes | None] = [part for one in records for part in (None, one)]
+        size_bytes = sum(map(len, records))
+        units = sum(max(1, -(-len(one) // UNIT_BYTES)) for one in records)
+        entry = Entry(log_key, flat, len(records), size_bytes, units, METER_KEY, producer, self._key(size_bytes))
+        answers: list[Any] = self._runtime.wait_for(self._runtime.record_log.append([entry]))
+        if isinstance(answers[0], ShardClosed):
+            raise _Gone
+
+    def _key(self, size_bytes: int) -> DataKey | None:
+        covered = encryption.covering(self._stream)
+        return (
+            None if covered is None else self._runtime.wait_for(self._runtime.data_keys.for_append(covered, size_bytes))
+        )
+
+    def _move(self, key: str) -> bool:
+        try:
+            self._s3.copy(self._bucket, key, REDRIVEN + key, kms_key_arn=kms_key_arn(self._description))
+            self._s3.delete(self._bucket, key)
+        except DeliveryFailed as error:
+            log.warning("redrive_not_moved", job=self._job.pk, code=error.code)
+            return False
+        return True
+
+
+class _Line(msgspec.Struct):
+    rawData: str  # noqa: N815 - AWS's name
+
+
+class _Reading:
+    """The records in an object of lines. put: how many; bad_lines: how many lines held none."""
+
+    def __init__(self, file: ObjectFile, key: str) -> None:
+        self._file = file
+        self._packing = packing_of(key, file.content_encoding)
+        self._decode = msgspec.json.Decoder(_Line).decode
+        self.put = 0
+        self.bad_lines = 0
+
+    def records(self) -> Iterator[bytes]:
+        for line in lines(unpacked(self._file, self._packing), LINE_BYTES_MAX):
+            try:
+                data = base64.b64decode(self._decode(line).rawData, validate=True)
+            except (msgspec.DecodeError, UnicodeError, binascii.Error):
+                self.bad_lines += 1
+                continue
+            self.put += 1
+            yield data
+
+
+def _entries(records: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """The same ones for the same object, whenever it is read."""
+    some: list[bytes] = []
+    size_bytes = 0
+    for data in records:
+        some.append(data)
+        size_bytes += len(data)
+        if len(some) >= ENTRY_RECORDS or size_bytes >= ENTRY_BYTES:
+            yield some
+            some, size_bytes = [], 0
+    if some:
+        yield some
+
+
+def _wake_lanes(log_key: int) -> None:
+    for lane in Lane.objects.filter(log_key=log_key, ended_at_ms__isnull=True).values_list("pk", flat=True):
+        wake(LANE_KIND, str(lane))
