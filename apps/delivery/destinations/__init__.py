@@ -35,6 +35,10 @@ def destination_for(runtime: Runtime, target: Target) -> Destination:
             from apps.delivery.destinations.splunk import SplunkDestination
 
             return SplunkDestination(runtime, target)
+        case DestinationType.ELASTICSEARCH | DestinationType.OPENSEARCH | DestinationType.OPENSEARCH_SERVERLESS:
+            from apps.delivery.destinations.opensearch import SearchDestination
+
+            return SearchDestination(runtime, target)
         case DestinationType.REDSHIFT:
             from apps.delivery.destinations.redshift import RedshiftDestination
 
