@@ -59,6 +59,11 @@ class ParquetFile:
             store_schema=False,
         )
 
+    def __del__(self) -> None:
+        # Given up before its end: pyarrow would write the footer now, into a file that is closed by then.
+        if hasattr(self, "_writer"):
+            self._writer.is_open = False
+
     def write(self, table: pa.Table) -> None:
         """Write a row group."""
         self._writer.write_table(table, row_group_size=max(1, table.num_rows))

@@ -13,8 +13,13 @@ MILLIS = "millis"
 PATTERN_MAX = 200
 """Characters."""
 
+TEXT_MAX = 500
+"""Characters of a value that a pattern is tried on."""
+
 PIVOT_YEAR = 1950
 """Two digits mean the year from here on: a fixed one, so that a repeat reads the same."""
+
+YEAR_DIGITS_MAX = 9
 
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
           "december")  # fmt: skip
@@ -23,7 +28,8 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 Parse = Callable[[str], datetime | None]
 
 _NUMBERS = {
-    "y": ("year", 9), "Y": ("year", 9), "M": ("month", 2), "d": ("day", 2), "D": ("day_of_year", 3), "H": ("hour", 2),
+    "y": ("year", YEAR_DIGITS_MAX), "Y": ("year", YEAR_DIGITS_MAX), "M": ("month", 2),
+    "d": ("day", 2), "D": ("day_of_year", 3), "H": ("hour", 2),
     "k": ("hour24", 2), "K": ("hour12", 2), "h": ("clock12", 2), "m": ("minute", 2), "s": ("second", 2),
 }  # fmt: skip
 """Group and largest number of digits by letter; x, w, e and C (weeks, centuries) and names of zones are not read."""
@@ -37,7 +43,7 @@ def compile_pattern(pattern: str) -> Parse:
     form = re.compile(_expression(pattern), re.IGNORECASE | re.ASCII)
 
     def read(text: str) -> datetime | None:
-        found = form.fullmatch(text)
+        found = form.fullmatch(text) if len(text) <= TEXT_MAX else None
         try:
             return _instant({name: value for name, value in found.groupdict().items() if value}) if found else None
         except (ValueError, OverflowError):
@@ -48,14 +54,14 @@ def compile_pattern(pattern: str) -> Parse:
 
 def _expression(pattern: str) -> str:
     out, seen = [], set()
-    for letter, run in _runs(pattern):
-        if letter == "'":
-            out.append(re.escape(run))
-            continue
+    runs = _runs(pattern)
+    following = [letter for letter, _ in runs[1:]] + [""]
+    for (letter, run), after in zip(runs, following, strict=False):
         if not ("a" <= letter.lower() <= "z"):
             out.append(re.escape(run))
             continue
-        name, expression = _field(letter, len(run), pattern)
+        # A year of any length, but not right before another number: yyyyMMdd.
+        name, expression = _field(letter, len(run), pattern, widest=len(run) if after in _NUMBERS else YEAR_DIGITS_MAX)
         if name in seen:
             raise ValueError(f"The timestamp format {pattern!r} has {letter!r} twice.")
         seen.add(name)
@@ -78,14 +84,16 @@ def _runs(pattern: str) -> list[tuple[str, str]]:
     return out
 
 
-def _field(letter: str, count: int, pattern: str) -> tuple[str, str]:
+def _field(letter: str, count: int, pattern: str, widest: int) -> tuple[str, str]:
     if letter == "M" and count >= 3:
         return "month_name", "|".join((*MONTHS, *(name[:3] for name in MONTHS)))
     if letter in "yY" and count == 2:
         return "year2", r"\d\d"
     if letter in _NUMBERS:
         name, digits = _NUMBERS[letter]
-        return name, (r"[+-]?" if name == "year" else "") + rf"\d{{1,{digits}}}"
+        if name == "year":
+            return name, rf"[+-]?\d{{1,{widest}}}"
+        return name, rf"\d{{1,{digits}}}"
     if letter == "S":
         return "fraction", rf"\d{{1,{max(count, 1)}}}"
     if letter == "a":

@@ -1,0 +1,83 @@
+"""The schema that a batch is converted to: the columns of a table of the catalogue, as they are when it is planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apps.catalogue.errors import EntityNotFoundException
+from apps.catalogue.tables import LATEST, TableSchema, schema_of
+from apps.delivery.destinations.interface import DeliveryFailed
+from apps.delivery.formats.hive_types import BadType, parse
+
+if TYPE_CHECKING:
+    from apps.delivery.destinations.interface import Target
+    from apps.runtime import Runtime
+
+Json = dict[str, Any]
+
+ERROR_TYPE = "format-conversion-failed"
+INVALID_SCHEMA = "DataFormatConversion.InvalidSchema"
+NOT_FOUND = "DataFormatConversion.EntityNotFound"
+MISSING = (
+    "The specified table/database could not be found. Please ensure that the table/database exists and that the values "
+    "provided in the schema configuration are correct, especially with regards to casing."
+)
+"""AWS's text."""
+
+COLUMNS_MAX = 10_000
+"""A bound of our own."""
+
+
+def plan_of(runtime: Runtime, target: Target) -> Json:
+    """columns: name and Hive type of each; table: what lines under the error prefix say of it. Raises DeliveryFailed,
+    never permanent: as with AWS the batch waits until the table is right."""
+    configured = target.description["DataFormatConversionConfiguration"]
+    schema = configured["SchemaConfiguration"]
+    catalogue_id = schema.get("CatalogId") or target.account_id
+    found = _found(target, schema, catalogue_id)
+    _check(found, configured)
+    region = schema.get("Region") or runtime.config.region
+    return {
+        "columns": [list(column) for column in found.columns],
+        "table": {
+            "catalogId": catalogue_id,
+            "databaseName": found.database,
+            "tableName": found.name,
+            "region": region,
+            "versionId": str(found.version_id),
+            "catalogArn": f"arn:aws:glue:{region}:{catalogue_id}:catalog",
+        },
+    }
+
+
+def _found(target: Target, schema: Json, catalogue_id: str) -> TableSchema:
+    if catalogue_id != target.account_id:
+        raise DeliveryFailed(NOT_FOUND, MISSING, error_type=ERROR_TYPE)
+    try:
+        return schema_of(target.team_id, schema["DatabaseName"], schema["TableName"], schema.get("VersionId") or LATEST)
+    except EntityNotFoundException:
+        raise DeliveryFailed(NOT_FOUND, MISSING, error_type=ERROR_TYPE) from None
+
+
+def _check(found: TableSchema, configured: Json) -> None:
+    """Raise DeliveryFailed unless objects can have the columns."""
+    names = [name.lower() for name, _ in found.columns]
+    if not names:
+        raise _invalid("The table has no columns.")
+    if len(names) > COLUMNS_MAX:
+        raise _invalid(f"The table has more than {COLUMNS_MAX} columns.")
+    if len(set(names)) != len(names):
+        raise _invalid("The table has two columns of one name.")
+    for name, kind in found.columns:
+        try:
+            parse(kind)
+        except BadType as error:
+            raise _invalid(f"Error parsing the schema: column {name}: {error}") from None
+    orc = (configured["OutputFormatConfiguration"]["Serializer"]).get("OrcSerDe") or {}
+    for name in orc.get("BloomFilterColumns") or ():
+        if name.lower() not in names:
+            raise _invalid(f"The table has no column {name}, for which a Bloom filter is asked.")
+
+
+def _invalid(why: str) -> DeliveryFailed:
+    return DeliveryFailed(INVALID_SCHEMA, f"The schema is invalid. {why}", error_type=ERROR_TYPE)
