@@ -32,6 +32,16 @@ def format_time(pattern: str, at_ms: int, zone: str) -> str:
     return "".join(part(moment.astimezone(zone_of(zone))) for part in compiled(pattern))
 
 
+def instants(text: str, zone: str) -> list[int]:
+    """The moments (UTC ms) that yyyy-MM-dd-HH-mm-ss stands for in a zone: two where clocks are set back; none if it is no
+    time."""
+    try:
+        wall = datetime.strptime(text, "%Y-%m-%d-%H-%M-%S").replace(tzinfo=zone_of(zone))
+    except ValueError:
+        return []
+    return sorted({int(wall.replace(fold=fold).timestamp()) * 1000 for fold in (0, 1)})
+
+
 @lru_cache(maxsize=PATTERNS_KEPT)
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by its name; empty: UTC. Raises ValueError with a sentence."""

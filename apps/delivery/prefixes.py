@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from apps.delivery.java_time import compiled, format_time, zone_of
+from apps.delivery.java_time import compiled, format_time, instants, zone_of
 
 Json = dict[str, Any]
 
@@ -40,6 +40,10 @@ FROM_LAMBDA: Final = "partitionKeyFromLambda:"
 TIMESTAMP: Final = "timestamp:"
 
 EXPRESSION = re.compile(r"!\{([^{}]*)\}")
+NAME = r"-[0-9]+-(?P<at>[0-9]{4}(?:-[0-9]{2}){5})-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(?:[.][^/]*)?"
+"""What follows the delivery stream's name in the name of an object."""
+FRACTIONS = frozenset("SnNA")
+"""Letters of what is shorter than a second, which an object's name does not tell."""
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]|[\ud800-\udfff]")
 
 
@@ -92,17 +96,33 @@ def steady_error_prefix(description: Json, error_type: str = "") -> str:
     return template[: found.start()] if found else template
 
 
-def error_pattern(description: Json, stream: str) -> str:
-    """A regular expression for keys of failed records of this delivery stream; its group `type` is the error-output-type."""
+def error_type_of(description: Json, stream: str, key: str) -> str | None:
+    """The error-output-type of a key of failed records that this delivery stream wrote; None if it is none of its keys, be it
+    of another delivery stream with the same prefix. Empty if its prefix does not tell the type."""
+    named = re.fullmatch(f"(.*?){re.escape(stream)}{NAME}", key, re.DOTALL)
+    if named is None:
+        return None
+    zone = description.get("CustomTimeZone") or ""
+    for at_ms in instants(named["at"], zone):
+        found = re.fullmatch(_error_pattern(_error_template(description), at_ms, zone), named[1])
+        if found is not None:
+            return found.groupdict().get("type") or ""
+    return None
+
+
+def _error_pattern(template: str, at_ms: int, zone: str) -> str:
+    """A regular expression for error prefixes of objects whose oldest record arrived within this second."""
     pattern, at, named = "", 0, False
-    template = _error_template(description)
     for found in EXPRESSION.finditer(template):
         pattern += re.escape(template[at : found.start()])
-        is_type = found[1] == ERROR_TYPE and not named
-        pattern += "(?P<type>[A-Za-z0-9-]+)" if is_type else ".*?"
-        named, at = named or is_type, found.end()
-    pattern += re.escape(template[at:])
-    return f"{pattern}{re.escape(stream)}-[0-9]+-[0-9]{{4}}(?:-[0-9]{{2}}){{5}}-[0-9a-f]{{8}}-[0-9a-f-]{{27}}[^/]*"
+        at = found.end()
+        if found[1] == ERROR_TYPE and not named:
+            pattern, named = f"{pattern}(?P<type>[A-Za-z0-9-]+)", True
+        elif found[1].startswith(TIMESTAMP) and not FRACTIONS.intersection(found[1].removeprefix(TIMESTAMP)):
+            pattern += re.escape(format_time(found[1].removeprefix(TIMESTAMP), at_ms, zone))
+        else:
+            pattern += "(?P=type)" if found[1] == ERROR_TYPE else "[^/]*"
+    return pattern + re.escape(template[at:])
 
 
 def object_name(stream: str, version_id: int, moment: Moment) -> str:

@@ -35,7 +35,7 @@ from apps.delivery.errors import InvalidArgumentException
 from apps.delivery.models import DeliveryJob, DeliveryStream, JobKind, JobStatus, Lane
 from apps.delivery.object_file import ObjectFile
 from apps.delivery.objects import bucket_of, kms_key_arn
-from apps.delivery.prefixes import error_pattern, steady_error_prefix
+from apps.delivery.prefixes import error_type_of, steady_error_prefix
 from apps.delivery.s3_client import LIST_MAX, S3, Listed, s3_for
 from apps.delivery.targets import target_for
 from apps.delivery.unpacking import Unreadable, lines, packing_of, unpacked
@@ -135,7 +135,8 @@ class _Wanted:
     """Which keys a redrive takes. prefix: what they all begin with."""
 
     prefix: str
-    pattern: re.Pattern[str]
+    description: Json
+    stream: str
     error_type: str
     from_ms: int
     to_ms: int | None
@@ -144,17 +145,16 @@ class _Wanted:
     def of(cls, target: Target, error_type: str, from_ms: int, to_ms: int | None) -> _Wanted:
         description = description_of(target)
         prefix = steady_error_prefix(description, error_type)
-        return cls(prefix, re.compile(error_pattern(description, target.name)), error_type, from_ms, to_ms)
+        return cls(prefix, description, target.name, error_type, from_ms, to_ms)
 
     def takes(self, one: Listed) -> bool:
         """By its key and time."""
-        match = self.pattern.fullmatch(one.key)
-        redriven = one.key.startswith(REDRIVEN)
-        if match is None or redriven or one.size_bytes == 0 or one.modified_ms < self.from_ms:
+        if one.key.startswith(REDRIVEN) or one.size_bytes == 0 or one.modified_ms < self.from_ms:
             return False
         if self.to_ms is not None and one.modified_ms // 1000 > self.to_ms // 1000:  # S3 counts in seconds
             return False
-        return not self.error_type or match.groupdict().get("type") in {self.error_type, None}
+        found = error_type_of(self.description, self.stream, one.key)
+        return found is not None and self.error_type in {"", found}
 
 
 class _Redrive:

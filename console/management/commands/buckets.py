@@ -38,7 +38,7 @@ class Command(BaseCommand):
         getattr(self, f"_{options['action']}")(options)
 
     def _list(self, _options: dict[str, Any]) -> None:
-        first = Team.objects.filter(pk=grants.first_team_id()).first()
+        first = Team.objects.order_by("id").first()
         if first is not None:
             self.stdout.write(f"{first.slug}  every bucket (it is the first team)")
         for row in GrantedBucket.objects.select_related("team").order_by("team_id", "bucket"):
