@@ -7,7 +7,7 @@ delivery stream, from which its lanes deliver; so the buffer is in nobody's memo
 from __future__ import annotations
 
 from apps.base.errors import InternalFailure, ServiceError
-from apps.delivery.catalog import DeliveryCatalog, DeliveryStreamView, DirectLog
+from apps.delivery.catalog import DeliveryCatalog, DeliveryStreamView
 from apps.delivery.errors import (
     SLOW_DOWN,
     InvalidArgumentException,
@@ -57,11 +57,11 @@ async def put_record(call: Call, request: PutRecordRequest) -> PutRecordAnswer:
     if _taken(call, view, 1, size_bytes, (size_bytes,)) == 0:
         counters.add(view.team_id, view.series, "ThrottledRecords", 1)
         raise ServiceUnavailableException.slow_down()
-    log, appended = await _append(call, view, [None, data], 1, size_bytes, -(-size_bytes // BILLED_BYTES) or 1)
+    view, appended = await _append(call, view, [None, data], 1, size_bytes, -(-size_bytes // BILLED_BYTES) or 1)
     _count(call, view, 1, size_bytes)
     counters.add(view.team_id, view.series, "PutRecord.Bytes", size_bytes)
     counters.add(view.team_id, view.series, "PutRecord.Latency", since(call))
-    return PutRecordAnswer(encode(log.fixed, appended.first), view.encryption is not None)
+    return PutRecordAnswer(encode(_fixed(view), appended.first), view.encryption is not None)
 
 
 async def put_record_batch(call: Call, request: PutRecordBatchRequest) -> PutRecordBatchAnswer:
@@ -89,14 +89,19 @@ async def put_record_batch(call: Call, request: PutRecordBatchRequest) -> PutRec
     if taken:
         flat: list[str | bytes | None] = [None] * (2 * taken)
         flat[1::2] = blobs
-        log, appended = await _append(call, view, flat, taken, size_bytes, _billed_units(sizes))
-        responses += map(Stored, run(log.fixed, appended.first, taken))
+        view, appended = await _append(call, view, flat, taken, size_bytes, _billed_units(sizes))
+        responses += map(Stored, run(_fixed(view), appended.first, taken))
         _count(call, view, taken, size_bytes)
     responses += [REFUSED] * (count - taken)
     counters.add(view.team_id, view.series, "PutRecordBatch.Bytes", size_bytes)
     counters.add(view.team_id, view.series, "PutRecordBatch.Records", taken)
     counters.add(view.team_id, view.series, "PutRecordBatch.Latency", since(call))
     return PutRecordBatchAnswer(count - taken, view.encryption is not None, responses)
+
+
+def _fixed(view: DeliveryStreamView) -> str:
+    assert view.log is not None
+    return view.log.fixed
 
 
 def _billed_units(sizes: list[int]) -> int:
@@ -129,20 +134,42 @@ def _taken(
 
 async def _append(
     call: Call, view: DeliveryStreamView, flat: list[str | bytes | None], count: int, size_bytes: int, units: int
-) -> tuple[DirectLog, Appended]:
-    """Append to the delivery stream's log. Raises ServiceError; nothing was stored then, but for InternalFailure."""
-    log = view.log
-    assert log is not None
+) -> tuple[DeliveryStreamView, Appended]:
+    """Append to the log of the delivery stream, or of the one that has its name now if that was deleted within the second.
+    Raises ServiceError; nothing was stored then, but for InternalFailure."""
+    stored = await _try(call, view, flat, count, size_bytes, units)
+    if stored is None:
+        view = await _made_again(call, view)
+        stored = await _try(call, view, flat, count, size_bytes, units)
+    if stored is None:
+        raise ResourceNotFoundException.delivery_stream(view.name, view.account_id)
+    assert view.log is not None
+    call.runtime.part(Nudge).appended(view.log, size_bytes, call.now_ms)
+    return view, stored
+
+
+async def _try(
+    call: Call, view: DeliveryStreamView, flat: list[str | bytes | None], count: int, size_bytes: int, units: int
+) -> Appended | None:
+    """None: the log is gone, and nothing was stored."""
+    assert view.log is not None
     data_key = None if view.encryption is None else await _data_key(call, view, size_bytes)
-    entry = Entry(log.key, flat, count, size_bytes, units, call.principal.meter_key, None, data_key)
+    entry = Entry(view.log.key, flat, count, size_bytes, units, call.principal.meter_key, None, data_key)
     try:
         [answer] = await call.runtime.record_log.append([entry])
+    except UnknownShard:
+        return None
     except RecordLogError as error:
-        raise _service_error(error, view) from error
-    if isinstance(answer, ShardClosed):
+        raise _service_error(error) from error
+    return None if isinstance(answer, ShardClosed) else answer
+
+
+async def _made_again(call: Call, view: DeliveryStreamView) -> DeliveryStreamView:
+    """What has the name now, if it takes records. Raises ResourceNotFoundException."""
+    now = await call.runtime.part(DeliveryCatalog).read_anew(view.account_id, view.name)
+    if now is None or now.key == view.key or not now.takes_records or now.log is None:
         raise ResourceNotFoundException.delivery_stream(view.name, view.account_id)
-    call.runtime.part(Nudge).appended(log, size_bytes, call.now_ms)
-    return log, answer
+    return now
 
 
 async def _data_key(call: Call, view: DeliveryStreamView, size_bytes: int) -> DataKey:
@@ -156,10 +183,8 @@ async def _data_key(call: Call, view: DeliveryStreamView, size_bytes: int) -> Da
         raise InvalidKMSResourceException.of(error) from error
 
 
-def _service_error(error: RecordLogError, view: DeliveryStreamView) -> ServiceError:
+def _service_error(error: RecordLogError) -> ServiceError:
     match error:
-        case UnknownShard():  # the snapshot is older than a deletion
-            return ResourceNotFoundException.delivery_stream(view.name, view.account_id)
         case KeyUnavailable(reason=ServiceError() as reason):
             return InvalidKMSResourceException.of(reason)
         case LogFull():
