@@ -156,3 +156,22 @@ async def test_whoever_renames_a_user_needs_the_right_to_both_names(house: House
     await house.call("iam", "UpdateUser", caller, UserName="bob", NewUserName="robert", NewPath="/ops/")
     with pytest.raises(ServiceError, match="bob cannot be found"):
         await house.call("iam", "GetUser", UserName="bob")
+
+
+async def test_a_table_stands_in_a_database_of_a_catalogue(house: House) -> None:
+    await house.call("glue", "CreateDatabase", DatabaseInput={"Name": "d"})
+    for name in ("a", "b"):
+        await house.call("glue", "CreateTable", DatabaseName="d", TableInput={"Name": name})
+    around = f"arn:aws:glue:us-east-1:{HERS}"
+    one = [says(action="glue:*", resource=f"{around}:table/d/a")]
+    outside = await who(house, *one)
+    with pytest.raises(AccessDeniedException, match=f"glue:GetTable on resource: {around}:catalog"):
+        await house.call("glue", "GetTable", outside, DatabaseName="D", Name="A")
+    inside = await who(
+        house, *one, says(action="glue:*", resource=[f"{around}:catalog", f"{around}:database/d"]), name="inside"
+    )
+    assert (await house.call("glue", "GetTable", inside, DatabaseName="D", Name="A"))["Table"]["Name"] == "a"
+    with pytest.raises(AccessDeniedException, match=f"glue:BatchDeleteTable on resource: {around}:table/d/b"):
+        await house.call("glue", "BatchDeleteTable", inside, DatabaseName="d", TablesToDelete=["a", "b"])
+    with pytest.raises(AccessDeniedException, match=f"glue:UpdateTable on resource: {around}:table/d/b"):
+        await house.call("glue", "UpdateTable", inside, DatabaseName="d", TableInput={"Name": "b"})
