@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from apps.wire.model import Operation, Shape
-from apps.wire.validate import unanchored
+from apps.wire.validate import Pattern, unanchored
 
 LENGTH_MAX = 5_000
 """Texts and lists are not made longer than this to break a limit."""
@@ -17,10 +16,14 @@ LENGTH_MAX = 5_000
 ELSEWHERE = "not-there"
 """The name of what does not exist."""
 
-NAMES = {"StreamName": "ResourceNotFoundException", "ConsumerName": "ResourceNotFoundException"}
+NAMES = dict.fromkeys(("StreamName", "ConsumerName", "DeliveryStreamName"), "ResourceNotFoundException")
 """Members that name something which must exist, except where the operation makes it."""
 
-MAKES = {("CreateStream", "StreamName"), ("RegisterStreamConsumer", "ConsumerName")}
+MAKES = {
+    ("CreateStream", "StreamName"),
+    ("RegisterStreamConsumer", "ConsumerName"),
+    ("CreateDeliveryStream", "DeliveryStreamName"),
+}
 TOKENS = {"NextToken", "ShardIterator"}
 
 
@@ -45,7 +48,7 @@ def broken_calls(operation: Operation, params: dict[str, Any]) -> Iterator[Broke
 # --- wrong types -----------------------------------------------------------------------------------------------------
 
 WRONG = {
-    "string": 7, "blob": 7, "integer": "seven", "boolean": "perhaps", "timestamp": "yesterday", "list": "some",
+    "string": 7, "blob": 7, "integer": "seven", "double": "half", "boolean": "perhaps", "timestamp": "yesterday", "list": "some",
     "map": "some", "structure": "some",
 }  # fmt: skip
 
@@ -108,7 +111,7 @@ def _bad_values(shape: Shape) -> Iterator[tuple[str, Any, str]]:
     """Values of the right type that break exactly one limit, and AWS's name of it."""
     if shape.type == "string":
         yield from _bad_texts(shape)
-    elif shape.type == "integer":
+    elif shape.type in {"integer", "double"}:
         if shape.minimum is not None:
             text = f"Member must have value greater than or equal to {shape.minimum}"
             yield "is too small", shape.minimum - 1, text
@@ -123,8 +126,14 @@ def _bad_values(shape: Shape) -> Iterator[tuple[str, Any, str]]:
         if shape.maximum is not None:
             many = {f"k{n}": "" for n in range(shape.maximum + 1)}
             yield "has too many", many, f"Member must have length less than or equal to {shape.maximum}"
-        long = {"k" * 129: "v"}
+        assert shape.key is not None
+        assert shape.key.maximum is not None
+        long = {"k" * (shape.key.maximum + 1): "v"}
         yield "has a long key", long, "Map keys must satisfy constraint: [Member must have length less than or equal to"
+
+
+STRANGE_TEXTS = ("~ü~", "a\nb", "a b", ":*")
+"""Each pattern of the model refuses one of them."""
 
 
 def _bad_texts(shape: Shape) -> Iterator[tuple[str, Any, str]]:
@@ -132,9 +141,9 @@ def _bad_texts(shape: Shape) -> Iterator[tuple[str, Any, str]]:
         yield "is none of its values", "NOTHING_OF_THE_KIND", "Member must satisfy enum value set: ["
         return
     if shape.pattern is not None:
-        assert re.fullmatch(shape.pattern, "~ü~") is None, shape.pattern
+        bad = next(text for text in STRANGE_TEXTS if not Pattern.of(shape.pattern).matches(text))
         text = f"Member must satisfy regular expression pattern: {unanchored(shape.pattern)}"
-        yield "does not match", "~ü~", text
+        yield "does not match", bad, text
     if shape.minimum:
         yield "is empty", "", f"Member must have length greater than or equal to {shape.minimum}"
     if shape.maximum is not None and shape.maximum < LENGTH_MAX:
