@@ -10,7 +10,7 @@ from apps.cloudwatch.named import KINDS, Kind, from_name
 from apps.cloudwatch.reading import away
 from apps.metrics import firehose, layout, series, store
 from apps.metrics.buckets import decode
-from apps.metrics.firehose import BY_NUMBER, DELIVERY_STREAM
+from apps.metrics.firehose import BY_NUMBER
 from apps.metrics.models import Rollup
 from apps.metrics.names import ALIASES, CONSUMER, NAMESPACE, QUEUE, SHARD_LEVEL, labels_of
 from apps.metrics.series import Identity
@@ -121,8 +121,8 @@ def _identities(stream_name: str, stored: int | str) -> list[Identity]:
     if isinstance(label, int):
         return [Identity(NAMESPACE, _SHARD_NAMES[number], (("ShardId", shard_id_text(label)), at_stream))]
     metric = BY_NUMBER[number]
-    if metric.dimensions == DELIVERY_STREAM:
-        return [Identity(firehose.NAMESPACE, metric.name, ((*DELIVERY_STREAM, stream_name),))]
+    if number in firehose.NUMBERS:
+        return [Identity(firehose.NAMESPACE, metric.name, tuple((key, stream_name) for key in metric.dimensions))]
     if (metric.dimensions in (CONSUMER, QUEUE)) != isinstance(label, str):
         return []
     if isinstance(label, str) and metric.dimensions == QUEUE:

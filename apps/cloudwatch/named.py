@@ -1,4 +1,7 @@
-"""Whose series a name means: data streams in AWS/Kinesis, delivery streams in AWS/Firehose, also those that are gone."""
+"""Whose series a name means: data streams in AWS/Kinesis, delivery streams in AWS/Firehose, also those that are gone.
+
+The empty name is the team's own in AWS/Firehose: ListDeliveryStreams is called of no delivery stream.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.delivery.metrics import series_key
+from apps.delivery.metrics import ACCOUNT, series_key
 from apps.delivery.models import DeliveryStream
 from apps.metrics import firehose, names
 from apps.metrics.firehose import DELIVERY_KEYS_FROM
@@ -30,6 +33,8 @@ KINDS = (STREAMS, DELIVERY_STREAMS)
 
 def keys_of(team_id: int, kind: Kind, name: str) -> list[int]:
     """Keys of the series of the one of that name, and of those that had it before."""
+    if not name:
+        return [series_key(ACCOUNT)]
     return [key for _, keys in from_name(team_id, kind, name, name) for key in keys]
 
 
@@ -51,7 +56,8 @@ def by_key(team_id: int, kind: Kind) -> dict[int, str]:
 def _live(team_id: int, kind: Kind, first: str, exact: str | None) -> list[tuple[str, int]]:
     if kind is DELIVERY_STREAMS:
         rows = DeliveryStream.objects.filter(team_id=team_id, channel_id="")
-        return [(name, series_key(pk)) for name, pk in _named(rows, first, exact).values_list("name", "id")]
+        found = [(name, series_key(pk)) for name, pk in _named(rows, first, exact).values_list("name", "id")]
+        return [("", series_key(ACCOUNT)), *found] if found and not first and exact is None else found
     return list(_named(Stream.objects.filter(team_id=team_id), first, exact).values_list("name", "id"))
 
 

@@ -16,8 +16,8 @@ import msgpack
 from apps.accounts.models import Team
 from apps.cloudwatch.models import Alarm, State
 from apps.cloudwatch.named import KINDS, by_key
-from apps.metrics import store, totals
-from apps.metrics.firehose import BY_NUMBER, DELIVERY_STREAM
+from apps.metrics import firehose, store, totals
+from apps.metrics.firehose import BY_NUMBER
 from apps.metrics.names import CONSUMER, SHARD, SHARD_METRICS, STREAM, Metric, Unit, labels_of
 from apps.streams.addressing import shard_id_text
 
@@ -48,7 +48,7 @@ def name_of(metric: Metric, *, of_shard: bool) -> str:
     suffix = _SUFFIX[metric.unit]
     if suffix and not name.endswith(suffix):
         name = f"{name}_{suffix}"
-    service = "firehose" if metric.dimensions == DELIVERY_STREAM else "kinesis"
+    service = "firehose" if metric.number in firehose.NUMBERS else "kinesis"
     return f"tidegate_{service}_{'shard_' if of_shard else ''}{name}"
 
 
@@ -98,7 +98,7 @@ def _metric_of(stored: int | str) -> tuple[Metric | None, Labels]:
         return _SHARD[number], (("shard", shard_id_text(label)),)
     metric = BY_NUMBER[number]
     if label is None:
-        return (metric if metric.dimensions in (STREAM, DELIVERY_STREAM) else None), ()
+        return (metric if metric.dimensions == STREAM or number in firehose.NUMBERS else None), ()
     if metric.dimensions == CONSUMER:
         return metric, (("consumer", label),)
     return metric, (("queue", label.partition("/")[2]),)

@@ -77,9 +77,10 @@ def stream_metric(identity: Identity) -> StreamMetric | None:
 
 def _delivery_metric(identity: Identity) -> StreamMetric | None:
     metric = firehose.BY_NAME.get(identity.name)
-    if metric is None or [key for key, _ in identity.dimensions] != [DELIVERY_STREAMS.dimension]:
+    if metric is None or tuple(key for key, _ in identity.dimensions) != metric.dimensions:
         return None
-    return StreamMetric(identity.dimensions[0][1], metric, metric.number, DELIVERY_STREAMS)
+    name = identity.dimensions[0][1] if metric.dimensions else ""
+    return StreamMetric(name, metric, metric.number, DELIVERY_STREAMS)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
+from apps.base.units import SECOND_MS
 from apps.delivery import error_log, error_objects, extents, meters, metrics
 from apps.delivery.backoff import backoff_ms
 from apps.delivery.destinations import destination_for
@@ -156,6 +157,8 @@ class Delivering:
             if pinned["plan"] is None:
                 self._change_pin(plan=destination.plan(batch))
                 batch.plan = self._pinned["plan"]
+            if self._lane.role == LaneRole.DELIVER:
+                metrics.read_from_source(self._runtime.counters, self._lane, batch.count, batch.size_bytes)
             delivered = destination.deliver(batch)
             written = self._write_failed(target, destination, batch, delivered.failed)
         except NotYet as not_yet:
@@ -163,6 +166,8 @@ class Delivering:
         except DeliveryFailed as failure:
             return self._failed(target, destination, batch, failure)
         except KeyUnavailable as error:
+            if (metric := metrics.KEY_METRICS.get(getattr(error.reason, "code", ""))) is not None:
+                self._add(metric, 1)
             return self._failed(target, destination, batch, DeliveryFailed("KMSKeyUnavailable", str(error.reason)))
         except RecordLogError as error:
             return self._failed(target, destination, batch, DeliveryFailed("InternalError", str(error)))
@@ -323,7 +328,7 @@ class Delivering:
                 failing_since_ms=None,
             )
             self._note_objects(objects, now_ms)
-        self._count(target, delivered, len(delivered.written))
+        self._count(target, delivered, pinned)
         if self._source.log_key >= LOG_KEYS_FROM:
             trim_log(self._runtime, self._source.log_key)
 
@@ -349,14 +354,16 @@ class Delivering:
         if oldest:
             rows.filter(pk__lt=oldest[0]).delete()
 
-    def _count(self, target: Target, delivered: Delivered, objects: int) -> None:
+    def _count(self, target: Target, delivered: Delivered, pinned: Json) -> None:
         if self._lane.role == LaneRole.ERRORS:
             return
         self._add(self._metric(target, "Bytes"), delivered.size_bytes)
         self._add(self._metric(target, "Records"), delivered.records)
         self._count_success(target, 1)
         if self._source.staged and self._lane.label:
-            self._add("DeliveryToS3.ObjectCount", objects)
+            self._add("DeliveryToS3.ObjectCount", len(delivered.written))
+            span_ms = max(SECOND_MS, pinned["arrived"][1] - pinned["arrived"][0])
+            self._add("PerPartitionThroughput", pinned["data"] * SECOND_MS / span_ms)
         for name, value in delivered.metrics:
             self._add(name, value)
 

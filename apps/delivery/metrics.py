@@ -6,10 +6,19 @@ from collections.abc import Iterable
 
 from apps.base.units import MIB, SECOND_MS
 from apps.delivery import settings
-from apps.delivery.models import DeliveryStream, DestinationType, Lane, LaneRole, SourceType
+from apps.delivery.models import (
+    LOG_KEYS_FROM,
+    DeliveryStream,
+    DestinationType,
+    Lane,
+    LaneRole,
+    SourceType,
+)
 from apps.metrics.counters import Counters
 from apps.metrics.firehose import DELIVERY_KEYS_FROM
 from apps.metrics.models import StreamName
+from apps.runtime import Call
+from apps.streams.reading import since
 
 NAMES: dict[str, str] = {
     DestinationType.S3: "S3",
@@ -50,6 +59,33 @@ def delivery_metric(destination_type: str, what: str) -> str:
 def backup_metric(destination_type: str, what: str) -> str:
     """`BackupToS3.Bytes` of "Bytes"; the copy of what goes to a search service counts as a delivery to S3, as with AWS."""
     return f"{'DeliveryToS3' if destination_type in SEARCH else 'BackupToS3'}.{what}"
+
+
+KEY_METRICS = {
+    "KMSAccessDeniedException": "KMSKeyAccessDenied",
+    "KMSDisabledException": "KMSKeyDisabled",
+    "KMSInvalidStateException": "KMSKeyInvalidState",
+    "KMSNotFoundException": "KMSKeyNotFound",
+}
+"""What is counted when the key of a delivery stream cannot be used, by the error's code."""
+
+ACCOUNT = 0
+"""In the place of a delivery stream's key: metrics of the team as a whole (ListDeliveryStreams)."""
+
+
+def called(call: Call, delivery_stream_key: int, operation: str) -> None:
+    """Count an answered call of the control plane and its time, under AWS's name of it."""
+    counters, team_id = call.runtime.counters, call.principal.team_id
+    count(counters, team_id, delivery_stream_key, f"{operation}.Requests", 1)
+    count(counters, team_id, delivery_stream_key, f"{operation}.Latency", since(call))
+
+
+def read_from_source(counters: Counters, lane: Lane, records: int, size_bytes: int) -> None:
+    """Count what a lane read from a data stream, each time it reads it; nothing for logs of the delivery stream's own."""
+    if lane.log_key < LOG_KEYS_FROM:
+        team_id, key = lane.delivery_stream.team_id, lane.delivery_stream_id
+        count(counters, team_id, key, "DataReadFromKinesisStream.Bytes", size_bytes)
+        count(counters, team_id, key, "DataReadFromKinesisStream.Records", records)
 
 
 def observe(delivery_stream: DeliveryStream, lanes: Iterable[Lane], now_ms: int, counters: Counters) -> None:

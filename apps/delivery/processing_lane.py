@@ -123,7 +123,7 @@ class ProcessingLane:
                 processed.metrics += some.metrics
                 processed.decompressed_bytes += some.decompressed_bytes
                 processed.errors += some.errors
-                processed.decompressed_bytes += some.decompressed_bytes
+            metrics.read_from_source(self._runtime.counters, self._lane, pinned["count"], pinned["data"])
             self._store(processed, pinned["end"])
         before = Checkpoint.of(self._held.checkpoint)
         adds = meters.of_processing(pinned["units"], processed)

@@ -99,8 +99,8 @@ API = (
     _metric(166, "PutRecordBatch.Requests", Unit.COUNT, Draw.RATE, "PutRecordBatch calls"),
     _metric(167, "DescribeDeliveryStream.Latency", Unit.MILLISECONDS, Draw.MEAN, "Time of each such call"),
     _metric(168, "DescribeDeliveryStream.Requests", Unit.COUNT, Draw.RATE, "DescribeDeliveryStream calls"),
-    _metric(169, "ListDeliveryStreams.Latency", Unit.MILLISECONDS, Draw.MEAN, "Time of each such call"),
-    _metric(170, "ListDeliveryStreams.Requests", Unit.COUNT, Draw.RATE, "ListDeliveryStreams calls"),
+    Metric(169, "ListDeliveryStreams.Latency", Unit.MILLISECONDS, TIMES, Draw.MEAN, "Time of each such call", ()),
+    Metric(170, "ListDeliveryStreams.Requests", Unit.COUNT, ALL, Draw.RATE, "ListDeliveryStreams calls", ()),
     _metric(171, "UpdateDeliveryStream.Latency", Unit.MILLISECONDS, Draw.MEAN, "Time of each UpdateDestination call"),
     _metric(172, "UpdateDeliveryStream.Requests", Unit.COUNT, Draw.RATE, "UpdateDestination calls"),
 )
@@ -133,6 +133,7 @@ HEADLINE = tuple(
 """For lists of delivery streams."""
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+NUMBERS = frozenset(metric.number for metric in METRICS)
 BY_NUMBER: dict[int, Metric] = names.BY_NUMBER | {metric.number: metric for metric in METRICS}
 """The metrics of both namespaces."""
 

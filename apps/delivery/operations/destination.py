@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery import named
+from apps.delivery import metrics, named
 from apps.delivery.configuration import kinds, secrets
 from apps.delivery.configuration.common import Situation
 from apps.delivery.configuration.updates import updated
@@ -42,6 +42,7 @@ def update_destination(call: Call, params: Json) -> Json:
     description = updated((old_type, old), update, Situation.of(call))
     kept, found_secrets = secrets.taken_out(update[0], description)
     _write(call, stream, update[0], kept, secrets.seal(master_key_path, found_secrets))
+    metrics.called(call, stream.pk, "UpdateDeliveryStream")
     return {}
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery import encryption, named
+from apps.delivery import encryption, metrics, named
 from apps.delivery.configuration import kinds, secrets, sources
 from apps.delivery.configuration.common import Situation
 from apps.delivery.configuration.s3 import COMMON
 from apps.delivery.due import due_now
 from apps.delivery.errors import ResourceInUseException
-from apps.delivery.metrics import count
 from apps.delivery.models import (
     DeliveryStream,
     DeliveryStreamStatus,
@@ -24,7 +23,6 @@ from apps.leases import hold
 from apps.runtime import Call
 from apps.streams.named import hold_team
 from apps.streams.quotas import QUOTAS, limit
-from apps.streams.reading import since
 
 DESTINATION_ID = "destinationId-000000000001"
 """Of the one destination that a delivery stream has."""
@@ -121,9 +119,7 @@ def describe_delivery_stream(call: Call, params: Json) -> Json:
         said["DeliveryStreamEncryptionConfiguration"] = encryption.shown(stream)
     if stream.source:
         said["Source"] = sources.described(stream)
-    counters, team = call.runtime.counters, stream.team_id
-    count(counters, team, stream.pk, "DescribeDeliveryStream.Requests", 1)
-    count(counters, team, stream.pk, "DescribeDeliveryStream.Latency", since(call))
+    metrics.called(call, stream.pk, "DescribeDeliveryStream")
     return {"DeliveryStreamDescription": said}
 
 
@@ -140,6 +136,7 @@ def list_delivery_streams(call: Call, params: Json) -> Json:
     if after is not None:
         names = [name for name in names if name > after]
     most = params.get("Limit") or LISTED
+    metrics.called(call, metrics.ACCOUNT, "ListDeliveryStreams")
     return {"DeliveryStreamNames": names[:most], "HasMoreDeliveryStreams": len(names) > most}
 
 

@@ -63,6 +63,19 @@ def test_statistics_and_percentiles(watch, counted):
     assert (code, "AWS/Firehose" in text) == ("ValidationException", True)
 
 
+def test_calls_of_no_delivery_stream_are_the_teams(watch, process, team):
+    watch.clock.advance(60_000 - watch.clock.now_ms() % 60_000)
+    metrics.count(process.counters, team.team.pk, metrics.ACCOUNT, "ListDeliveryStreams.Requests", 1)
+    process.second()
+    process.flush(final=True)
+    assert watch.one("ListDeliveryStreams.Requests", "Sum", AWS) == [1]
+    assert watch.one("ListDeliveryStreams.Requests", "Sum", AWS, DeliveryStreamName="s") == []
+    assert watch("ListMetrics", Namespace=AWS)["Metrics"] == []
+    make_delivery(team, "s")
+    [found] = watch("ListMetrics", Namespace=AWS)["Metrics"]
+    assert (found["MetricName"], found.get("Dimensions") or []) == ("ListDeliveryStreams.Requests", [])
+
+
 def test_listing(watch, counted, monkeypatch):
     monkeypatch.setattr("apps.cloudwatch.operations.metrics.METRICS_PER_PAGE", 1)
     found, token = [], None
