@@ -27,6 +27,8 @@ import jq
 
 MEMORY_BYTES_MAX = 256 * 1024 * 1024
 """Address space. jq takes about 20 bytes for each byte of JSON; a record of a data stream has 10 MiB at most."""
+ENVIRONMENT = ("TZ", "LC_CTYPE")
+"""All that it is started with, and what Python adds."""
 COMPILE_CPU_S = 5.0
 FRAME_CPU_S = 10.0
 """For at most 128 records."""
@@ -57,7 +59,8 @@ def main() -> None:
 
 def _renounce() -> None:
     """Give up what the process could do by mistake or by malice, for ever."""
-    os.environ.clear()
+    for name in ENVIRONMENT:
+        os.unsetenv(name)
     for limit, most in (
         (resource.RLIMIT_NOFILE, 3),  # the three that are open: nothing else can be
         (resource.RLIMIT_NPROC, 0),
