@@ -1,4 +1,5 @@
-"""Which buckets a team may use with the operator's own keys: the first team every one, others those they were given."""
+"""Which buckets and Lambda functions a team may use with the operator's own keys: the first team all, others those they were
+given. A function is granted by its ARN, in the same table as buckets."""
 
 from __future__ import annotations
 
@@ -12,6 +13,14 @@ EVERY = "*"
 def may_use(team_id: int, bucket: str) -> bool:
     """One query per attempt at a delivery: what is taken away holds from the next attempt on."""
     if GrantedBucket.objects.filter(team_id=team_id, bucket__in=(bucket, EVERY)).exists():
+        return True
+    return team_id == first_team_id()
+
+
+def may_invoke(team_id: int, function_arn: str) -> bool:
+    """The same for a function: by its ARN with or without a version. A grant of every bucket is none of functions."""
+    unqualified = ":".join(function_arn.split(":")[:7])
+    if GrantedBucket.objects.filter(team_id=team_id, bucket__in=(function_arn, unqualified)).exists():
         return True
     return team_id == first_team_id()
 

@@ -113,7 +113,7 @@ def _operators(runtime: Runtime, target: Target, transform: Transform) -> Keys |
     """The operator's keys, if there are any and the team may have them used; a Lambda on this machine may need none."""
     from apps.delivery.signing import Keys
 
-    if not grants.may_use(target.team_id, transform.function_arn):
+    if not grants.may_invoke(target.team_id, transform.function_arn):
         raise InvocationFailed(
             "Lambda.InvokeAccessDenied",
             ACCESS_DENIED,

@@ -1,4 +1,5 @@
-"""manage.py buckets: which teams may deliver to which buckets with the operator's own keys (AWS_ACCESS_KEY_ID)."""
+"""manage.py buckets: which teams may deliver to which buckets, and transform by which Lambda functions, with the operator's own
+keys (AWS_ACCESS_KEY_ID)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from apps.accounts.models import Team
 from apps.base.clock import SystemClock
 from apps.delivery import grants
 from apps.delivery.models import GrantedBucket
+from apps.delivery.processing.configuration import FUNCTION_ARN
 from console.management.commands.endpoint import operator
 from console.management.jobs import team_named
 
@@ -31,7 +33,7 @@ class Command(BaseCommand):
         for name, text in (("grant", "let a team deliver to a bucket"), ("revoke", "take that away; holds at once")):
             one = actions.add_parser(name, help=text)
             one.add_argument("team", help="short name or account id")
-            one.add_argument("bucket", help="its name; * for every one")
+            one.add_argument("bucket", help="its name; * for every one; or a Lambda function's ARN")
 
     def handle(self, **options: Any) -> None:
         """One of the three."""
@@ -46,13 +48,13 @@ class Command(BaseCommand):
 
     def _grant(self, options: dict[str, Any]) -> None:
         team, bucket = team_named(options["team"]), options["bucket"]
-        if not BUCKET.fullmatch(bucket):
-            raise CommandError(f"{bucket} is no name of a bucket.")
+        if not BUCKET.fullmatch(bucket) and not FUNCTION_ARN.fullmatch(bucket):
+            raise CommandError(f"{bucket} is no name of a bucket, and no ARN of a Lambda function.")
         with transaction.atomic():
             made = grants.grant(team, bucket, SystemClock().now_ms())
             if made:
                 _audit(team, "GrantBucket", bucket)
-        said = "may deliver to" if made else "could deliver already to"
+        said = "may use" if made else "could use already"
         self.stdout.write(f"{team.slug} {said} {bucket} with the operator's keys.")
 
     def _revoke(self, options: dict[str, Any]) -> None:
@@ -61,8 +63,9 @@ class Command(BaseCommand):
             if not grants.revoke(team, bucket):
                 raise CommandError(f"{team.slug} was not given {bucket}.")
             _audit(team, "RevokeBucket", bucket)
-        self.stdout.write(f"{team.slug} does not deliver to {bucket} any more with the operator's keys.")
+        self.stdout.write(f"{team.slug} does not use {bucket} any more with the operator's keys.")
 
 
 def _audit(team: Team, operation: str, bucket: str) -> None:
-    audit.of_administrator(team.account_id, operator(), operation, f"arn:aws:s3:::{bucket}", "")
+    arn = bucket if FUNCTION_ARN.fullmatch(bucket) else f"arn:aws:s3:::{bucket}"
+    audit.of_administrator(team.account_id, operator(), operation, arn, "")

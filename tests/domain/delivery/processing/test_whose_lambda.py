@@ -1,6 +1,9 @@
 """Where a transform is, who signs, and who may use what."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 
 from apps.base.clock import FakeClock
 from apps.delivery.grants import grant
@@ -57,9 +60,14 @@ def test_another_team_may_use_a_function_that_it_was_given(team, server):
     other = make_team("210987654321", "second", "AKIDSECOND")
     assert codes(run(other, **operators(server))) == ["Lambda.InvokeAccessDenied"]
     assert server.invocations == []
-    grant(other.team, FUNCTION_ARN, NOW_MS)
+    grant(other.team, "*", NOW_MS)  # every bucket
+    assert codes(run(other, **operators(server))) == ["Lambda.InvokeAccessDenied"]
+    call_command("buckets", "grant", "second", FUNCTION_ARN, stdout=StringIO())
     assert codes(run(other, **operators(server))) == []
+    assert codes(run(other, arn=FUNCTION_ARN + ":7", **operators(server))) == []
     assert codes(run(other, arn=FUNCTION_ARN + "2", **operators(server))) == ["Lambda.InvokeAccessDenied"]
+    call_command("buckets", "revoke", "second", FUNCTION_ARN, stdout=StringIO())
+    assert codes(run(other, **operators(server))) == ["Lambda.InvokeAccessDenied"]
 
 
 def test_keys_of_the_teams_own_at_the_operators_lambda(team, server):
