@@ -2,8 +2,8 @@
 
     TIDEGATE_DATA_DIR=… TIDEGATE_PORT=… python -m tests.wire.server [--die-with-parent]
 
-No Redis and no Celery: a thread takes the workers' place and runs slices as they come due, so that streams and
-queues become ACTIVE.
+No Redis and no Celery: a thread takes the workers' place and runs slices as they come due, so that streams, queues
+and delivery streams become ACTIVE.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from console.rsgi import application as production  # noqa: E402
 
 ACCESS_KEY_ID, SECRET, ACCOUNT_ID = "AKIDWIRE", "wire/secret+with=signs", "123456789012"
 DISABLED_KEY_ID = "AKIDDISABLED"
-KINDS = ("lifecycle", "queues")
+KINDS = ("lifecycle", "queues", "delivery-streams")
 TICK_S = 0.05
 
 
@@ -53,8 +53,9 @@ class WithLifecycle:
     def _run(self) -> None:
         from apps.gateway.app import runtime
         from apps.leases import hold
-        from workers import lifecycle, queues, slices
+        from workers import delivery, lifecycle, queues, slices
 
+        assert delivery
         assert lifecycle
         assert queues
         given = runtime()
