@@ -6,10 +6,12 @@ import structlog
 
 from apps.delivery import error_log
 from apps.delivery.delivering import Delivering
+from apps.delivery.destinations.interface import DeliveryFailed
 from apps.delivery.lanes import MAIN, main_role
 from apps.delivery.models import DeliveryStreamStatus, Lane, LaneRole
 from apps.delivery.processing_lane import ProcessingLane
 from apps.delivery.reading import source_of
+from apps.delivery.role_limits import check_read
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -18,6 +20,9 @@ from apps.runtime import Runtime
 from apps.streams.models import Shard
 
 log = structlog.get_logger(__name__)
+
+DENIED_AGAIN_MS = 30_000
+"""After the source's role was found not to allow reading."""
 
 
 def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
@@ -32,6 +37,8 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     serves = stream.status in {DeliveryStreamStatus.ACTIVE, DeliveryStreamStatus.UPDATING}
     if found.ended_at_ms is not None or not serves or stream.paused_at_ms is not None:
         return Progress.DONE
+    if _may_not_read(runtime, found):
+        return runtime.clock.now_ms() + DENIED_AGAIN_MS
     _follow_configuration(held, found)
     try:
         source = source_of(found)
@@ -40,6 +47,20 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
         return Delivering(runtime, held, found, source).run(until_ms)
     except (UnknownShard, Shard.DoesNotExist):
         return _end(runtime, found)
+
+
+def _may_not_read(runtime: Runtime, lane: Lane) -> bool:
+    """True, and a line in the error log, if the role of the source exists and its policies deny reading the stream."""
+    stream = lane.delivery_stream
+    if lane.source_shard is None or not stream.source.get("RoleARN"):
+        return False
+    source = stream.source
+    try:
+        check_read(stream.team_id, stream.team.account_id, source["RoleARN"], source.get("KinesisStreamARN", ""))
+    except DeliveryFailed as denied:
+        error_log.note(stream.pk, "source", denied.code, denied.message, runtime.clock.now_ms())
+        return True
+    return False
 
 
 def _follow_configuration(held: Held, lane: Lane) -> None:
