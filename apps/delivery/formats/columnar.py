@@ -14,9 +14,9 @@ from apps.base.units import MIB
 
 Json = dict[str, Any]
 
-ROW_GROUP_BYTES = 16 * MIB
-"""Of Arrow's arrays: what sixteen threads may each have at a time. AWS's BlockSizeBytes, which bounds a row group from
-above, is never less than 64 MiB."""
+ROW_GROUP_BYTES = 32 * MIB
+"""Of Arrow's arrays, which each object that is being written keeps; a process writes two at a time (objects.py). AWS's
+BlockSizeBytes, which bounds a row group from above, is never less than 64 MiB."""
 
 PARQUET_PAGE_BYTES = MIB
 ORC_STRIPE_BYTES = 64 * MIB

@@ -47,6 +47,7 @@ class ConvertingWriter:
     content_encoding = ""
 
     def __init__(self, file: IO[bytes], description: Json, plan: Json, now_ms: int) -> None:
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps half as much again for later, per thread
         configured = description["DataFormatConversionConfiguration"]
         columns = [(name, parse(kind)) for name, kind in plan["columns"]]
         self._struct = StructColumn(columns, "", reading_of(configured))
