@@ -21,6 +21,9 @@ IDLE_MS = 15 * MINUTE_MS
 """A log that has been empty for so long goes; the next record of its partition gets a new one. Not sooner, since what
 comes and goes every few minutes would do nothing else."""
 
+CHILDREN_MAX = 2_000
+"""With more of them, those that have been empty for a minute go."""
+
 WHO = "upkeep"
 """Who holds the lease of a process lane while its empty logs are removed."""
 
@@ -37,10 +40,27 @@ def children_of(lane: Lane) -> dict[tuple[str, str], Lane]:
     return {(child.role, child.label): child for child in lane.children.filter(ended_at_ms__isnull=True)}
 
 
-def room_for(stream: DeliveryStream) -> int:
-    """How many more partitions may become active."""
-    active = stream.lanes.filter(parent__isnull=False, role=LaneRole.DELIVER, ended_at_ms__isnull=True).count()
+def room_for(runtime: Runtime, stream: DeliveryStream) -> int:
+    """How many more partitions may become active. One is active while it holds what is not delivered."""
+    rows = stream.lanes.filter(parent__isnull=False, role=LaneRole.DELIVER, ended_at_ms__isnull=True)
+    children = dict(rows.values_list("pk", "log_key"))
+    if len(children) < PARTITIONS_MAX:
+        return PARTITIONS_MAX - len(children)
+    leases = Lease.objects.filter(kind=KIND, key__in=[str(pk) for pk in children])
+    done = {int(key): Checkpoint.of(kept).next_offset for key, kept in leases.values_list("key", "checkpoint")}
+    active = runtime.wait_for(_holding(runtime, {log_key: done.get(pk, 1) for pk, log_key in children.items()}))
     return max(0, PARTITIONS_MAX - active)
+
+
+async def _holding(runtime: Runtime, done: dict[int, int]) -> int:
+    """How many of the logs have something at or after an offset."""
+    active = 0
+    for log_key, offset in done.items():
+        try:
+            active += (await runtime.record_log.bounds(log_key)).next_offset > offset
+        except UnknownShard:
+            continue
+    return active
 
 
 def open_child(runtime: Runtime, lane: Lane, role: str, label: str) -> Lane:
@@ -74,7 +94,8 @@ def marks_log(runtime: Runtime, lane: Lane) -> int:
 
 def retire_idle(runtime: Runtime, stream: DeliveryStream) -> None:
     """Remove the logs that have long been empty. Nobody writes to them meanwhile: the process lane's lease is taken."""
-    before_ms = runtime.clock.now_ms() - IDLE_MS
+    many = stream.lanes.filter(parent__isnull=False).count() > CHILDREN_MAX
+    before_ms = runtime.clock.now_ms() - (MINUTE_MS if many else IDLE_MS)
     idle = stream.lanes.filter(parent__isnull=False, used_at_ms__lt=before_ms)
     for parent in Lane.objects.filter(pk__in=idle.values("parent")):
         held = hold.take(KIND, str(parent.pk), WHO, HOLD_MS)

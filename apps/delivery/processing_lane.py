@@ -16,8 +16,11 @@ from apps.delivery import encryption, error_log, extents, meters, metrics
 from apps.delivery.extents import Checkpoint
 from apps.delivery.models import Lane, LaneRole
 from apps.delivery.partitions import children_of, label_of, marks_log, open_child, room_for
+from apps.delivery.processing.configuration import piece_bytes
 from apps.delivery.processing.interface import Processed
-from apps.delivery.reading import PIECE_BYTES, Source, pieces
+from apps.delivery.processing.turns import AGAIN_MS as TURN_AGAIN_MS
+from apps.delivery.processing.turns import turn
+from apps.delivery.reading import Source, pieces
 from apps.delivery.record import Failed, Record
 from apps.delivery.settings import partitions, processing
 from apps.delivery.staged import key_of
@@ -76,7 +79,10 @@ class ProcessingLane:
                 if due is not None:
                     return due
             try:
-                self._process()
+                with turn(self._runtime, self._target) as may:
+                    if not may:
+                        return self._now_ms() + TURN_AGAIN_MS
+                    self._process()
             except RecordLogError as error:
                 now_ms = self._now_ms()
                 error_log.note(self._stream.pk, "processing", "InternalError", str(error), now_ms)
@@ -98,7 +104,11 @@ class ProcessingLane:
         if due_ms is None or due_ms > self._now_ms():
             return Progress.DONE if due_ms is None else due_ms
         extent = extents.scan(
-            self._runtime, self._source, found.first, min(PIECE_BYTES, hints.size_bytes), PIECE_RECORDS
+            self._runtime,
+            self._source,
+            found.first,
+            min(piece_bytes(self._stream.destination), hints.size_bytes),
+            PIECE_RECORDS,
         )
         if extent is None:
             return Progress.DONE
@@ -174,7 +184,7 @@ class ProcessingLane:
             child = _Child(LaneRole.DELIVER, label_of(record.partition_keys))
             if child not in groups:
                 if (child.role, child.label) not in self._children:
-                    room = room_for(self._stream) if room is None else room
+                    room = room_for(self._runtime, self._stream) if room is None else room
                     if partitions(self._stream.destination) and room <= 0:
                         failed.append(self._exceeded(record))
                         continue
