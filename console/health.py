@@ -74,6 +74,7 @@ class Health:
             "record log": self._record_log,
             "redis": self._redis,
             "worker": self._worker,
+            "delivery": self._delivery,
             "clock": self._clock,
         }
 
@@ -93,6 +94,10 @@ class Health:
     async def _worker(self) -> str:
         lives = await asyncio.to_thread(heartbeat.heard, self._runtime.config.redis)
         return "" if lives else "no heartbeat of a worker"
+
+    async def _delivery(self) -> str:
+        lives = await asyncio.to_thread(heartbeat.heard, self._runtime.config.redis, heartbeat.DELIVERY)
+        return "" if lives else "no heartbeat of the delivery worker"
 
     async def _clock(self) -> str:
         """The machine's clock against the newest records. Retention and bills pause while it is far behind."""

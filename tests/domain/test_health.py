@@ -45,11 +45,11 @@ async def parts(runtime: Runtime) -> dict[str, str]:
 def redis_and_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if both were there: the suite has neither."""
     monkeypatch.setattr(health, "_ping", lambda _url: None)
-    monkeypatch.setattr(health.heartbeat, "heard", lambda _url: True)
+    monkeypatch.setattr(health.heartbeat, "heard", lambda *_: True)
 
 
 async def test_without_redis_and_worker(runtime: Runtime) -> None:
-    assert set(await parts(runtime)) == {"redis", "worker"}
+    assert set(await parts(runtime)) == {"redis", "worker", "delivery"}
 
 
 @pytest.mark.usefixtures("redis_and_worker")
@@ -59,8 +59,10 @@ async def test_everything_serves(runtime: Runtime) -> None:
 
 @pytest.mark.usefixtures("redis_and_worker")
 async def test_a_worker_that_is_silent(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.heartbeat, "heard", lambda _url: False)
+    monkeypatch.setattr(health.heartbeat, "heard", lambda _url, key="worker": key != "worker")
     assert await parts(runtime) == {"worker": "no heartbeat of a worker"}
+    monkeypatch.setattr(health.heartbeat, "heard", lambda _url, key="worker": key == "worker")
+    assert await health.Health(runtime).failing() == {"delivery": "no heartbeat of the delivery worker"}
 
 
 @pytest.mark.usefixtures("redis_and_worker")
