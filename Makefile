@@ -72,7 +72,7 @@ bench: ## Speed, CPU and memory against kinesalite, in one table
 	@$(SETUP); exec $(BIN)/python -m tests.bench.run
 
 .PHONY: interop
-interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/java-installed ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
+interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/java-installed .interop/opensearch-installed ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
 	@$(SETUP); exec $(BIN)/python -m pytest -m interop tests/interop
 
 .interop/cli-installed: tests/interop/requirements-cli.txt
@@ -92,6 +92,12 @@ interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/ja
 	  echo "Fetching the AWS SDK for Java"; cp tests/interop/java/pom.xml .interop/java/ && cd .interop/java && \
 	  rm -rf lib && mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=lib && cd ../.. && touch $@; \
 	else echo "NOT TESTED: the AWS SDK for Java, for want of Maven and Java 17"; fi
+
+.interop/opensearch-installed: tests/interop/opensearch/pom.xml
+	@mkdir -p .interop/opensearch; if command -v mvn >/dev/null && command -v java >/dev/null; then \
+	  echo "Fetching OpenSearch"; cp tests/interop/opensearch/pom.xml .interop/opensearch/ && cd .interop/opensearch && \
+	  rm -rf lib && mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=lib && cd ../.. && touch $@; \
+	else echo "NOT TESTED: delivery to OpenSearch, for want of Maven and Java 17"; fi
 
 .interop/installed: .interop/cli-installed tests/interop/js/package-lock.json tests/interop/js/put_get_subscribe.mjs
 	@command -v npm >/dev/null || { echo "npm is needed for the JavaScript SDK; install Node.js 20 or newer" >&2; exit 1; }

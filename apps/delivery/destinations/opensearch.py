@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 REQUEST_BYTES_MAX: Final = 5 * MIB
 """The smallest nodes of AWS take 10 MiB; 5 to 15 MiB is what the makers recommend. A larger document goes alone."""
 
+ACTION_BYTES: Final = 512
+"""What is reckoned for the line before each document: names of indexes and types have 80 and 100 characters."""
+
 DOCUMENTS_MAX: Final = 5_000
 """In a request: its answer has an entry for each."""
 
@@ -79,19 +82,25 @@ class _Documents:
 
     places: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    lines: list[bytes] = field(default_factory=list)
+    sources: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
 
-    def add(self, place: int, record: Record, line: bytes) -> None:
+    def add(self, place: int, record: Record, source: bytes) -> None:
         self.places.append(place)
         self.records.append(record)
-        self.lines.append(line)
-        self.size_bytes += len(line)
+        self.sources.append(source)
+        self.size_bytes += len(source) + ACTION_BYTES
+
+    def takes(self, source: bytes) -> bool:
+        if not self.places:
+            return True
+        enough = self.size_bytes + len(source) + ACTION_BYTES <= REQUEST_BYTES_MAX
+        return enough and len(self.places) < DOCUMENTS_MAX
 
     def halves(self) -> Iterator[_Documents]:
         middle = len(self.places) // 2
         for part in (slice(None, middle), slice(middle, None)):
-            yield _Documents(self.places[part], self.records[part], self.lines[part])
+            yield _Documents(self.places[part], self.records[part], self.sources[part])
 
 
 class SearchDestination:
@@ -170,30 +179,33 @@ class SearchDestination:
                     self._fates.begin_at(record.record_id)
                 if self._fates[place] != LEFT:
                     continue
-                document = one_line(record.data)
-                if document is None:
+                source = one_line(record.data)
+                if source is None:
                     self._fates.refuse(place, f"{self._prefix}.MalformedData", MALFORMED, MALFORMED)
                     continue
-                line = self._line(batch, record, document)
-                full = documents.size_bytes + len(line) > REQUEST_BYTES_MAX or len(documents.places) >= DOCUMENTS_MAX
-                if documents.places and full:
+                if not documents.takes(source):
                     yield documents
                     documents = _Documents()
-                documents.add(place, record, line)
+                documents.add(place, record, source)
         if documents.places:
             yield documents
 
-    def _line(self, batch: Batch, record: Record, document: bytes) -> bytes:
+    def _body(self, batch: Batch, documents: _Documents) -> bytes:
+        """Made when it is sent: what the server does not know is left out from then on."""
+        pairs = zip(documents.records, documents.sources, strict=True)
+        return b"".join(b"%s\n%s\n" % (self._action(batch, record), source) for record, source in pairs)
+
+    def _action(self, batch: Batch, record: Record) -> bytes:
         action = {"_index": self._index(record)}
         if self._type and "_type" not in self._without:
             action["_type"] = self._type
         if self._with_ids and "_id" not in self._without:
             action["_id"] = document_id(batch.lane_id, record)
-        return b'{"index":%s}\n%s\n' % (msgspec.json.encode(action), document)
+        return msgspec.json.encode({"index": action})
 
     def _send(self, batch: Batch, documents: _Documents) -> int:
         """One request; how many of its documents were rejected for now. Raises DeliveryFailed if the whole was."""
-        answer = self._call(b"".join(documents.lines))
+        answer = self._call(self._body(batch, documents))
         if answer.status == 413:
             return self._too_large(batch, documents, answer)
         if answer.status == 400 and self._type and "_type" not in self._without and b"_type" in answer.body:
@@ -218,12 +230,7 @@ class SearchDestination:
     def _again(self, batch: Batch, documents: _Documents, without: str) -> int:
         """The same documents without a member of their actions that this server does not know."""
         self._without.add(without)
-        written = _Documents()
-        for place, record in zip(documents.places, documents.records, strict=True):
-            document = one_line(record.data)
-            assert document is not None, "it was sent before"
-            written.add(place, record, self._line(batch, record, document))
-        return self._send(batch, written)
+        return self._send(batch, documents)
 
     def _wants_no_ids(self, results: list[_Item]) -> bool:
         return (

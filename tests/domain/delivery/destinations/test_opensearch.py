@@ -28,6 +28,13 @@ def receiver() -> Iterator[SearchReceiver]:
         yield receiver
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests of a hundredth."""
+    monkeypatch.setattr(opensearch, "REQUEST_BYTES_MAX", 50 * 1024)
+    monkeypatch.setattr(opensearch, "DOCUMENTS_MAX", 50)
+
+
 def numbered(count: int, size: int = 0) -> list[bytes]:
     return [json.dumps({"a": number, "pad": "x" * size}).encode() for number in range(count)]
 
@@ -150,25 +157,28 @@ def test_documents_refused_for_now_are_sent_again_alone(
     assert set(receiver.versions.values()) == {1}
 
 
+@pytest.mark.usefixtures("small")
 def test_requests_are_bounded(runtime: Runtime, receiver: SearchReceiver) -> None:
-    case = Case(runtime, receiver.url, numbered(6_000) + numbered(20, 900_000))
+    case = Case(runtime, receiver.url, numbered(60) + numbered(20, 9_000))
     case.attempt()
-    assert receiver.bulks[0] == 5_000
-    assert sum(receiver.bulks) == 6_020
-    assert max(len(request.body) for request in receiver.requests) <= 5 * 1024 * 1024
+    assert receiver.bulks[0] == 50
+    assert sum(receiver.bulks) == 80
+    assert max(len(request.body) for request in receiver.requests) <= 50 * 1024
 
 
+@pytest.mark.usefixtures("small")
 def test_an_overloaded_service_is_left_alone(runtime: Runtime, receiver: SearchReceiver) -> None:
     receiver.refuse = lambda _index, _document: BUSY
-    case = Case(runtime, receiver.url, numbered(20, 900_000))
+    case = Case(runtime, receiver.url, numbered(20, 9_000))
     case.failure()
     assert len(receiver.bulks) == 1
     receiver.refuse = lambda _index, _document: None
     assert case.attempt().records == 20
 
 
+@pytest.mark.usefixtures("small")
 def test_a_service_that_fails_midway_is_not_sent_again_what_it_has(runtime: Runtime, receiver: SearchReceiver) -> None:
-    case = Case(runtime, receiver.url, numbered(20, 900_000))
+    case = Case(runtime, receiver.url, numbered(20, 9_000))
     receiver.chooser = lambda _request: Fault("status", 502) if len(receiver.bulks) == 2 else None
     failure = case.failure()
     assert failure.code == "502"
@@ -179,13 +189,14 @@ def test_a_service_that_fails_midway_is_not_sent_again_what_it_has(runtime: Runt
 
 
 def test_a_request_too_large_for_them_is_halved(runtime: Runtime, receiver: SearchReceiver) -> None:
-    receiver.bytes_max = 2_000_000
-    case = Case(runtime, receiver.url, [*numbered(5, 900_000), *numbered(1, 2_000_000), *numbered(1)])
+    receiver.bytes_max = 200_000
+    case = Case(runtime, receiver.url, [*numbered(5, 90_000), *numbered(1, 200_000), *numbered(1)])
     delivered = case.attempt()
     assert delivered.records == 6
-    assert [(len(one.record.data) > 2_000_000, one.code) for one in delivered.failed] == [(True, "413")]
+    assert [(len(one.record.data) > 200_000, one.code) for one in delivered.failed] == [(True, "413")]
 
 
+@pytest.mark.usefixtures("small")
 def test_types(runtime: Runtime) -> None:
     with SearchReceiver(types=True) as old:
         Case(runtime, old.url, numbered(2), "Elasticsearch", TypeName="event").attempt()
@@ -194,6 +205,8 @@ def test_types(runtime: Runtime) -> None:
         Case(runtime, new.url, numbered(2), TypeName="_doc").attempt()
         assert new.type_names == {None}
         assert len(new.requests) == 2
+        Case(runtime, new.url, numbered(120), TypeName="_doc").attempt()
+        assert new.bulks[1:] == [50, 50, 20]
 
 
 def test_serverless(runtime: Runtime, receiver: SearchReceiver) -> None:
