@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -229,10 +230,9 @@ def kill_at_random(server: Server, kills: int, chance: random.Random, after_each
     for target in order:
         after_each()
         time.sleep(chance.uniform(0.1, 1.5))  # the moment is the point
-        victims = _of(target, server.pid)
-        if victims:
-            os.kill(chance.choice(victims), signal.SIGKILL)
-            done[target] += 1
+        victims = wait_until(partial(_of, target, server.pid), f"a living {target}")
+        os.kill(chance.choice(victims), signal.SIGKILL)
+        done[target] += 1
         wait_until(lambda: _answers(f"{server.endpoint}/healthz"), "everything is back", HEALTHY_WITHIN_S)
     return done
 
@@ -273,3 +273,31 @@ def differing(attempts: list[dict[str, Any]]) -> list[str]:
         if attempt["md5"]:
             seen.setdefault(attempt["key"], set()).add(attempt["md5"])
     return [key for key, digests in seen.items() if len(digests) > 1]
+
+
+def under_fire(
+    server: Server,
+    putters: list[Putter],
+    budget: Budget,
+    kills: int,
+    seed: int,
+    at_half: Callable[[], None] = lambda: None,
+) -> Counter[str]:
+    """Let them put while everything is killed, so many times each; then wait for them. at_half: done in the middle."""
+    for putter in putters:
+        putter.start()
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        budget.raise_by_a_step()
+        if steps == len(TARGETS) * kills // 2:
+            at_half()
+
+    killed = kill_at_random(server, kills, random.Random(seed), step)
+    budget.end()
+    for putter in putters:
+        putter.join(300)
+        assert not putter.is_alive()
+    return killed

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import secrets
 import threading
 from collections.abc import Iterator
@@ -31,10 +30,10 @@ from tests.torture.deliveries import (
     client,
     differing,
     direct,
-    kill_at_random,
     problems,
     quick_s3,
     to_stream,
+    under_fire,
     wait_until,
 )
 
@@ -162,24 +161,14 @@ def torture(server: Server, s3: QuickS3, *, from_stream: bool, updated: bool) ->
     budget = Budget(RECORDS, 3 * KILLS)
     source = to_stream if from_stream else direct
     putters = [Putter(f"p{n}", source(server, NAME), budget) for n in range(PUTTERS)]
-    for putter in putters:
-        putter.start()
-    steps = 0
 
-    def step() -> None:
-        nonlocal steps
-        steps += 1
-        budget.raise_by_a_step()
-        if updated and steps == 3 * KILLS // 2:
+    def at_half() -> None:
+        if updated:
             wait_until(s3.objects, "something is delivered before the update")
             change_destination(server)
 
     s3.faults("on")
-    killed = kill_at_random(server, KILLS, random.Random(SEED), step)
-    budget.end()
-    for putter in putters:
-        putter.join(300)
-        assert not putter.is_alive()
+    killed = under_fire(server, putters, budget, KILLS, SEED, at_half)
     attempts = s3.faults("off")
     acknowledged = set().union(*(putter.acknowledged for putter in putters))
     wait_until(lambda: acknowledged <= s3.ids().keys(), "all that was acknowledged is in S3", DELIVERED_WITHIN_S)
