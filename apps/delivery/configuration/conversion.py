@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery.configuration.common import Situation, check
+from apps.delivery.configuration.members import Situation, check
 from apps.delivery.errors import InvalidArgumentException
 from apps.delivery.formats.reading import check_conversion
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery.configuration.common import (
+from apps.delivery.configuration.members import (
     Situation,
     buffering,
     copied,

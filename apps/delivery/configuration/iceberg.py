@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery.configuration.common import Situation, buffering, check, copied, logging, retries
+from apps.delivery.configuration.members import Situation, buffering, check, copied, logging, retries
 from apps.delivery.configuration.processing import processing
 from apps.delivery.configuration.s3 import plain
 from apps.delivery.destinations import iceberg as engine

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.base.errors import ValidationException
 from apps.delivery.configuration import http, iceberg, redshift, s3, search, splunk
-from apps.delivery.configuration.common import Situation
+from apps.delivery.configuration.members import Situation
 from apps.delivery.errors import InvalidArgumentException
 from apps.delivery.models import DestinationType
 from apps.wire.model import Shape, load

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.delivery import prefixes
-from apps.delivery.configuration.common import check
+from apps.delivery.configuration.members import check
 
 Json = dict[str, Any]
 

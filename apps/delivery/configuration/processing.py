@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.delivery import settings
-from apps.delivery.configuration.common import check
+from apps.delivery.configuration.members import check
 from apps.delivery.models import DestinationType
 from apps.delivery.processing import configuration
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from apps.delivery import settings
-from apps.delivery.configuration.common import SIZE_MB, Situation, buffering, copied, encryption, logging
 from apps.delivery.configuration.conversion import conversion
+from apps.delivery.configuration.members import SIZE_MB, Situation, buffering, copied, encryption, logging
 from apps.delivery.configuration.prefixes import check_prefixes
 from apps.delivery.configuration.processing import partition_names, processing
 from apps.delivery.errors import InvalidArgumentException

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
-from apps.delivery.configuration.common import (
+from apps.delivery.configuration.members import (
     Situation,
     buffering,
     copied,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery.configuration.common import Situation, buffering, endpoint, logging, no_secrets_manager, retries
+from apps.delivery.configuration.members import Situation, buffering, endpoint, logging, no_secrets_manager, retries
 from apps.delivery.configuration.processing import processing
 from apps.delivery.configuration.s3 import plain
 from apps.delivery.errors import InvalidArgumentException

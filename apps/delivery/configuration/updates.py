@@ -7,8 +7,8 @@ import copy
 from typing import Any
 
 from apps.delivery import settings
-from apps.delivery.configuration.common import Situation
 from apps.delivery.configuration.kinds import build
+from apps.delivery.configuration.members import Situation
 from apps.delivery.errors import InvalidArgumentException
 from apps.delivery.models import DestinationType
 

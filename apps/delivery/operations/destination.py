@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.delivery import metrics, named
 from apps.delivery.configuration import kinds, secrets
-from apps.delivery.configuration.common import Situation
+from apps.delivery.configuration.members import Situation
 from apps.delivery.configuration.updates import updated
 from apps.delivery.due import due_now
 from apps.delivery.errors import ConcurrentModificationException, InvalidArgumentException

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.delivery import encryption, metrics, named
 from apps.delivery.configuration import kinds, secrets, sources
-from apps.delivery.configuration.common import Situation
+from apps.delivery.configuration.members import Situation
 from apps.delivery.configuration.s3 import COMMON
 from apps.delivery.due import due_now
 from apps.delivery.errors import ResourceInUseException

@@ -31,6 +31,7 @@ from apps.wire import validate
 from apps.wire.model import Shape
 from tests.domain.access.conftest import HERS, HIS, House
 from tests.support.callers import Connection, Keys, document, in_database, make_identity, make_key, says, trusting
+from tests.support.delivery_rows import make_delivery
 from tests.support.stream_rows import make_stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,7 +74,7 @@ def others() -> dict[str, Any]:
         "RetentionPeriodHours": 48, "TagKeys": ["a"], "EncryptionType": "KMS", "ShardLevelMetrics": ["ALL"],
         "StreamModeDetails": {"StreamMode": "ON_DEMAND"}, "WarmThroughputMiBps": 1, "MaxRecordSizeInKiB": 2048,
         "RecordDistributionStrategy": "AUTO", "MinimumThroughputBillingCommitment": {"Status": "DISABLED"},
-        "QueueAttributes": {},
+        "QueueAttributes": {}, "Record": {"Data": b"x"}, "CurrentDeliveryStreamVersionId": "1",
         "RoleSessionName": "job", "Status": "Inactive", "PolicyDocument": TEXT, "Policy": TEXT, "VersionId": "v1",
         "AssumeRolePolicyDocument": trusting({"AWS": HIS}), "PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess",
     }  # fmt: skip
@@ -104,6 +105,7 @@ async def mine(house: House) -> Mine:
             "StreamName": "orders", "ShardIterator": iterators.issue(position), "QueueName": "her-queue",
             "UserName": user.name, "RoleName": role.name, "GroupName": "her-group", "PolicyName": "her-policy",
             "NextToken": tokens.issue(call, "ListShards", stream=house.stream.pk, after=-1),
+            "DeliveryStreamName": (await in_database(make_delivery)(house.hers, "her-delivery")).name,
             "AccessKeyId": (await in_database(AccessKey.objects.get)(identity=user)).key_id,
         },
         others=others(),
