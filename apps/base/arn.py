@@ -25,6 +25,10 @@ _DELIVERY_STREAM = re.compile(
     r"arn:aws:firehose:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):deliverystream/(?P<name>[a-zA-Z0-9_.-]{1,64})"
 )
 
+_CHANNEL = re.compile(
+    r"arn:aws:kinesis:(?P<region>[a-z0-9-]*):(?P<account>[0-9]{12}):channel/(?P<channel>[a-zA-Z0-9_.-]{1,64})"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StreamArn:
@@ -99,6 +103,12 @@ def parse_consumer_arn(text: str) -> ConsumerArn | None:
         return None
     stream = StreamArn(found["region"], found["account"], found["name"])
     return ConsumerArn(stream, found["consumer"], int(found["created_s"]))
+
+
+def parse_channel_arn(text: str) -> ChannelArn | None:
+    """The channel ARN in text, or None if it is not one."""
+    found = _CHANNEL.fullmatch(text)
+    return ChannelArn(found["region"], found["account"], found["channel"]) if found else None
 
 
 def parse_queue_arn(text: str) -> QueueArn | None:

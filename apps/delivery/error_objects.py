@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from apps.delivery import formats, prefixes
 from apps.delivery.destinations.interface import Batch, Target, Written
 from apps.delivery.destinations.s3 import moment_of, plain
-from apps.delivery.objects import Assembly, Filled, assembling, kms_key_arn, open_bucket
+from apps.delivery.objects import Assembly, Filled, assembling, open_bucket
 from apps.delivery.prefixes import Moment
 from apps.delivery.record import Failed, Record
 from apps.delivery.settings import errors_s3
@@ -58,7 +58,7 @@ def write_failed(
             key = keys[error_type] + made.writer.extension
             s3, bucket = open_bucket(runtime, target, description, key)
             filled = Filled(made.records, made.writer.content_encoding)
-            written.append(made.assembly.put(s3, bucket, key, filled, kms_key_arn(description)))
+            written.append(made.assembly.put(s3, bucket, key, filled, description))
     return written
 
 

@@ -58,8 +58,8 @@ class Assembly(io.RawIOBase):
         """How much was written."""
         return self._size
 
-    def put(self, s3: S3, bucket: str, key: str, filled: Filled, kms_key_arn: str) -> Written:
-        """Write it. Raises DeliveryFailed."""
+    def put(self, s3: S3, bucket: str, key: str, filled: Filled, description: Json) -> Written:
+        """Write it, as the bucket's description says. Raises DeliveryFailed."""
         self._body.seek(0)
         s3.put(
             bucket,
@@ -67,7 +67,9 @@ class Assembly(io.RawIOBase):
             self._body,
             md5=self._md5.digest(),
             content_encoding=filled.content_encoding,
-            kms_key_arn=kms_key_arn,
+            kms_key_arn=kms_key_arn(description),
+            storage_class=description.get("StorageClass") or "",
+            expected_owner=description.get("ExpectedBucketOwner") or "",
         )
         return Written(bucket, key, self._size, filled.records)
 
@@ -87,7 +89,7 @@ def write_object(
     with Assembly(runtime) as assembly:
         with assembling():
             filled = fill(assembly)  # type: ignore[arg-type]  # RawIOBase is no IO[bytes] to mypy
-        return None if filled is None else assembly.put(s3, bucket, key, filled, kms_key_arn(description))
+        return None if filled is None else assembly.put(s3, bucket, key, filled, description)
 
 
 def assembling() -> threading.Semaphore:

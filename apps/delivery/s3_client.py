@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from apps.base import outgoing
 from apps.base.units import KIB, MIB
@@ -117,6 +118,9 @@ def place_of(runtime: Runtime, given: Json) -> Place:
 def s3_for(runtime: Runtime, target: Target, bucket: str) -> S3:
     """A client for a bucket of the target. Raises DeliveryFailed, with AWS's code, if its team may not use it."""
     place = place_for(runtime, target)
+    if place.trusted and _is_tidegate(runtime, place.endpoint_url):
+        text = "AWS_ENDPOINT_URL leads to Tidegate itself, which is no S3; set AWS_ENDPOINT_URL_S3 beside it."
+        raise DeliveryFailed("S3.EndpointRefused", text)
     if place.operators_keys and not place.access_key_id:
         raise DeliveryFailed(
             "S3.AccessDenied",
@@ -129,6 +133,13 @@ def s3_for(runtime: Runtime, target: Target, bucket: str) -> S3:
             f"The operator has not given this team the bucket {bucket}; an access key of the delivery stream's own is another way.",
         )
     return runtime.part(Clients).s3(place)
+
+
+def _is_tidegate(runtime: Runtime, endpoint_url: str) -> bool:
+    """Whoever uses the AWS CLI with Tidegate may have its address in the environment that Tidegate is started with."""
+    config, parts = runtime.config, urlsplit(endpoint_url)
+    here = parts.hostname in {"localhost", "127.0.0.1", "::1", config.host} and parts.port == config.port
+    return bool(endpoint_url) and (here or endpoint_url == config.public_address)
 
 
 class Clients:
@@ -171,12 +182,18 @@ class S3:
         content_type: str = "application/octet-stream",
         content_encoding: str = "",
         kms_key_arn: str = "",
+        storage_class: str = "",
+        expected_owner: str = "",
     ) -> None:
         """Write one object in one request: it is there whole or not at all. body can be sought; md5 is its digest, which the
-        server checks."""
+        server checks. expected_owner: the account that must own the bucket; a server that knows owners refuses otherwise."""
         more: Json = {"ContentEncoding": content_encoding} if content_encoding else {}
         if kms_key_arn:
             more |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_arn}
+        if storage_class:
+            more["StorageClass"] = storage_class
+        if expected_owner:
+            more["ExpectedBucketOwner"] = expected_owner
         self._call(
             "put_object",
             Bucket=bucket,

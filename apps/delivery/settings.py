@@ -72,7 +72,10 @@ def processing(destination_type: str, description: Json) -> Hints:
 
 
 def errors_s3(destination_type: str, description: Json) -> Json:
-    """The S3 description whose bucket and error prefix take what failed."""
+    """The S3 description whose bucket and error prefix take what failed: for channels the one of their dead letters."""
+    if "DeadLetterS3Description" in description:
+        dead_letters: Json = description["DeadLetterS3Description"]
+        return dead_letters
     if destination_type == DestinationType.S3:
         return description
     found: Json = description.get("S3DestinationDescription") or {}

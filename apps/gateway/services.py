@@ -20,6 +20,7 @@ from apps.catalogue.resources import GLUE_ALSO, GLUE_RESOURCES
 from apps.cloudwatch import operations as cloudwatch
 from apps.cloudwatch.resources import CLOUDWATCH_ALSO, CLOUDWATCH_RESOURCES
 from apps.delivery import operations as firehose
+from apps.delivery.operations.channel_index import CHANNEL_ALSO, CHANNEL_OPERATIONS, CHANNEL_RESOURCES
 from apps.delivery.operations.resources import FIREHOSE_ALSO, FIREHOSE_RESOURCES
 from apps.encryption.operations import kms
 from apps.encryption.operations.resources import KMS_ACTIONS, KMS_ALSO, KMS_RESOURCES
@@ -72,11 +73,10 @@ SERVICES = {
     for service in (
         Service(
             "kinesis",
-            kinesis.OPERATIONS,
+            {**kinesis.OPERATIONS, **CHANNEL_OPERATIONS},
             kinesis.REQUESTS,
-            kinesis.NOT_IMPLEMENTED,
-            resources=RESOURCES,
-            also=ALSO,
+            resources={**RESOURCES, **CHANNEL_RESOURCES},
+            also={**ALSO, **CHANNEL_ALSO},
             ahead=kinesis.AHEAD,
         ),
         Service(

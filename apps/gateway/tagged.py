@@ -1,5 +1,5 @@
-"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys, alarms and delivery
-streams, by ARN."""
+"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys, alarms, delivery
+streams and channels, by ARN."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from apps.access.models import Identity, ManagedPolicy
-from apps.base.arn import parse_delivery_stream_arn
+from apps.base.arn import parse_channel_arn, parse_delivery_stream_arn
 from apps.cloudwatch.models import Alarm
 from apps.delivery.catalog import DeliveryCatalog
 from apps.delivery.models import DeliveryStream
@@ -22,6 +22,8 @@ NONE: Mapping[str, str] = {}
 def tags_now(call: Call, arn: str) -> Mapping[str, str]:
     """The tags, in the transaction of a control-plane call; none of what is not the caller's, or does not exist."""
     parts = arn.split(":", 5)
+    if (channel := parse_channel_arn(arn)) is not None and channel.account_id == call.principal.account_id:
+        return _of_channel(call.principal.team_id, channel.channel_id)
     if len(parts) != 6 or parts[2] not in SERVICES or parts[4] != call.principal.account_id:
         return NONE
     if parts[2] == "firehose":
@@ -43,6 +45,11 @@ async def tags_of_delivery_stream(call: Call, arn: str) -> Mapping[str, str]:
 
 def _of_delivery_stream(team_id: int, name: str) -> Mapping[str, str]:
     found = DeliveryStream.objects.filter(team_id=team_id, channel_id="", name=name).first()
+    return dict(found.tags.values_list("key", "value")) if found is not None else NONE
+
+
+def _of_channel(team_id: int, channel_id: str) -> Mapping[str, str]:
+    found = DeliveryStream.objects.filter(team_id=team_id, channel_id=channel_id).first()
     return dict(found.tags.values_list("key", "value")) if found is not None else NONE
 
 

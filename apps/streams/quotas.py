@@ -168,10 +168,24 @@ COUNTS = (
         "Wait until one of them is ACTIVE or deleted.",
     ),
     Quota(
+        "channels-to-s3",
+        1,
+        Per.STREAM,
+        "Channels of a stream to S3",
+        "Stream {stream} under account {account} has {current} channels to general purpose buckets already. Limit: {limit}.",
+    ),
+    Quota(
+        "channels-to-tables",
+        1,
+        Per.STREAM,
+        "Channels of a stream to streaming tables",
+        "Stream {stream} under account {account} has {current} channels to streaming tables already. Limit: {limit}.",
+    ),
+    Quota(
         "tags",
         50,
         Per.STREAM,
-        "Tags of a stream, consumer or queue",
+        "Tags of a stream, consumer, queue or channel",
         "Failed to add tags to {kind} {stream} under account {account} because a given {kind} cannot have more than 10 "
         "tags associated with it.",  # as recorded: the number is not the limit
         error=InvalidArgumentException,

@@ -23,6 +23,10 @@ def destination_for(runtime: Runtime, target: Target) -> Destination:
         return ErrorLines(runtime, target)
     kind = DestinationType.S3 if target.part == "backup" else DestinationType(target.destination_type)
     match kind:
+        case DestinationType.S3 if "Channel" in target.description:
+            from apps.delivery.destinations.channel_s3 import ChannelS3Destination
+
+            return ChannelS3Destination(runtime, target)
         case DestinationType.S3:
             from apps.delivery.destinations.s3 import S3Destination
 

@@ -1,8 +1,8 @@
 """Kinesis Data Streams, operation by operation: the index a reader opens first.
 
 `async def op(call, request)` is the data plane: no ORM, a typed request where REQUESTS names one. A plain
-`def op(call, params)` is the control plane: it runs in a transaction. Every operation of AWS's model is either in
-OPERATIONS or in NOT_IMPLEMENTED with the reason a caller is told.
+`def op(call, params)` is the control plane: it runs in a transaction. Every operation of AWS's model is in OPERATIONS, but
+for those about channels, which stand a floor higher: apps/delivery/operations/channel_index.py.
 """
 
 from __future__ import annotations
@@ -95,13 +95,3 @@ REQUESTS: dict[str, type[msgspec.Struct]] = {
 
 AHEAD: dict[str, Callable[..., Any]] = {"StartStreamEncryption": encryption.first_data_key}
 """What is awaited before a control-plane operation's transaction begins."""
-
-_CHANNELS = "Channels are not part of this version of Tidegate."
-
-NOT_IMPLEMENTED: dict[str, str] = {
-    "CreateChannel": _CHANNELS,
-    "DeleteChannel": _CHANNELS,
-    "DescribeChannel": _CHANNELS,
-    "ListChannels": _CHANNELS,
-    "UpdateChannel": _CHANNELS,
-}

@@ -13,8 +13,8 @@ from apps.streams.models import Stream, StreamMode
 from apps.streams.operations.stream import provisioned_shards
 from apps.streams.quotas import limit
 
-CHANNELS_MAX = 0
-"""Channels are not built: an account has none and may have none."""
+CHANNELS_PER_STREAM = 2
+"""One to S3 and one to tables, on every on-demand stream that the account may have."""
 
 NAMED_MAX = 5
 """A refusal names no more streams."""
@@ -25,18 +25,24 @@ Json = dict[str, Any]
 def describe_limits(call: Call, params: Json) -> Json:  # noqa: ARG001 - it takes none
     """What the account may have, and has.
 
-    Kept from AWS: shards of provisioned streams, on-demand streams, channels (none here), one call a second.
+    Kept from AWS: shards of provisioned streams, on-demand streams, channels, one call a second.
     Not kept: a changed limit is answered at once.
     """
     team_id, region = call.principal.team_id, call.runtime.config.region
+    on_demand_max = limit(team_id, region, "on-demand-streams")
     return {
         "ShardLimit": limit(team_id, region, "shards"),
         "OpenShardCount": provisioned_shards(team_id),
         "OnDemandStreamCount": Stream.objects.filter(team_id=team_id, mode=StreamMode.ON_DEMAND).count(),
-        "OnDemandStreamCountLimit": limit(team_id, region, "on-demand-streams"),
-        "ChannelCount": 0,
-        "ChannelCountLimit": CHANNELS_MAX,
+        "OnDemandStreamCountLimit": on_demand_max,
+        "ChannelCount": _channels(team_id),
+        "ChannelCountLimit": CHANNELS_PER_STREAM * on_demand_max,
     }
+
+
+def _channels(team_id: int) -> int:
+    rows = Stream.objects.filter(team_id=team_id, delivery_streams__channel_id__gt="")
+    return rows.values("delivery_streams").distinct().count()
 
 
 def describe_account_settings(call: Call, params: Json) -> Json:  # noqa: ARG001 - it takes none

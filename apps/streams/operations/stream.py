@@ -88,8 +88,8 @@ def create_stream(call: Call, params: Json) -> None:
 def delete_stream(call: Call, params: Json) -> None:
     """Begin to delete a stream in any state; a worker removes its consumers, shards and records.
 
-    Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion, and while there are queues, whatever
-    that says. Deleting a stream that is being deleted is no error. Not kept: puts and reads end at once (AWS may go on
+    Kept from AWS: refused while there are consumers, unless EnforceConsumerDeletion, and while there are queues or
+    channels, whatever that says. Deleting a stream that is being deleted is no error. Not kept: puts and reads end at once (AWS may go on
     for a while).
     """
     stream = named.find(call, params)
@@ -105,6 +105,11 @@ def delete_stream(call: Call, params: Json) -> None:
         raise ResourceInUseException(
             f"DeleteStream can't delete {call.principal.account_id}:{stream.name} because there are queues associated "
             "with this data stream. Delete every queue on it with DeleteQueue first."
+        )
+    if channels_of(stream):
+        raise ResourceInUseException(
+            f"DeleteStream can't delete {call.principal.account_id}:{stream.name} because there are channels associated "
+            "with this data stream. Delete every channel on it with DeleteChannel first."
         )
     stream.consumers.update(status=ConsumerStatus.DELETING)
     Stream.objects.filter(pk=stream.pk).update(status=StreamStatus.DELETING)
@@ -143,11 +148,17 @@ def describe_stream_summary(call: Call, params: Json) -> Json:
             "OpenShardCount": open_shard_count(stream),
             "ConsumerCount": stream.consumers.count(),
             "MaxRecordSizeInKiB": stream.max_record_size_kib,
-            "ChannelCount": 0,
+            "ChannelCount": channels_of(stream),
             "QueueCount": Queue.objects.filter(stream=stream).count(),
             **_on_demand_members(stream),
         }
     }
+
+
+def channels_of(stream: Stream) -> int:
+    """How many channels read a stream; they are a matter of a higher floor (apps/delivery), whose rows point here."""
+    count: int = stream.delivery_streams.exclude(channel_id="").count()
+    return count
 
 
 def _on_demand_members(stream: Stream) -> Json:

@@ -63,8 +63,8 @@ def list_tags_for_stream(call: Call, params: dict[str, Any]) -> dict[str, Any]:
 def tag_resource(call: Call, params: dict[str, Any]) -> None:
     """Set tags of a stream, a consumer or a queue, by its ARN; those with the same key are replaced.
 
-    Kept from AWS: as AddTagsToStream. Not kept: channels have no tags, because there are none. StreamId is reserved in
-    the model and means nothing.
+    Kept from AWS: as AddTagsToStream. Not kept: StreamId is reserved in the model and means nothing. (Channels':
+    apps/delivery/operations/channel_tags.py.)
     """
     _add(call, _tagged(call, params["ResourceARN"]), params["Tags"])
 
@@ -151,7 +151,7 @@ def _add(call: Call, found: Tagged, tags: dict[str, str]) -> None:
 
 
 def _remove(call: Call, found: Tagged, keys: list[str]) -> None:
-    _check_characters(keys)
+    check_characters(keys)
     _refuse_percent(call, f"{found.kind} {found.name}", "remove tags from", keys)
     named.change(found.stream)
     found.rows().filter(key__in=keys).delete()
@@ -160,7 +160,7 @@ def _remove(call: Call, found: Tagged, keys: list[str]) -> None:
 def check_tags(call: Call, name: str, tags: dict[str, str], kind: str = "stream") -> None:
     """Raises InvalidArgumentException if a key or value has characters that no tag may have."""
     texts = [*tags, *tags.values()]
-    _check_characters(texts)
+    check_characters(texts)
     _refuse_percent(call, f"{kind} {name}", "add tags to", texts)
     if any(key.lower().startswith(RESERVED_PREFIX) for key in tags):
         raise InvalidArgumentException(
@@ -175,7 +175,8 @@ def check_count(call: Call, name: str, keys: set[str], kind: str = "stream") -> 
         raise QUOTAS["tags"].exceeded(kind=kind, stream=name, account=call.principal.account_id)
 
 
-def _check_characters(texts: Iterable[str]) -> None:
+def check_characters(texts: Iterable[str]) -> None:
+    """Raises InvalidArgumentException if a text has characters that no tag may have, by AWS's first list."""
     if not all(_allowed(text) for text in texts):
         raise InvalidArgumentException(
             "Some tags contain invalid characters. Valid characters: "

@@ -34,8 +34,8 @@ class World:
 
     def settle(self) -> None:
         """Let the workers do what is due."""
-        for kind in ("lifecycle", "queues"):
-            run_due(self.runtime, kind)
+        for kind, module in (("lifecycle", ""), ("queues", ""), ("delivery-streams", "delivery")):
+            run_due(self.runtime, kind, module)
 
     def build(self) -> World:
         """Make everything."""
@@ -56,6 +56,8 @@ class World:
         self.settle()
         for name in ("q", "dead", "changing", "going"):
             self.arns[f"queue {name}"] = self._queue(name)
+        for name, stream in (("c", "strategy"), ("going", "warm")):
+            self.arns[f"channel {name}"] = self._channel(name, stream)
         self("PutRecords", StreamName="d", Records=[{"PartitionKey": f"k{n}", "Data": b"x"} for n in range(4)])
         self.handles["q"] = self._handle("ReceiveQueueRecords", "q")
         for _ in range(3):  # received too often, these become dead letters
@@ -90,6 +92,11 @@ class World:
         self.settle()
         return answer["QueueDescription"]["QueueARN"]
 
+    def _channel(self, name: str, stream: str) -> str:
+        answer = self("CreateChannel", **new_channel(name, self.arns[stream]))
+        self.settle()
+        return answer["ChannelDescription"]["ChannelARN"]
+
     def _handle(self, operation: str, queue: str, **params: Any) -> str:
         """A record's receipt handle."""
         found = self(operation, QueueARN=self.arns[f"queue {queue}"], Limit=1, WaitTimeSeconds=1, **params)
@@ -97,11 +104,31 @@ class World:
 
 
 STREAM_ID = "abcdefghij0123456789-abc"
-CHANNEL = "arn:aws:kinesis:us-east-1:123456789012:channel/c"
 ROLE = "arn:aws:iam::123456789012:role/r"
 BUCKET = {"BucketARN": "arn:aws:s3:::bucket", "ExpectedBucketOwner": "123456789012"}
 
 Params = dict[str, Any]
+
+
+def new_channel(name: str, stream_arn: str) -> Params:
+    """A CreateChannel request."""
+    storage = {
+        **BUCKET,
+        "CompressionType": "GZIP",
+        "StorageClass": "STANDARD",
+        "OutputKeyTemplate": "data/!{channel-id}!{extension}",
+    }
+    return {
+        "ChannelName": name,
+        "ServiceExecutionRoleARN": ROLE,
+        "StreamConfigurationList": [{"StreamARN": stream_arn, "RecordConfiguration": {"RecordFormatType": "JSON"}}],
+        "S3DestinationConfiguration": {
+            "DataFreshnessInSeconds": 60,
+            "StorageConfiguration": storage,
+            "DeadLetterQueueS3Configuration": {**BUCKET, "ErrorOutputPrefix": "bad/"},
+        },
+    }
+
 
 EXAMPLES: dict[str, Callable[[World], Params]] = {
     "CreateStream": lambda _: {
@@ -306,19 +333,19 @@ EXAMPLES: dict[str, Callable[[World], Params]] = {
     },
     "DeleteQueue": lambda w: {"QueueARN": w.arns["queue going"]},
     "CreateChannel": lambda w: {
-        "ChannelName": "c",
-        "ServiceExecutionRoleARN": ROLE,
-        "StreamConfigurationList": [
-            {"StreamARN": w.arns["d"], "RecordConfiguration": {"RecordFormatType": "JSON"}}
-        ],
-        "S3DestinationConfiguration": {"StorageConfiguration": {**BUCKET, "CompressionType": "NONE"}},
+        **new_channel("new", w.arns["d"]),
+        "EncryptionConfiguration": {"EncryptionType": "KMS", "KeyId": "alias/mine"},
+        "LoggingConfiguration": {"CloudWatchLogs": {"Enabled": True, "LogGroupName": "/g", "LogStreamName": "s"}},
+        "Tags": {"a": "1"},
     },
-    "DescribeChannel": lambda _: {"ChannelARN": CHANNEL},
+    "DescribeChannel": lambda w: {"ChannelARN": w.arns["channel c"]},
     "ListChannels": lambda w: {"MaxResults": 1, "StreamFilter": [{"StreamARN": w.arns["d"]}]},
-    "UpdateChannel": lambda _: {
-        "ChannelARN": CHANNEL, "S3DestinationConfiguration": {"DataFreshnessInSeconds": 300},
+    "UpdateChannel": lambda w: {
+        "ChannelARN": w.arns["channel c"],
+        "S3DestinationConfiguration": {"DataFreshnessInSeconds": 300},
+        "LoggingConfiguration": {"CloudWatchLogs": {"Enabled": True}},
     },
-    "DeleteChannel": lambda _: {"ChannelARN": CHANNEL},
+    "DeleteChannel": lambda w: {"ChannelARN": w.arns["channel going"]},
     "DeleteStream": lambda w: {
         "StreamName": "delete", "StreamARN": w.arns["delete"], "StreamId": STREAM_ID, "EnforceConsumerDeletion": True,
     },
