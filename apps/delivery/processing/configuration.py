@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from apps.base.units import KIB, MIB
 from apps.delivery.models import DestinationType
 from apps.delivery.settings import parameters, partitions, processing, processors
 
@@ -31,6 +32,11 @@ LAMBDA_BUFFER_MB: Final = 1.0
 SPLUNK_LAMBDA_BUFFER_MB: Final = 0.25
 LAMBDA_BUFFER_S: Final = 60
 """Defaults; the model's documentation of ProcessorParameterName."""
+PIECE_BYTES: Final = 4 * MIB
+COMPRESSED_PIECE_BYTES: Final = 512 * KIB
+"""Log lines are compressed to a tenth or a twentieth."""
+APART_PIECE_BYTES: Final = MIB
+"""A record of a few bytes takes some 150 in memory."""
 JQ_ENGINE: Final = "JQ-1.6"
 DELIMITER_BYTES_MAX: Final = 1_024
 
@@ -71,6 +77,14 @@ def transform(destination_type: str, description: Json) -> Transform | None:
         return None
     size_bytes = processing(destination_type, description).size_bytes
     return Transform(given["LambdaArn"], int(given.get("NumberOfRetries", RETRIES)), size_bytes)
+
+
+def piece_bytes(description: Json) -> int:
+    """How much of the source is processed at a time at most, so that what it becomes has room in memory."""
+    enabled = by_type(description)
+    if DECOMPRESSION in enabled:
+        return COMPRESSED_PIECE_BYTES
+    return APART_PIECE_BYTES if DEAGGREGATION in enabled else PIECE_BYTES
 
 
 def with_defaults(destination_type: str, role_arn: str, given: list[Json]) -> list[Json]:

@@ -16,6 +16,8 @@ from apps.delivery.processing.work import Item, Work
 
 SUB_RECORDS_MAX: Final = 500
 """Of one record; AWS's guide."""
+RUN_RECORDS_MAX: Final = 100_000
+"""That records of a run, of which there is a MiB (configuration.py), are taken apart into; ours. Later ones stay whole."""
 DELIMITERS_MAX: Final = 10_000
 """In one record, most of them with nothing between; ours."""
 WHITESPACE: Final = " \t\r\n"
@@ -35,7 +37,7 @@ class Deaggregation:
         items: list[Item] = []
         for item in work.items:
             record = item.record
-            for data in self._pieces(record.data):
+            for data in self._pieces(record.data) if len(items) < RUN_RECORDS_MAX else [record.data]:
                 sub = numbers[record.ordinal]
                 numbers[record.ordinal] += 1
                 items.append(Item(msgspec.structs.replace(record, data=data, sub=sub), item.raw, item.answered))

@@ -17,6 +17,9 @@ from apps.delivery.processing.work import Failure, Item, Work
 
 DECOMPRESSED_BYTES_MAX: Final = 10 * 1_024_000
 """Ten times what a record may have: CloudWatch Logs compresses to about a tenth."""
+RUN_BYTES_MAX: Final = 64 * 1_024_000
+"""Of all records of a run, of which there are 512 KiB (configuration.py): what is compressed more than a hundredfold is no log,
+and many of that would not fit into memory."""
 GZIP_WINDOW: Final = 31
 """zlib's number for: a gzip header, and the largest window."""
 
@@ -54,7 +57,7 @@ class Decompression:
         kept: list[Item] = []
         for item in work.items:
             try:
-                plain = gunzipped(item.record.data)
+                plain = gunzipped(item.record.data, RUN_BYTES_MAX - work.done.decompressed_bytes)
                 data = self._readable(plain)
             except (ValueError, RecursionError) as error:
                 work.fail(item, Failure(ERROR_TYPE, CODE, f"The record could not be decompressed: {error}"))
@@ -79,17 +82,18 @@ class Decompression:
         return "".join(f"{event.message}\n" for event in message.logEvents).encode()
 
 
-def gunzipped(data: bytes) -> bytes:
-    """All members of gzip data. Raises ValueError with the reason."""
+def gunzipped(data: bytes, room: int) -> bytes:
+    """All members of gzip data. Raises ValueError with the reason. room: how much it may be besides."""
     plain = bytearray()
+    most = min(DECOMPRESSED_BYTES_MAX, room)
     while True:
         member = isal_zlib.decompressobj(wbits=GZIP_WINDOW)
         try:
-            plain += member.decompress(data, DECOMPRESSED_BYTES_MAX + 1 - len(plain))
+            plain += member.decompress(data, most + 1 - len(plain))
         except IsalError:  # type: ignore[misc]  # its stub calls it a value
             raise ValueError("it is not in GZIP format") from None
-        if len(plain) > DECOMPRESSED_BYTES_MAX:
-            raise ValueError(f"it has more than {DECOMPRESSED_BYTES_MAX} bytes when it is decompressed")
+        if len(plain) > most:
+            raise ValueError(f"it has more than {most} bytes when it is decompressed")
         if not member.eof:
             raise ValueError("its end is missing")
         data = member.unused_data

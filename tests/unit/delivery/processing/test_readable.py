@@ -103,6 +103,20 @@ def test_a_bomb_is_not_unpacked(monkeypatch):
     assert ["more than 1000000 bytes" in one.message for one in done.failed] == [True, True]
 
 
+def test_many_bombs_are_not_unpacked_together(monkeypatch):
+    monkeypatch.setattr(decompression, "RUN_BYTES_MAX", 2_500)
+    records = records_of([gzip.compress(b'"' + b"x" * 998 + b'"')] * 4)
+    done = run(records, processor("Decompression"))
+    assert [one.ordinal for one in done.records] == [1, 2]
+    assert [one.record.ordinal for one in done.failed] == [3, 4]
+
+
+def test_what_would_become_too_many_stays_whole(monkeypatch):
+    monkeypatch.setattr(deaggregation, "RUN_RECORDS_MAX", 3)
+    done = run(records_of([b"{}{}", b"{}{}", b"{}{}"]), BY_JSON)
+    assert [one.data for one in done.records] == [b"{}", b"{}", b"{}", b"{}", b"{}{}"]
+
+
 @pytest.mark.parametrize(
     ("data", "objects"),
     [
