@@ -1,7 +1,6 @@
 """Iceberg tables in the catalogue: where their newest metadata is, and the one way to move it.
 
-A table's row has AWS's parameters `table_type` (ICEBERG) and `metadata_location`. A commit changes the location only if it
-still is the one that the writer began with: a single conditional statement on the row's VersionId.
+A table's row has the parameters `table_type` (ICEBERG) and `metadata_location`, as with AWS.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from apps.catalogue import tables
+from apps.catalogue.errors import ConcurrentModificationException, EntityNotFoundException
 from apps.catalogue.models import Database, Table, TableVersion
 
-METADATA_LOCATION = "metadata_location"
-PREVIOUS_LOCATION = "previous_metadata_location"
 TABLE_TYPE = "table_type"
 ICEBERG = "ICEBERG"
 
@@ -26,36 +25,23 @@ class NoIcebergTable(Exception):
 
 def metadata_location(team_id: int, database: str, table: str) -> str:
     """Where the table's newest metadata is. Raises NoIcebergTable."""
-    row = _find(team_id, database, table)
-    if row is None:
-        raise NoIcebergTable("the catalog has no such table")
-    said = row.definition.get("Parameters") or {}
-    location = said.get(METADATA_LOCATION)
+    try:
+        said = tables.schema_of(team_id, database, table).parameters
+    except EntityNotFoundException as error:
+        raise NoIcebergTable(f"the catalog does not have it ({error.message})") from error
+    location = said.get(tables.METADATA_LOCATION)
     if not location or str(said.get(TABLE_TYPE, "")).upper() != ICEBERG:
         raise NoIcebergTable("it is not an Iceberg table")
-    return str(location)
+    return location
 
 
 def swap_metadata(team_id: int, database: str, table: str, before: str, after: str, now_ms: int) -> bool:
-    """Move the table from one metadata file to the next, as a version of its own; False if it was elsewhere by then."""
-    row = _find(team_id, database, table)
-    if row is None or (row.definition.get("Parameters") or {}).get(METADATA_LOCATION) != before:
+    """Move the table from one metadata file to the next; False if it was elsewhere by then, or is gone."""
+    try:
+        tables.swap_metadata(team_id, database, table, before, after, now_ms)
+    except (ConcurrentModificationException, EntityNotFoundException):
         return False
-    parameters = {**row.definition["Parameters"], METADATA_LOCATION: after, PREVIOUS_LOCATION: before}
-    definition = {**row.definition, "Parameters": parameters}
-    with transaction.atomic():
-        rows = Table.objects.filter(pk=row.pk, version_id=row.version_id)
-        if not rows.update(definition=definition, version_id=row.version_id + 1, updated_at_ms=now_ms):
-            return False
-        TableVersion.objects.create(
-            table_id=row.pk, version_id=row.version_id + 1, definition=definition, created_at_ms=now_ms
-        )
-        TableVersion.objects.filter(table_id=row.pk, version_id__lte=row.version_id + 1 - VERSIONS_KEPT).delete()
     return True
-
-
-VERSIONS_KEPT = 100
-"""Of an Iceberg table, whose every commit is one; its own metadata keeps its history."""
 
 
 def add_table(
@@ -66,7 +52,7 @@ def add_table(
         "Name": table,
         "TableType": "EXTERNAL_TABLE",
         "StorageDescriptor": {"Columns": columns, "Location": table_location},
-        "Parameters": {TABLE_TYPE: ICEBERG, METADATA_LOCATION: location},
+        "Parameters": {TABLE_TYPE: ICEBERG, tables.METADATA_LOCATION: location},
     }
     try:
         with transaction.atomic():
@@ -80,9 +66,3 @@ def add_table(
     except IntegrityError:
         return False
     return True
-
-
-def _find(team_id: int, database: str, table: str) -> Table | None:
-    """By name, which the catalogue keeps in lower case, as AWS's does."""
-    rows = Table.objects.filter(database__team_id=team_id, database__name=database.lower(), name=table.lower())
-    return rows.first()
