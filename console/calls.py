@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from apps.accounts.principal import Principal
@@ -43,6 +44,21 @@ def principal(request: TeamRequest) -> Principal:
 def call(request: TeamRequest, operation: str, **params: Any) -> Any:
     """One Kinesis operation as the signed-in person. Raises ServiceError."""
     return invoke_sync(runtime(), principal(request), "kinesis", operation, params)
+
+
+def firehose(request: TeamRequest, operation: str, then: Callable[[], None] | None = None, **params: Any) -> Any:
+    """One operation of Data Firehose as the signed-in person. then: done in the same transaction. Raises ServiceError."""
+    return invoke_sync(runtime(), principal(request), "firehose", operation, params, then=then)
+
+
+def glue(request: TeamRequest, operation: str, **params: Any) -> Any:
+    """One operation of the catalogue as the signed-in person. Raises ServiceError."""
+    return invoke_sync(runtime(), principal(request), "glue", operation, params)
+
+
+def person(request: TeamRequest) -> str:
+    """Who asks, as the audit trail names people in entries that are no call of AWS's."""
+    return f"{principal(request).arn}, {request.user.email}"
 
 
 def wait_until_active(request: TeamRequest, name: str, timeout_s: float) -> None:

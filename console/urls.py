@@ -29,6 +29,14 @@ from console.pages import (
     stream,
     streams,
 )
+from console.pages.delivery import configuration as delivery_configuration
+from console.pages.delivery import create as delivery_create
+from console.pages.delivery import detail as delivery
+from console.pages.delivery import errors as delivery_errors
+from console.pages.delivery import jobs as delivery_jobs
+from console.pages.delivery import lanes as delivery_lanes
+from console.pages.delivery import listing as delivery_list
+from console.pages.delivery import objects as delivery_objects
 
 
 class StreamName:
@@ -47,8 +55,36 @@ class StreamName:
 
 register_converter(StreamName, "stream")
 
+
+def delivery_urlpatterns(team: str, stream: str) -> list[URLPattern]:
+    """The section Delivery streams."""
+    return [
+        path(team + "delivery", delivery_list.delivery_streams, name="delivery-streams"),
+        path(team + "delivery-strip", delivery_list.strip, name="delivery-strip"),
+        path(team + "create-delivery", delivery_create.create, name="delivery-create"),
+        path(team + "create-delivery/beside", delivery_create.beside, name="delivery-create-beside"),
+        path(stream.rstrip("/"), delivery.delivery_stream, name="delivery-stream"),
+        path(stream + "state", delivery.state, name="delivery-state"),
+        path(stream + "now", delivery.now, name="delivery-now"),
+        path(stream + "pause", delivery.pause, name="delivery-pause"),
+        path(stream + "resume", delivery.resume, name="delivery-resume"),
+        path(stream + "demo", delivery_jobs.demo, name="delivery-demo"),
+        path(stream + "redrive", delivery_jobs.redrive, name="delivery-redrive"),
+        path(stream + "jobs", delivery_jobs.jobs, name="delivery-jobs"),
+        path(stream + "jobs/<int:job>/cancel", delivery_jobs.cancel, name="delivery-job-cancel"),
+        path(stream + "objects", delivery_objects.objects, name="delivery-objects"),
+        path(stream + "objects/<int:number>", delivery_objects.looking_at, name="delivery-object"),
+        path(stream + "objects/<int:number>/data", delivery_objects.download, name="delivery-object-download"),
+        path(stream + "errors", delivery_errors.errors, name="delivery-errors"),
+        path(stream + "lanes", delivery_lanes.lanes, name="delivery-lanes"),
+        path(stream + "configuration", delivery_configuration.configuration, name="delivery-configuration"),
+        path(stream + "delete", delivery_configuration.delete, name="delivery-delete"),
+    ]
+
+
 T = "t/<slug:team>/"
 S = T + "streams/<stream:name>/"
+D = T + "delivery/<stream:name>/"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -104,6 +140,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "configuration", configuration.configuration, name="stream-configuration"),
     path(S + "faults", faults.faults, name="stream-faults"),
     path(S + "delete", configuration.delete, name="stream-delete"),
+    *delivery_urlpatterns(T, D),
 ]
 
 handler400 = "console.pages.system.bad_request"

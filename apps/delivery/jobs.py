@@ -82,12 +82,12 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
         DeliveryJob.objects.filter(pk=job.pk, status=JobStatus.WAITING).update(status=JobStatus.RUNNING)
     match job.kind:
         case JobKind.DEMO:
-            from apps.delivery import demo
+            from apps.delivery.demo import advance as send_demo_data
 
-            return demo.advance(runtime, held, job, until_ms)
+            return send_demo_data(runtime, held, job, until_ms)
         case JobKind.REDRIVE:
-            from apps.delivery import redrive
+            from apps.delivery.redrive import advance as redrive
 
-            return redrive.advance(runtime, held, job, until_ms)
+            return redrive(runtime, held, job, until_ms)
         case _:
             return finish(held, job, JobStatus.FAILED, f"No job is called {job.kind}.", runtime.clock.now_ms())

@@ -51,16 +51,8 @@ class Seen:
 
 def look(runtime: Runtime, written: DeliveredObject) -> Seen:
     """The beginning of an object. Never raises for what is in it, or for a server that does not answer."""
-    target = target_for(runtime, written.delivery_stream, part=written.part)
     try:
-        role = target.description.get("RoleARN") or ""
-        arn = f"arn:aws:s3:::{written.bucket}/{written.key}"
-        denied = role_limits.why_not(target.team_id, target.account_id, role, "s3:PutObject", arn)
-        if denied:
-            return Seen(problem=denied)
-        file = ObjectFile(
-            s3_for(runtime, target, written.bucket), written.bucket, written.key, budget_bytes=COLUMNAR_BUDGET_BYTES
-        )
+        file = opened(runtime, written, budget_bytes=COLUMNAR_BUDGET_BYTES)
         return seen_in(file, written.key, file.content_encoding, file.size_bytes)
     except DeliveryFailed as error:
         return Seen(problem=error.message)
@@ -70,6 +62,18 @@ def look(runtime: Runtime, written: DeliveredObject) -> Seen:
         )
     except Unreadable as error:
         return Seen(problem=str(error))
+
+
+def opened(runtime: Runtime, written: DeliveredObject, *, budget_bytes: int | None = None) -> ObjectFile:
+    """The object as a file. Raises DeliveryFailed if it may not or cannot be read."""
+    target = target_for(runtime, written.delivery_stream, part=written.part)
+    role = target.description.get("RoleARN") or ""
+    arn = f"arn:aws:s3:::{written.bucket}/{written.key}"
+    denied = role_limits.why_not(target.team_id, target.account_id, role, "s3:PutObject", arn)
+    if denied:
+        raise DeliveryFailed("S3.AccessDenied", denied)
+    s3 = s3_for(runtime, target, written.bucket)
+    return ObjectFile(s3, written.bucket, written.key, budget_bytes=budget_bytes)
 
 
 def seen_in(file: IO[bytes] | ObjectFile, key: str, content_encoding: str, size_bytes: int) -> Seen:

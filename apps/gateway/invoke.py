@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -51,15 +52,20 @@ def invoke_sync(
     operation: str,
     params: dict[str, Any],
     request_id: str | None = None,
+    *,
+    then: Callable[[], None] | None = None,
 ) -> Any:
-    """The same from synchronous code (a page, a command, a worker), never on the runtime's own loop thread."""
+    """The same from synchronous code (a page, a command, a worker), never on the runtime's own loop thread.
+
+    then: what belongs to a call of the control plane and is no part of AWS's; in the same transaction, after it.
+    """
     found, request = _prepare(service, operation, params)
     call = _call(runtime, principal, request_id)
     if found.on_loop:
         return plain_answer(found, runtime.wait_for(_data(found, call, request)))
     if found.ahead is not None:
         request = runtime.wait_for(_ahead(found, call, request))
-    return plain_answer(found, _control(found, call, request))
+    return plain_answer(found, _control(found, call, request, then))
 
 
 async def run(found: Route, call: Call, request: Any) -> Any:
@@ -106,10 +112,10 @@ def _note(found: Route, call: Call, request: Any, error: ServiceError | None) ->
     call.runtime.part(Trail).note(_entry(found, call, request, error))
 
 
-def _control(found: Route, call: Call, request: Any) -> Any:
+def _control(found: Route, call: Call, request: Any, then: Callable[[], None] | None = None) -> Any:
     """One call of the control plane, with its entry in the audit trail whatever becomes of it."""
     try:
-        return _in_transaction(found, call, request)
+        return _in_transaction(found, call, request, then)
     except ServiceError as error:
         _write_failure(found, call, request, error)
         raise
@@ -152,15 +158,15 @@ def _entry(found: Route, call: Call, request: Any, error: ServiceError | None) -
     )
 
 
-def _in_transaction(found: Route, call: Call, request: Any) -> Any:
+def _in_transaction(found: Route, call: Call, request: Any, then: Callable[[], None] | None) -> Any:
     try:
-        return _once(found, call, request)
+        return _once(found, call, request, then)
     except IntegrityError:
         # Two callers made the same thing at once, which PostgreSQL notices only here. The second look sees the first's row.
-        return _once(found, call, request)
+        return _once(found, call, request, then)
 
 
-def _once(found: Route, call: Call, request: Any) -> Any:
+def _once(found: Route, call: Call, request: Any, then: Callable[[], None] | None) -> Any:
     assert found.function is not None
     with (
         structlog.contextvars.bound_contextvars(request_id=call.request_id, operation=found.name),
@@ -169,6 +175,8 @@ def _once(found: Route, call: Call, request: Any) -> Any:
         admitted = admit_now(found, call, request)
         made = _entry(found, call, request, None) if _is_audited(found, call) else None
         answer = found.function(admitted, request)
+        if then is not None:
+            then()
         if made is not None:
             audit.write(made)
         return answer

@@ -8,7 +8,7 @@ from typing import Any
 from apps.base.clock import Clock
 from apps.base.units import MIB
 from apps.delivery.metrics import series_key
-from apps.delivery.models import DeliveryStream
+from apps.delivery.models import DeliveryStream, DeliveryStreamVersion
 from apps.metrics import store
 from apps.metrics.firehose import DELIVERY_KEYS_FROM
 from apps.metrics.layout import POINTS_MAX
@@ -16,6 +16,7 @@ from apps.metrics.overview import OF_DELIVERY_STREAMS, OF_STREAMS, Counted, over
 from apps.metrics.shard_load import shard_load
 from apps.streams.models import Shard, Stream
 from console.live.panels import ALL_PANELS, column_names, columns, short
+from console.pages.delivery.figures import with_figures
 
 TAIL_BUCKETS = 3
 SNAPSHOT_POINTS = 300
@@ -62,10 +63,18 @@ def rows(clock: Clock, team_id: int, names: Sequence[str]) -> Answer | None:
 
 
 def deliveries(clock: Clock, team_id: int, names: Sequence[str]) -> Answer | None:
-    """The same of delivery streams: what goes out is what was delivered, the age is that of the oldest record waiting."""
+    """The same of delivery streams: what goes out is what was delivered. Beside it of their lanes: records delivered since
+    creation, and the age in seconds of the oldest one that is not delivered (null: there is none)."""
     asked = DeliveryStream.objects.filter(team_id=team_id, channel_id="", name__in=names)
-    found = asked.values_list("name", "id", "status")
-    return _rows(clock, team_id, {name: (series_key(pk), status) for name, pk, status in found}, OF_DELIVERY_STREAMS)
+    found: dict[str, Any] = {row.name: row for row in with_figures(asked)}
+    keys = {name: (series_key(row.pk), row.status) for name, row in found.items()}
+    answer = _rows(clock, team_id, keys, OF_DELIVERY_STREAMS)
+    now_ms = clock.now_ms()
+    for name, figures in (answer or {}).items():
+        waiting_ms = found[name].waiting_ms
+        figures["del"] = found[name].delivered
+        figures["wait"] = None if waiting_ms is None else short(max(0, now_ms - waiting_ms) / 1_000)
+    return answer
 
 
 def _rows(clock: Clock, team_id: int, found: dict[str, tuple[int, str]], of: Counted) -> Answer | None:
@@ -108,7 +117,7 @@ def facts(stream_id: int) -> Answer:
     """What a chart of the stream marks beside its lines: `limit`, the write limit in bytes per second, and a mark
     (time, kind, text) for each split and merge. A delivery stream has neither."""
     if stream_id >= DELIVERY_KEYS_FROM:
-        return {}
+        return _versions(stream_id - DELIVERY_KEYS_FROM)
     made: dict[tuple[int, int, int | None], list[int]] = {}
     born = Shard.objects.filter(stream_id=stream_id, parent_index__isnull=False).order_by("-created_s", "index")
     values = born.values_list("index", "created_s", "parent_index", "adjacent_parent_index")
@@ -121,6 +130,16 @@ def facts(stream_id: int) -> Answer:
     }
     answer["limit"] = Shard.objects.filter(stream_id=stream_id, closed_at_ms__isnull=True).count() * MIB
     return answer
+
+
+def _versions(delivery_stream: int) -> Answer:
+    """A mark for each change of the destination."""
+    rows = DeliveryStreamVersion.objects.filter(delivery_stream=delivery_stream, version_id__gt=1)
+    newest = rows.order_by("-version_id").values_list("version_id", "created_at_ms")[:MARKS_MAX]
+    return {
+        str(version): {"t": at_ms // 1_000, "kind": "change", "text": f"changed, version {version}"}
+        for version, at_ms in newest
+    }
 
 
 def _mark(parent: int, adjacent: int | None, children: Sequence[int]) -> str:

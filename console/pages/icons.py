@@ -5,6 +5,7 @@ CHOSEN = (
     "arrow-up",
     "layout-dashboard",
     "waves",
+    "truck",
     "upload",
     "key-round",
     "split",

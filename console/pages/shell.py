@@ -10,6 +10,8 @@ from typing import Any, Concatenate, ParamSpec, cast
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousOperation
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,6 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from apps.accounts.models import Membership, Team, User
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
+from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
 
 P = ParamSpec("P")
@@ -119,6 +122,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         "Streaming",
         (
             ("Data streams", "waves", "streams", "stream:read"),
+            ("Delivery streams", "truck", "delivery-streams", "delivery:read"),
             ("Import and replay", "upload", "ingestion", "stream:read"),
         ),
     ),
@@ -133,8 +137,8 @@ def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
     answer = []
     for heading, lines in SECTIONS:
         entries = [
-            Entry(label, icon, reverse(name, args=[request.team.slug]), current.split("-")[0] == name.rstrip("s")
-                  or current == name, _count(request, name))
+            Entry(label, icon, reverse(name, args=[request.team.slug]),
+                  current.split("-")[0] == name.split("-")[0].rstrip("s"), _count(request, name))
             for label, icon, name, action in lines
             if allowed(request.membership.role, action)
         ]  # fmt: skip
@@ -144,16 +148,33 @@ def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
 
 
 def _count(request: TeamRequest, name: str) -> int | None:
-    return stream_count(request) or None if name == "streams" else None
+    place = {"streams": 0, "delivery-streams": 1}.get(name)
+    return None if place is None else list_counts(request)[place] or None
 
 
-def stream_count(request: TeamRequest) -> int:
-    """How many data streams the team has; asked once per request."""
-    known = getattr(request, "_stream_count", None)
+def list_counts(request: TeamRequest) -> tuple[int, int]:
+    """How many data streams and how many delivery streams the team has; asked once per request, in one query."""
+    known: tuple[int, int] | None = getattr(request, "_list_counts", None)
     if known is None:
-        known = Stream.objects.filter(team=request.team).count()
-        request._stream_count = known  # type: ignore[attr-defined]  # noqa: SLF001
+        found = Team.objects.filter(pk=request.team.pk).values_list(*list_counters("pk")).get()
+        known = know_list_counts(request, *found)
     return known
+
+
+def list_counters(team: str) -> tuple[Coalesce, Coalesce]:
+    """The same as expressions, for a query that is made anyhow. team: the name of its column with the team."""
+
+    def counted(rows: QuerySet[Any]) -> Coalesce:
+        of_team = rows.filter(team=OuterRef(team)).order_by().values("team").annotate(n=Count("*")).values("n")
+        return Coalesce(Subquery(of_team, output_field=IntegerField()), 0)
+
+    return counted(Stream.objects.all()), counted(DeliveryStream.objects.filter(channel_id=""))
+
+
+def know_list_counts(request: TeamRequest, streams: int, delivery_streams: int) -> tuple[int, int]:
+    """Keep them for the sidebar of this request."""
+    request._list_counts = (streams, delivery_streams)  # type: ignore[attr-defined]  # noqa: SLF001
+    return streams, delivery_streams
 
 
 def context(request: HttpRequest) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from apps.streams.models import Consumer, Shard, Stream, StreamStatus
 from console import calls
 from console.pages import samples
 from console.pages.shard_map import shard_map
-from console.pages.shell import TeamRequest, team_page
+from console.pages.shell import TeamRequest, know_list_counts, list_counters, team_page
 from console.pages.streams import MODE_WORDS, OPEN, state_of
 
 
@@ -46,22 +46,19 @@ TABS: tuple[tuple[str, str, str], ...] = (
 
 def find(request: TeamRequest, name: str) -> Stream:
     """The team's stream with its counts, in one query: open_shards, consumer_count. Raises Http404."""
+    team_streams, team_delivery_streams = list_counters("team")
     streams = Stream.objects.filter(team=request.team, name=name).annotate(
         open_shards=_count(Shard.objects.filter(OPEN)),
         consumer_count=_count(Consumer.objects.all()),
-        team_streams=Coalesce(Subquery(_of_team(), output_field=IntegerField()), 0),
+        team_streams=team_streams,
+        team_delivery_streams=team_delivery_streams,
     )
     stream = streams.first()
     if stream is None:
         raise Http404(name)
     stream.team = request.team
-    request._stream_count = stream.team_streams  # type: ignore[attr-defined]  # noqa: SLF001 - the sidebar's number
+    know_list_counts(request, stream.team_streams, stream.team_delivery_streams)
     return stream
-
-
-def _of_team() -> QuerySet[Any]:
-    same = Stream.objects.filter(team=OuterRef("team")).order_by().values("team")
-    return same.annotate(n=Count("*")).values("n")
 
 
 def _count(rows: QuerySet[Any]) -> Coalesce:

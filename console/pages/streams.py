@@ -22,7 +22,7 @@ from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatu
 from apps.streams.quotas import QUOTAS
 from console import calls
 from console.pages import samples, words
-from console.pages.shell import TeamRequest, is_fragment, team_page
+from console.pages.shell import TeamRequest, is_fragment, know_list_counts, list_counters, team_page
 
 PAGE_ROWS = 50
 TAGS_SHOWN = 3
@@ -281,17 +281,19 @@ def counts_of(request: TeamRequest) -> Counts:
         return Coalesce(Subquery(counted), 0)
 
     overrides = QuotaOverride.objects.filter(team=OuterRef("pk"), name="shards")
+    of_streams, of_delivery_streams = list_counters("pk")
     counted = (
         Team.objects.filter(pk=request.team.pk)
         .values(
-            of_streams=per_team(Stream.objects.all(), "team"),
+            of_streams=of_streams,
+            of_delivery_streams=of_delivery_streams,
             of_shards=per_team(Shard.objects.filter(OPEN), "stream__team"),
             of_consumers=per_team(Consumer.objects.all(), "stream__team"),
             of_quota=Subquery(overrides.values("value")[:1]),
         )
         .get()
     )
-    request._stream_count = counted["of_streams"]  # type: ignore[attr-defined]  # noqa: SLF001 - the sidebar's number
+    know_list_counts(request, counted["of_streams"], counted["of_delivery_streams"])
     quota = counted["of_quota"]
     if quota is None:
         quota = QUOTAS["shards"].default_in(calls.runtime().config.region)

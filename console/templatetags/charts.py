@@ -58,11 +58,37 @@ CHARTS: tuple[Chart, ...] = (
 )  # fmt: skip
 """The monitoring page, in order."""
 
+DELIVERY_CHARTS: tuple[Chart, ...] = (
+    Chart("bytes", "Bytes", "In and out, per second; deliveries come in batches",
+          (Line("Incoming", "c1"), Line("Delivered", "c2", "dashed"), Line("Backed up", "c3", "dotted"))),
+    Chart("records", "Records", "In and out, per second",
+          (Line("Incoming", "c1"), Line("Delivered", "c2", "dashed"))),
+    Chart("freshness", "Data freshness", "Age of the oldest record that is not delivered yet",
+          (Line("Oldest record waiting", "c1"), Line("Backup", "c2", "dashed"))),
+    Chart("success", "Success", "Share of attempts that worked",
+          (Line("Deliveries", "c1"), Line("Backups", "c2", "dashed"), Line("Transforms", "c3", "dotted"))),
+    Chart("latency", "Latency", "Mean time of a call; the band reaches to the slowest",
+          (Line("PutRecord", "c1"), Line("PutRecordBatch", "c2", "dashed"), Line("Transform", "c3", "dotted"))),
+    Chart("throttles", "Throttles", "Refused by the quotas, per second", (Line("Throttled", "bad"),)),
+    Chart("processing", "Processing", "Records out of transforms and conversion, per second",
+          (Line("Processed", "c1"), Line("Converted", "c2", "dashed"), Line("Not converted", "bad", "dotted"))),
+    Chart("partitions", "Partitions", "Partitions that hold records now", (Line("Active partitions", "c1"),)),
+    Chart("objects", "Objects", "Objects written to S3, per second", (Line("Objects", "c1"),)),
+    Chart("behind", "Behind the stream", "How far reading is behind the source", (Line("Behind the stream", "c1"),)),
+)  # fmt: skip
+"""Of a delivery stream, in order; a page shows those that its configuration can have."""
+
 
 @register.simple_tag
 def monitoring_charts() -> tuple[Chart, ...]:
     """`{% monitoring_charts as charts %}`."""
     return CHARTS
+
+
+@register.simple_tag
+def delivery_charts(names: Sequence[str]) -> list[Chart]:
+    """`{% delivery_charts names as charts %}`: those of these names."""
+    return [chart for chart in DELIVERY_CHARTS if chart.name in names]
 
 
 @register.simple_tag

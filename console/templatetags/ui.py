@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.base.units import MIB
 from console.pages import words
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ def ago(ms: int, now_ms: int) -> SafeString:
 def count(number: float) -> str:
     """`1,204`."""
     return f"{number:,.0f}"
+
+
+@register.filter
+def mib(size_bytes: int) -> str:
+    """A buffer's size in MiB, as AWS's hints say it."""
+    return words.figures(size_bytes / MIB)
 
 
 @register.filter

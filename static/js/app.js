@@ -167,7 +167,7 @@ if (singles) {
   singles.addEventListener("change", () => localStorage.setItem(SINGLE_KEYS, singles.checked ? "on" : "off"));
 }
 
-const places = { o: "", d: "/streams", k: "/keys", i: "/ingestion" };
+const places = { o: "", d: "/streams", f: "/delivery", k: "/keys", i: "/ingestion" };
 let goes = 0;
 
 function go(letter) {

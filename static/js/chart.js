@@ -5,7 +5,7 @@
 import { Group } from "./chart_group.js";
 import { clock, day, parts, tick, words } from "./figures.js";
 import { live } from "./live.js";
-import { PANELS, RANGES, SMALLEST_TOP } from "./panels.js";
+import { DELIVERY_PANELS, PANELS, RANGES, SMALLEST_TOP } from "./panels.js";
 import { Ring } from "./ring.js";
 
 /* global uPlot */
@@ -82,7 +82,7 @@ class LiveChart extends HTMLElement {
   connectedCallback() {
     this.topic = this.getAttribute("topic");
     this.kind = this.topic.split("/").at(-1);
-    this.panel = PANELS[this.kind];
+    this.panel = (this.topic.startsWith("stream/") ? PANELS : DELIVERY_PANELS)[this.kind];
     this.#limit = Number(this.getAttribute("limit") ?? 0);
     const box = this.closest("[data-live-panel]") ?? this.parentElement;
     this.legend = box.querySelector("[data-legend]");
@@ -309,7 +309,7 @@ class LiveChart extends HTMLElement {
     const right = mark.x > bbox.left + bbox.width / 2;
     ctx.fillStyle = color("--text-2");
     ctx.textAlign = right ? "right" : "left";
-    const words = mark.count === 1 ? mark.text : `${mark.count} changes of shards`;
+    const words = mark.count === 1 ? mark.text : `${mark.count} changes`;
     ctx.fillText(words, mark.x + (right ? -4 : 4) * ratio, bbox.top + 10 * ratio);
   }
 

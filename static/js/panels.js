@@ -8,6 +8,7 @@ const share = (label, color, more = {}) => ({ label, color, sparse: 10, ...more 
 
 const DASHED = { dash: [7, 4] };
 const DOTTED = { dash: [2, 4] };
+const RARE = { sparse: 1_000 }; // a delivery comes when its buffer is full, or after fifteen minutes at most
 const FILLED = { fill: true };
 
 /** A line without a colour is a figure in the legend alone. top: the axis ends there. limit: the write limit is drawn. */
@@ -31,8 +32,35 @@ export const PANELS = {
   },
 };
 
+/** Of delivery streams, by the last part of `delivery/<name>/<panel>`. */
+export const DELIVERY_PANELS = {
+  throughput: {
+    unit: "B/s",
+    lines: [
+      rate("Incoming", "--c1", FILLED), rate("Delivered", "--c2", DASHED),
+      rate("Throttled", null, { unit: "records/s" }), age("Oldest record waiting", null, { unit: "s" }),
+    ],
+  },
+  bytes: { unit: "B/s", lines: [rate("Incoming", "--c1", FILLED), rate("Delivered", "--c2", DASHED), rate("Backed up", "--c3", DOTTED)] },
+  records: { unit: "records/s", lines: [rate("Incoming", "--c1", FILLED), rate("Delivered", "--c2", DASHED)] },
+  freshness: { unit: "s", lines: [age("Oldest record waiting", "--c1"), age("Backup", "--c2", DASHED)] },
+  success: {
+    unit: "1", top: 1,
+    lines: [share("Deliveries", "--c1", RARE), share("Backups", "--c2", { ...DASHED, ...RARE }), share("Transforms", "--c3", { ...DOTTED, ...RARE })],
+  },
+  latency: { unit: "s", lines: [mean("PutRecord", "--c1"), mean("PutRecordBatch", "--c2", DASHED), mean("Transform", "--c3", DOTTED)] },
+  throttles: { unit: "records/s", lines: [rate("Throttled", "--bad", FILLED)] },
+  processing: {
+    unit: "records/s",
+    lines: [rate("Processed", "--c1", FILLED), rate("Converted", "--c2", DASHED), rate("Not converted", "--bad", DOTTED)],
+  },
+  partitions: { unit: "partitions", lines: [age("Active partitions", "--c1")] },
+  objects: { unit: "1/s", lines: [rate("Objects", "--c1", FILLED)] },
+  behind: { unit: "s", lines: [age("Behind the stream", "--c1")] },
+};
+
 /** The axis reaches at least so far, or noise would look like mountains. */
-export const SMALLEST_TOP = { "B/s": 1_000, "records/s": 5, "1/s": 1, s: 0.01, 1: 1 };
+export const SMALLEST_TOP = { partitions: 5, "B/s": 1_000, "records/s": 5, "1/s": 1, s: 0.01, 1: 1 };
 
 /** span and res in seconds. */
 export const RANGES = {

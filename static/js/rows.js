@@ -1,13 +1,16 @@
-// Live figures in the list of data streams: cells marked data-live in rows marked data-stream.
+// Live figures in the lists of data streams and delivery streams: cells marked data-live in rows marked data-stream.
 
 import { parts } from "./figures.js";
 import { live } from "./live.js";
 
-const UNITS = { in: "B/s", out: "B/s", age: "s", rec: "records/s" };
+const UNITS = { in: "B/s", out: "B/s", age: "s", rec: "records/s", wait: "s", del: "rec." };
+const NOTHING = { age: "no reads yet", wait: "none waiting" };
 const NAMES_MAX = 200;
 const LATE_S = 30;
 let end = null;
 let shown = "";
+
+const topic = () => document.querySelector("[data-rows-topic]")?.dataset.rowsTopic ?? "streams";
 
 function follow() {
   const names = [...document.querySelectorAll("[data-stream]")].map((row) => row.dataset.stream).slice(0, NAMES_MAX);
@@ -15,7 +18,7 @@ function follow() {
   if (key === shown) return;
   shown = key;
   end?.();
-  end = names.length ? live.subscribe({ topic: "streams", names, handlers: { rows: ({ set }) => write(set) } }) : null;
+  end = names.length ? live.subscribe({ topic: topic(), names, handlers: { rows: ({ set }) => write(set) } }) : null;
 }
 
 function write(rows) {
@@ -25,10 +28,11 @@ function write(rows) {
     for (const cell of row.querySelectorAll("[data-live]")) {
       const value = values[cell.dataset.live];
       if (value === undefined || !(cell.dataset.live in UNITS)) continue;
-      const text = value === null ? "no reads yet" : parts(value, UNITS[cell.dataset.live]).join(" ");
+      const kind = cell.dataset.live;
+      const text = value === null ? NOTHING[kind] ?? "unknown" : parts(value, UNITS[kind]).join(" ");
       if (cell.textContent === text) continue;
-      const inner = cell.dataset.live === "age" ? document.createElement("span") : null;
-      if (inner) inner.className = value === null ? "dim" : value >= LATE_S ? "tag tag-warn" : "";
+      const inner = kind in NOTHING ? document.createElement("span") : null;
+      if (inner) inner.className = value === null ? "dim" : kind === "age" && value >= LATE_S ? "tag tag-warn" : "";
       if (inner) inner.textContent = text;
       cell.replaceChildren(inner ?? text);
     }

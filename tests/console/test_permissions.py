@@ -6,12 +6,16 @@ from django.urls import URLPattern, get_resolver
 
 from apps.accounts.models import Membership, Role, User
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
+from apps.delivery.models import DeliveredObject
 from apps.streams.models import Ingestion
 from tests.console.conftest import make_stream, other_team, signed_in, text_of
+from tests.support.delivery_rows import make_delivery
 
 ALL = set(Role.values)
 STREAM = {"name": "orders"}
 JOB = {"job": 1}
+DELIVERY = {"name": "ticker"}
+OBJECT = {**DELIVERY, "number": 1}
 RECORD = {**STREAM, "index": 0, "number": 7}
 
 PAGES = {
@@ -47,6 +51,22 @@ PAGES = {
     "stream-connect": ("stream:read", STREAM),
     "stream-configuration": ("stream:read", STREAM),
     "stream-delete": ("stream:delete", STREAM),
+    "delivery-streams": ("delivery:read", {}),
+    "delivery-strip": ("delivery:read", {}),
+    "delivery-create": ("delivery:create", {}),
+    "delivery-stream": ("delivery:read", DELIVERY),
+    "delivery-state": ("delivery:read", DELIVERY),
+    "delivery-now": ("delivery:read", DELIVERY),
+    "delivery-demo": ("record:write", DELIVERY),
+    "delivery-redrive": ("delivery:write", DELIVERY),
+    "delivery-jobs": ("delivery:read", DELIVERY),
+    "delivery-objects": ("record:read", DELIVERY),
+    "delivery-object": ("record:read", OBJECT),
+    "delivery-object-download": ("record:read", OBJECT),
+    "delivery-errors": ("delivery:read", DELIVERY),
+    "delivery-lanes": ("delivery:read", DELIVERY),
+    "delivery-configuration": ("delivery:read", DELIVERY),
+    "delivery-delete": ("delivery:delete", DELIVERY),
 }
 """GET: the action each page needs."""
 
@@ -60,6 +80,11 @@ POSTS = {
     "consumer-deregister": ("stream:write", STREAM),
     "stream-configuration": ("stream:write", STREAM),
     "stream-faults": ("stream:faults", STREAM),
+    "delivery-create-beside": ("delivery:create", {}),
+    "delivery-pause": ("delivery:write", DELIVERY),
+    "delivery-resume": ("delivery:write", DELIVERY),
+    "delivery-job-cancel": ("delivery:write", {**DELIVERY, "job": 1}),
+    "delivery-configuration": ("delivery:write", DELIVERY),
 }
 """POST, where it needs another action than GET or there is no GET."""
 
@@ -80,6 +105,10 @@ def members(team, served):
         id=1, team=team.team, kind="import", target_name="orders", created_at_ms=1,
         source={"file": "x", "name": "x", "key": "", "key_field": 0},
     )  # fmt: skip
+    delivery = make_delivery(team)
+    DeliveredObject.objects.create(
+        id=1, delivery_stream=delivery, part="destination", bucket="events", key="a/b", size_bytes=1, records=1, at_ms=1
+    )
     users = {}
     for role in Role.values:
         users[role] = User.objects.create_user(f"{role}@members.test", None)

@@ -24,6 +24,9 @@ MISSING = (
 )
 """AWS's text."""
 
+TRIED = "(columns)"
+"""Member of a SchemaConfiguration that is tried only: [name, type] of the columns of a table that is still to be made."""
+
 COLUMNS_MAX = 10_000
 """A bound of our own."""
 
@@ -53,6 +56,9 @@ def plan_of(runtime: Runtime, target: Target) -> Json:
 def _found(target: Target, schema: Json, catalogue_id: str) -> TableSchema:
     if catalogue_id != target.account_id:
         raise DeliveryFailed(NOT_FOUND, MISSING, error_type=ERROR_TYPE)
+    if TRIED in schema:
+        columns = tuple((name, kind) for name, kind in schema[TRIED])
+        return TableSchema(schema["DatabaseName"], schema["TableName"], 0, columns)
     try:
         return schema_of(target.team_id, schema["DatabaseName"], schema["TableName"], schema.get("VersionId") or LATEST)
     except EntityNotFoundException:

@@ -70,7 +70,9 @@ def test_delivery_streams(page, orders, team, process, clock):
     assert chart["limit"] is None
     assert page.get(URL, {"topic": "channel/orders/throughput", "since": since}).json()["d"][0][0] == 0
     rows = page.get(URL, {"topic": "deliveries", "names": ["orders", "none"]}).json()["set"]
-    assert rows == {"orders": {"st": "ACTIVE", "in": 10, "rec": 0, "out": 20, "thr": 0, "age": 42}}
+    assert rows == {
+        "orders": {"st": "ACTIVE", "in": 10, "rec": 0, "out": 20, "thr": 0, "age": 42, "del": 0, "wait": None}
+    }
     assert page.get(URL, {"topic": "streams", "names": ["orders"]}).json()["set"]["orders"]["in"] == 0
 
 
