@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from apps.catalogue.operations import OPERATIONS
+from apps.catalogue.registry import DEFAULT_REGISTRY
 from apps.runtime import Call
 
 Json = dict[str, Any]
@@ -15,6 +16,16 @@ Locate = Callable[[Call, Any], str]
 Also = Callable[[Call, Any], list[tuple[str, str]]]
 
 ABOUT_ALL = ("GetDatabases",)
+ABOUT_REGISTRIES = ("ListRegistries", "CheckSchemaVersionValidity")
+"""AWS knows no resource for these."""
+ABOUT_REGISTRY = (
+    "CreateRegistry", "GetRegistry", "UpdateRegistry", "DeleteRegistry", "ListSchemas",
+)  # fmt: skip
+ABOUT_SCHEMA = (
+    "CreateSchema", "GetSchema", "DeleteSchema", "RegisterSchemaVersion", "GetSchemaVersion", "ListSchemaVersions",
+    "GetSchemaByDefinition",
+)  # fmt: skip
+OF_REGISTRIES = (*ABOUT_REGISTRIES, *ABOUT_REGISTRY, *ABOUT_SCHEMA)
 ABOUT_DATABASE = ("CreateDatabase", "GetDatabase", "UpdateDatabase", "DeleteDatabase", "GetTables")
 
 
@@ -49,6 +60,31 @@ def table(call: Call, params: Json) -> str:
     return _arn(call, f"table/{_database(params)}/{first.lower() if first else _table(params)}")
 
 
+def _anything(_call: Call, _params: Json) -> str:
+    return "*"
+
+
+def registry(call: Call, params: Json) -> str:
+    """The registry that is named; all, or the default one, if none is."""
+    given = params.get("RegistryId") or {}
+    name = params.get("RegistryName") or given.get("RegistryName")
+    return str(given.get("RegistryArn") or _arn(call, f"registry/{name or '*'}"))
+
+
+def schema(call: Call, params: Json) -> str:
+    """The schema that is named; a version's own id says nothing of its schema."""
+    given = params.get("SchemaId") or {}
+    if given.get("SchemaArn"):
+        return str(given["SchemaArn"])
+    if "SchemaName" in params:
+        of = params.get("RegistryId") or {}
+        name = of.get("RegistryName") or (of.get("RegistryArn") or "").rpartition("/")[2] or DEFAULT_REGISTRY
+        return _arn(call, f"schema/{name}/{params['SchemaName']}")
+    if not given.get("SchemaName"):
+        return "*"
+    return _arn(call, f"schema/{given.get('RegistryName') or DEFAULT_REGISTRY}/{given['SchemaName']}")
+
+
 def _around(action: str, call: Call, params: Json) -> list[tuple[str, str]]:
     """The catalogue, the database, and further tables."""
     others = [_arn(call, f"table/{_database(params)}/{name.lower()}") for name in params.get("TablesToDelete", ())[1:]]
@@ -61,12 +97,18 @@ def _around(action: str, call: Call, params: Json) -> list[tuple[str, str]]:
 def _locate(operation: str) -> Locate:
     if operation in ABOUT_ALL:
         return catalogue
+    if operation in ABOUT_REGISTRIES:
+        return _anything
+    if operation in ABOUT_REGISTRY:
+        return registry
+    if operation in ABOUT_SCHEMA:
+        return schema
     return database if operation in ABOUT_DATABASE else table
 
 
 GLUE_RESOURCES: dict[str, Locate] = {operation: _locate(operation) for operation in OPERATIONS}
 
 GLUE_ALSO: dict[str, Also] = {
-    operation: partial(_around, operation) for operation in OPERATIONS if operation not in ABOUT_ALL
+    operation: partial(_around, operation) for operation in OPERATIONS if operation not in (*ABOUT_ALL, *OF_REGISTRIES)
 }
 """What must be allowed beside, as (action, resource)."""

@@ -19,7 +19,8 @@ from apps.delivery.record import Record
 from tests.support.conversion import converting
 from apps.delivery.formats import writer_for
 
-COLUMNS = [["id", "bigint"], ["at", "timestamp"], ["text", "string"], ["list", "array<struct<a:int,b:double>>"], ["m", "map<string,string>"]]
+COLUMNS = [["id", "bigint"], ["at", "timestamp"], ["text", "string"], ["list", "array<struct<a:int,b:double>>"],
+           ["m", "map<string,string>"]]
 TAIL = json.dumps({"at": "2024-01-02T03:04:05.678Z", "list": [{"a": 1, "b": 0.5}] * 5, "m": {"k": "v"}})[1:]
 
 def record(number):

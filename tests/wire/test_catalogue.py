@@ -166,3 +166,92 @@ def test_a_database_is_changed_but_not_renamed(glue: Any, database: str) -> None
     assert glue.get_database(Name=database)["Database"]["Description"] == "other"
     code, _ = refused(glue.update_database, Name=database, DatabaseInput={"Name": "else"})
     assert code == "InvalidInputException"
+
+
+AVRO = '{"type":"record","name":"Order","fields":[{"name":"id","type":"long"},{"name":"at","type":["null","string"]}]}'
+JSON_SCHEMA = '{"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}'
+
+
+@pytest.fixture
+def registry(glue: Any) -> Iterator[str]:
+    name = f"registry-{uuid4().hex[:8]}"
+    glue.create_registry(RegistryName=name, Description="d")
+    yield name
+    glue.delete_registry(RegistryId={"RegistryName": name})
+
+
+def test_a_schema_and_its_versions(glue: Any, endpoint: Endpoint, registry: str) -> None:
+    around = f"arn:aws:glue:{REGION}:{endpoint.account_id}"
+    made = glue.create_schema(
+        RegistryId={"RegistryName": registry}, SchemaName="orders", DataFormat="JSON", SchemaDefinition=JSON_SCHEMA
+    )
+    arn = made["SchemaArn"]
+    assert arn == f"{around}:schema/{registry}/orders"
+    assert (made["LatestSchemaVersion"], made["NextSchemaVersion"], made["Compatibility"]) == (1, 2, "NONE")
+    by_id = glue.get_schema_version(SchemaVersionId=made["SchemaVersionId"])
+    assert (by_id["SchemaDefinition"], by_id["VersionNumber"], by_id["DataFormat"]) == (JSON_SCHEMA, 1, "JSON")
+    spaced = glue.register_schema_version(SchemaId={"SchemaArn": arn}, SchemaDefinition=JSON_SCHEMA.replace(" ", "  "))
+    assert (spaced["SchemaVersionId"], spaced["VersionNumber"]) == (made["SchemaVersionId"], 1)
+    second = glue.register_schema_version(SchemaId={"SchemaArn": arn}, SchemaDefinition='{"type":"object"}')
+    assert second["VersionNumber"] == 2
+    names = {"SchemaName": "orders", "RegistryName": registry}
+    newest = glue.get_schema_version(SchemaId=names, SchemaVersionNumber={"LatestVersion": True})
+    assert newest["SchemaVersionId"] == second["SchemaVersionId"]
+    pages = glue.get_paginator("list_schema_versions").paginate(SchemaId=names, PaginationConfig={"PageSize": 1})
+    assert [[one["VersionNumber"] for one in page["Schemas"]] for page in pages] == [[1], [2]]
+    found = glue.get_schema_by_definition(SchemaId=names, SchemaDefinition=JSON_SCHEMA)
+    assert found["SchemaVersionId"] == made["SchemaVersionId"]
+    assert glue.get_schema(SchemaId=names)["LatestSchemaVersion"] == 2
+    listed = glue.list_schemas(RegistryId={"RegistryArn": f"{around}:registry/{registry}"})["Schemas"]
+    assert [one["SchemaArn"] for one in listed] == [arn]
+    assert glue.delete_schema(SchemaId=names)["Status"] == "DELETING"
+    assert refused(glue.get_schema, SchemaId=names)[0] == "EntityNotFoundException"
+    assert refused(glue.get_schema_version, SchemaVersionId=made["SchemaVersionId"])[0] == "EntityNotFoundException"
+
+
+def test_registries(glue: Any, registry: str) -> None:
+    named = {"RegistryName": registry}
+    assert refused(glue.create_registry, RegistryName=registry)[0] == "AlreadyExistsException"
+    glue.update_registry(RegistryId=named, Description="other")
+    found = glue.get_registry(RegistryId=named)
+    assert (found["Description"], found["Status"]) == ("other", "AVAILABLE")
+    pages = glue.get_paginator("list_registries").paginate(PaginationConfig={"PageSize": 1})
+    assert registry in [one["RegistryName"] for page in pages for one in page["Registries"]]
+    assert refused(glue.get_registry, RegistryId={})[0] == "InvalidInputException"
+    assert refused(glue.get_registry, RegistryId={"RegistryName": "nope"})[0] == "EntityNotFoundException"
+
+
+def test_a_schema_that_takes_no_second_version(glue: Any) -> None:
+    name = f"avro-{uuid4().hex[:8]}"
+    made = glue.create_schema(SchemaName=name, DataFormat="AVRO", Compatibility="DISABLED", SchemaDefinition=AVRO)
+    assert made["RegistryName"] == "default-registry"
+    same = {"SchemaArn": made["SchemaArn"]}
+    assert glue.register_schema_version(SchemaId=same, SchemaDefinition=AVRO)["VersionNumber"] == 1
+    code, text = refused(glue.register_schema_version, SchemaId=same, SchemaDefinition='"string"')
+    assert (code, "DISABLED does not allow versioning" in text) == ("InvalidInputException", True)
+    glue.delete_schema(SchemaId={"SchemaName": name})
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"DataFormat": "PROTOBUF", "SchemaDefinition": "x"},
+        {"DataFormat": "JSON", "SchemaDefinition": "{", "SchemaName": "s"},
+        {"DataFormat": "JSON", "SchemaDefinition": "[1]"},
+        {"DataFormat": "AVRO", "SchemaDefinition": '{"type":"record","name":"R"}'},
+        {"DataFormat": "AVRO", "SchemaDefinition": AVRO, "Compatibility": "BACKWARD"},
+        {"DataFormat": "AVRO", "SchemaDefinition": AVRO, "Tags": {"a": "b"}},
+    ],
+)
+def test_what_the_registry_does_not_have_is_refused_and_not_stored(
+    glue: Any, registry: str, params: dict[str, Any]
+) -> None:
+    named = {"RegistryId": {"RegistryName": registry}, "SchemaName": "s"}
+    assert refused(glue.create_schema, **{**named, **params})[0] == "InvalidInputException"
+    assert glue.list_schemas(RegistryId=named["RegistryId"])["Schemas"] == []
+
+
+def test_the_validity_of_a_definition(glue: Any) -> None:
+    assert glue.check_schema_version_validity(DataFormat="AVRO", SchemaDefinition=AVRO)["Valid"] is True
+    found = glue.check_schema_version_validity(DataFormat="AVRO", SchemaDefinition='"text"')
+    assert (found["Valid"], found["Error"]) == (False, "'text' is no type.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.catalogue.operations import databases, tables, versions
+from apps.catalogue.operations import databases, registries, schemas, tables, versions
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "CreateDatabase": databases.create_database,
@@ -23,6 +23,20 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "GetTableVersions": versions.get_table_versions,
     "DeleteTableVersion": versions.delete_table_version,
     "BatchDeleteTableVersion": versions.batch_delete_table_version,
+    "CreateRegistry": registries.create_registry,
+    "GetRegistry": registries.get_registry,
+    "ListRegistries": registries.list_registries,
+    "UpdateRegistry": registries.update_registry,
+    "DeleteRegistry": registries.delete_registry,
+    "CreateSchema": schemas.create_schema,
+    "GetSchema": schemas.get_schema,
+    "ListSchemas": schemas.list_schemas,
+    "DeleteSchema": schemas.delete_schema,
+    "RegisterSchemaVersion": schemas.register_schema_version,
+    "GetSchemaVersion": schemas.get_schema_version,
+    "ListSchemaVersions": schemas.list_schema_versions,
+    "GetSchemaByDefinition": schemas.get_schema_by_definition,
+    "CheckSchemaVersionValidity": schemas.check_schema_version_validity,
 }
 
 _PARTITIONS = "Tidegate's catalogue holds schemas of tables; partitions are found by the prefixes of objects."
@@ -36,5 +50,7 @@ NOT_IMPLEMENTED = dict.fromkeys(
     _PARTITIONS,
 )  # fmt: skip
 
-OTHERWISE = "Tidegate's catalogue has databases, tables and their versions: what delivery streams take schemas from."
+OTHERWISE = (
+    "Tidegate's catalogue has what delivery streams and channels take schemas from: tables and a schema registry."
+)
 """Why not, for every other operation of AWS's model."""
