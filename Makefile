@@ -72,7 +72,7 @@ bench: ## Speed, CPU and memory against kinesalite, in one table
 	@$(SETUP); exec $(BIN)/python -m tests.bench.run
 
 .PHONY: interop
-interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/java-installed .interop/opensearch-installed ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
+interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/java-installed .interop/opensearch-installed .interop/s3-installed ## Other clients, unmodified: AWS CLI, JavaScript, Java, Python libraries
 	@$(SETUP); exec $(BIN)/python -m pytest -m interop tests/interop
 
 .interop/cli-installed: tests/interop/requirements-cli.txt
@@ -92,6 +92,12 @@ interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/ja
 	  echo "Fetching the AWS SDK for Java"; cp tests/interop/java/pom.xml .interop/java/ && cd .interop/java && \
 	  rm -rf lib && mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=lib && cd ../.. && touch $@; \
 	else echo "NOT TESTED: the AWS SDK for Java, for want of Maven and Java 17"; fi
+
+.interop/s3-installed: tests/interop/s3-server.txt
+	@mkdir -p .interop/s3; if command -v go >/dev/null; then echo "Building an S3 server"; \
+	  if GOBIN="$(CURDIR)/.interop/s3" GOPATH="$(CURDIR)/.interop/s3/go" GOFLAGS=-modcacherw go install $$(cat $<) >.interop/s3/build.log 2>&1; \
+	  then touch $@; else echo "NOT TESTED: delivery to a real S3 server: it could not be built (.interop/s3/build.log)"; fi; \
+	else echo "NOT TESTED: delivery to a real S3 server, for want of Go"; fi
 
 .interop/opensearch-installed: tests/interop/opensearch/pom.xml
 	@mkdir -p .interop/opensearch; if command -v mvn >/dev/null && command -v java >/dev/null; then \
