@@ -157,7 +157,7 @@ def _process(
     from apps.delivery.processing.work import Item, Work
 
     work = Work([Item(record) for record in records], runtime.clock.now_ms())
-    for step in steps_of(runtime, target, "stream" if from_stream else "direct"):
+    for step in steps_of(runtime, target, "stream" if from_stream else "direct", trial=True):
         before, failed_before = {item.record.ordinal for item in work.items}, len(work.done.failed)
         if work.items:
             step.run(work)

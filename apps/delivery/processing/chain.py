@@ -48,8 +48,11 @@ class Steps:
         return work.done
 
 
-def steps_of(runtime: Runtime, target: Target, source_kind: str) -> list[Step]:
-    """The steps that a description asks for. The imports are late: few delivery streams need them all."""
+def steps_of(runtime: Runtime, target: Target, source_kind: str, *, trial: bool = False) -> list[Step]:
+    """The steps that a description asks for. trial: for a dry run, which waits for a transform once and not for long.
+
+    The imports are late: few delivery streams need them all.
+    """
     description = target.description
     given = configuration.by_type(description)
     steps: list[Step] = []
@@ -67,7 +70,7 @@ def steps_of(runtime: Runtime, target: Target, source_kind: str) -> list[Step]:
     if transform is not None:
         from apps.delivery.processing.transforming import Transforming
 
-        steps.append(Transforming(runtime, target, transform, from_stream=source_kind == "stream"))
+        steps.append(Transforming(runtime, target, transform, from_stream=source_kind == "stream", trial=trial))
     steps += _partitioning(runtime, target, given.get(configuration.METADATA))
     if configuration.DELIMITER in given:
         steps.append(Appending(configuration.delimiter(given[configuration.DELIMITER])))

@@ -31,6 +31,8 @@ PAYLOAD_BYTES_MAX: Final = 6 * MIB
 """Of a request and of an answer: Lambda's quota of a synchronous invocation."""
 INVOCATION_S: Final = 300.0
 """AWS's for a function that transforms."""
+TRIAL_S: Final = 20.0
+"""While somebody sits and waits for the end of a dry run."""
 CONNECT_S: Final = 10.0
 DETAIL_CHARACTERS_MAX: Final = 500
 
@@ -131,7 +133,7 @@ def _invoke_url(endpoint: str, transform: Transform) -> str:
     return f"{endpoint.rstrip('/')}/2015-03-31/functions/{quote(name, safe='')}/invocations{query}"
 
 
-def invoke(place: Place, payload: bytes) -> bytes:
+def invoke(place: Place, payload: bytes, deadline_s: float) -> bytes:
     """What the function answered. Raises InvocationFailed."""
     headers = {"Content-Type": "application/json", "X-Amz-Invocation-Type": "RequestResponse"}
     if place.keys is not None:
@@ -145,7 +147,7 @@ def invoke(place: Place, payload: bytes) -> bytes:
             payload,
             headers,
             allow_private=place.allow_private,
-            deadline_s=INVOCATION_S,
+            deadline_s=deadline_s,
             answer_bytes_max=PAYLOAD_BYTES_MAX,
             verify=_trust(place.ca_bundle) if place.ca_bundle else None,
             connect_s=CONNECT_S,

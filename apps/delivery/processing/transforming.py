@@ -98,9 +98,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Transforming:
-    """The processor with its function, wherever that is."""
+    """The processor with its function, wherever that is. trial: one short attempt, for a dry run."""
 
-    def __init__(self, runtime: Runtime, target: Target, transform: Transform, *, from_stream: bool) -> None:
+    def __init__(
+        self, runtime: Runtime, target: Target, transform: Transform, *, from_stream: bool, trial: bool = False
+    ) -> None:
+        self._retries = 0 if trial else transform.retries
+        self._deadline_s = invocation.TRIAL_S if trial else invocation.INVOCATION_S
         self._runtime = runtime
         self._target = target
         self._transform = transform
@@ -139,7 +143,7 @@ class Transforming:
                 returned = self._attempt(batch, work)
             except InvocationFailed as error:
                 work.done.errors.append((error.code, error.told))
-                if not error.again or attempts > self._transform.retries or time.monotonic() > ends_s:
+                if not error.again or attempts > self._retries or time.monotonic() > ends_s:
                     self._fail(work, batch, error.code, error.message, attempts)
                     return
                 threading.Event().wait(wait_s)
@@ -154,7 +158,7 @@ class Transforming:
         success = 0.0
         try:
             place = invocation.place_for(self._runtime, self._target, self._transform)
-            returned = _parsed(invocation.invoke(place, self._payload(batch)))
+            returned = _parsed(invocation.invoke(place, self._payload(batch), self._deadline_s))
             success = 1.0
         finally:
             work.done.metrics += [

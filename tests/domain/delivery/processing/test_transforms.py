@@ -6,12 +6,15 @@ import json
 
 import pytest
 
+from apps.base.clock import FakeClock
 from apps.base.units import MIB
 from apps.delivery.processing import invocation, transforming
+from apps.delivery.processing.chain import Steps, steps_of
 from apps.delivery.record import Record
-from tests.support.delivery_batches import NOW_MS, records_of
+from tests.support.delivery_batches import NOW_MS, records_of, target
 from tests.support.lambda_server import Answer, echo, upper
-from tests.support.processors import FUNCTION_ARN, processor
+from tests.support.processors import FUNCTION_ARN, function, processing, processor
+from tests.support.runtimes import memory_runtime
 
 
 def encoded(data):
@@ -180,6 +183,15 @@ def test_a_function_that_does_not_answer_in_time(transform, server, monkeypatch)
     assert [(one.code, one.message, one.attempts) for one in done.failed] == [
         ("Lambda.FunctionTimedOut", invocation.TIMED_OUT, 2)
     ]
+
+
+def test_a_dry_run_asks_once_and_not_for_long(server, monkeypatch):
+    monkeypatch.setattr(invocation, "TRIAL_S", 0.2)
+    server.answers += [Answer(hang=True)]
+    runtime = memory_runtime(FakeClock(NOW_MS), private_destinations="allow")
+    made = target("ExtendedS3", processing(function()), connections={"lambda": {"endpoint_url": server.url}})
+    done = Steps(steps_of(runtime, made, "direct", trial=True)).run(records_of([b"a"]), NOW_MS)
+    assert [(one.code, one.attempts) for one in done.failed] == [("Lambda.FunctionTimedOut", 1)]
 
 
 def test_attempts_end_after_a_while_whatever_the_number_of_retries(transform, server, monkeypatch):
