@@ -336,7 +336,7 @@ SERVICE_RATES = tuple(
         "Rate exceeded",
         error=ThrottlingException,
     )
-    for service, per_s in {"iam": 20, "sts": 100, "kms": 500, "cloudwatch": 150}.items()
+    for service, per_s in {"iam": 20, "sts": 100, "kms": 500, "cloudwatch": 150, "glue": 100}.items()
 )
 """AWS has these too, by operation and mostly unpublished. Ours keep a caller from filling database and audit trail."""
 

@@ -14,10 +14,10 @@ from django.db.models import F, QuerySet
 
 from apps.base.arn import parse_channel_arn, parse_stream_arn
 from apps.base.units import SECOND_MS
+from apps.delivery import versions
 from apps.delivery.configuration import channels as configuration
 from apps.delivery.due import due_now
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus, SourceType
-from apps.delivery.operations.stream import keep_version
 from apps.delivery.operations.tags import write
 from apps.leases import hold
 from apps.runtime import Call
@@ -83,7 +83,7 @@ def create_channel(call: Call, params: Json) -> Json:
         extra=made.extra,
         metered_to_ms=call.now_ms,
     )
-    keep_version(channel, call.now_ms)
+    versions.keep(channel, call.now_ms)
     write(channel, tags)
     hold.ensure("metering", "readings", call.now_ms)
     due_now(channel, call.now_ms)
@@ -142,7 +142,7 @@ def update_channel(call: Call, params: Json) -> Json:
     channel.updated_at_ms, channel.version_id = call.now_ms, channel.version_id + 1
     channel.version += 1
     channel.save(update_fields=["destination", "extra", "status", "updated_at_ms", "version_id", "version"])
-    keep_version(channel, call.now_ms)
+    versions.keep(channel, call.now_ms)
     due_now(channel, call.now_ms)
     return {"ChannelDescription": _describe(channel)}
 

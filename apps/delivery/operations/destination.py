@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery import metrics, named
+from apps.delivery import metrics, named, versions
 from apps.delivery.configuration import kinds, secrets
 from apps.delivery.configuration.members import Situation
 from apps.delivery.configuration.updates import updated
 from apps.delivery.due import due_now
 from apps.delivery.errors import ConcurrentModificationException, InvalidArgumentException
 from apps.delivery.models import DeliveryStream, DestinationType
-from apps.delivery.operations.stream import DESTINATION_ID, keep_version
+from apps.delivery.operations.stream import DESTINATION_ID
 from apps.runtime import Call
 
 Json = dict[str, Any]
@@ -51,5 +51,5 @@ def _write(call: Call, stream: DeliveryStream, destination_type: str, kept: Json
     stream.version_id += 1
     stream.updated_at_ms = call.now_ms
     stream.save(update_fields=["destination_type", "destination", "sealed_secrets", "version_id", "updated_at_ms"])
-    keep_version(stream, call.now_ms)
+    versions.keep(stream, call.now_ms)
     due_now(stream, call.now_ms)

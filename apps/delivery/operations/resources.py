@@ -75,5 +75,19 @@ def _handed_over(call: Call, params: Json) -> list[tuple[str, str]]:
     return asked
 
 
-FIREHOSE_ALSO: dict[str, Also] = {"CreateDeliveryStream": _handed_over, "UpdateDestination": _handed_over}
+def _key_given(call: Call, params: Json) -> list[tuple[str, str]]:
+    """A customer's key: AWS lets Firehose use it by a grant, which the caller must be allowed to make."""
+    key_arn = (params.get("DeliveryStreamEncryptionConfigurationInput") or {}).get("KeyARN")
+    return [("kms:CreateGrant", key_arn)] if key_arn and call.principal.grants is not None else []
+
+
+def _created(call: Call, params: Json) -> list[tuple[str, str]]:
+    return _handed_over(call, params) + _key_given(call, params)
+
+
+FIREHOSE_ALSO: dict[str, Also] = {
+    "CreateDeliveryStream": _created,
+    "UpdateDestination": _handed_over,
+    "StartDeliveryStreamEncryption": _key_given,
+}
 """What must be allowed beside, as (action, resource)."""

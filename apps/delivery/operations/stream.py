@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery import encryption, metrics, named
+from apps.delivery import encryption, metrics, named, versions
 from apps.delivery.configuration import kinds, secrets, sources
 from apps.delivery.configuration.members import Situation
 from apps.delivery.configuration.s3 import COMMON
@@ -13,7 +13,6 @@ from apps.delivery.errors import ResourceInUseException
 from apps.delivery.models import (
     DeliveryStream,
     DeliveryStreamStatus,
-    DeliveryStreamVersion,
     DestinationType,
     SourceType,
 )
@@ -66,7 +65,7 @@ def create_delivery_stream(call: Call, params: Json) -> Json:
         sealed_secrets=secrets.seal(call.runtime.config.master_key_path, found_secrets),
         metered_to_ms=call.now_ms,
     )
-    keep_version(stream, call.now_ms)
+    versions.keep(stream, call.now_ms)
     write(stream, tags)
     if FIRST in params:
         keep_first(call, stream, params)
@@ -138,18 +137,6 @@ def list_delivery_streams(call: Call, params: Json) -> Json:
     most = params.get("Limit") or LISTED
     metrics.called(call, metrics.ACCOUNT, "ListDeliveryStreams")
     return {"DeliveryStreamNames": names[:most], "HasMoreDeliveryStreams": len(names) > most}
-
-
-def keep_version(stream: DeliveryStream, now_ms: int) -> None:
-    """Write down the destination under its VersionId: what is pinned is delivered as pinned."""
-    DeliveryStreamVersion.objects.create(
-        delivery_stream=stream,
-        version_id=stream.version_id,
-        destination_type=stream.destination_type,
-        destination=stream.destination,
-        sealed_secrets=stream.sealed_secrets,
-        created_at_ms=now_ms,
-    )
 
 
 def _check_quota(call: Call) -> None:

@@ -103,3 +103,15 @@ async def test_tags_given_on_creation_need_the_right_to_tag(house: House) -> Non
     with pytest.raises(AccessDeniedException, match=rf"firehose:TagDeliveryStream on resource: {ARN}/new"):
         await house.call("firehose", "CreateDeliveryStream", caller, **wanted, Tags=[{"Key": "a", "Value": "b"}])
     await house.call("firehose", "CreateDeliveryStream", caller, **wanted)
+
+
+async def test_a_key_of_ones_own_must_be_the_caller_s_to_grant(house: House) -> None:
+    key = (await house.call("kms", "CreateKey"))["KeyMetadata"]["Arn"]
+    given = {"KeyType": "CUSTOMER_MANAGED_CMK", "KeyARN": key}
+    wanted = {"DeliveryStreamName": "d", "DeliveryStreamEncryptionConfigurationInput": given}
+    await make(house, "d")
+    caller = await who(house, says(action="firehose:*"))
+    with pytest.raises(AccessDeniedException, match=f"kms:CreateGrant on resource: {key} because"):
+        await house.call("firehose", "StartDeliveryStreamEncryption", caller, **wanted)
+    both = await who(house, says(action="firehose:*"), says(action="kms:CreateGrant", resource=key), name="both")
+    await house.call("firehose", "StartDeliveryStreamEncryption", both, **wanted)

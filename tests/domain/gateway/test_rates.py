@@ -130,6 +130,18 @@ async def test_the_services_beside_kinesis_have_one_rate_each(team, limited, clo
     }
 
 
+async def test_each_operation_of_firehose_has_a_rate_of_its_own(team, limited, clock):
+    errors = []
+    for _ in range(7):
+        try:
+            await invoke(limited, team.principal, "firehose", "ListDeliveryStreams", {})
+        except ServiceError as error:
+            errors.append((error.code, error.message))
+    assert errors == [("ThrottlingException", "Rate exceeded")] * 2
+    with pytest.raises(ServiceError, match="not found"):
+        await invoke(limited, team.principal, "firehose", "DescribeDeliveryStream", {"DeliveryStreamName": "d"})
+
+
 def test_every_call_of_the_control_plane_has_a_rate():
     rated = {quota.name.removeprefix(PREFIX) for quota in RATES}
     others = set(load("kinesis").operations) - rated

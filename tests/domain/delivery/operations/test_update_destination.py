@@ -3,6 +3,8 @@
 import pytest
 
 from apps.base.errors import ServiceError
+from apps.delivery import versions
+from apps.leases import hold
 from tests.domain.delivery.operations.conftest import destination
 from tests.support import firehose as examples
 from tests.support.firehose import LEAST, S3
@@ -155,3 +157,14 @@ def test_backup_may_be_switched_on_and_gets_lanes(firehose):
     )
     firehose.settle()
     assert sorted(lane.role for lane in firehose.row().lanes.all()) == ["backup", "deliver"]
+
+
+def test_old_versions_go_but_for_those_that_a_batch_is_pinned_under(firehose, monkeypatch):
+    monkeypatch.setattr(versions, "KEPT", 3)
+    firehose.create()
+    firehose.update("d", 1, S3DestinationUpdate={"Prefix": "1/"})
+    held = hold.take("delivery", str(firehose.row().lanes.get().pk), "me", 30_000)
+    hold.pin(held, {"version": 2})
+    for version_id in range(2, 7):
+        firehose.update("d", version_id, S3DestinationUpdate={"Prefix": f"{version_id}/"})
+    assert sorted(firehose.row().versions.values_list("version_id", flat=True)) == [2, 5, 6, 7]
