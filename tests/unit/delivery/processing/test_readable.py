@@ -1,5 +1,6 @@
 """Decompression, message extraction, taking records apart, and the delimiter: no network, no query."""
 
+import base64
 import gzip
 import json
 
@@ -18,6 +19,14 @@ EXTRACT = [
     processor("CloudWatchLogProcessing", DataMessageExtraction="true"),
 ]
 BY_JSON = processor("RecordDeAggregation", SubRecordType="JSON")
+
+
+# A message of a subscription as CloudWatch Logs' documentation shows it.
+FROM_CLOUDWATCH = (
+    "H4sIAAAAAAAAAHWPwQqCQBCGX0Xm7EFtK+smZBEUgXoLCdMhFtKV3akI8d0bLYmibvPPN3wz00CJxmQnTO41whwWQRIctmEcB6sQbFC3CjW3XW8kxpOpP+OC"
+    "22d1Wml1qZkQGtoMsScxaczKN3plG8zlaHIta5KqWsozoTYw3/djzwhpLwivWFGHGpAFe7DL68JlBUk+l7KSN7tCOEJ4M3/qOI49vMHj+zCKdlFqLaU2ZHV2"
+    "a4Ct/an0/ivdX8oYc1UVX860fQDQiMdxRQEAAA=="
+)
 
 
 def run(records, *processors):
@@ -44,6 +53,11 @@ def test_decompressed_json_stays_as_it_is():
 def test_messages_are_extracted_each_with_a_newline_and_stay_one_record():
     done = run(records_of([gzip.compress(log_message("one", "", "snow ☃\nand more"))]), *EXTRACT)
     assert [one.data.decode() for one in done.records] == ["one\n\nsnow ☃\nand more\n"]
+
+
+def test_a_message_of_cloudwatchs_own():
+    (record,) = run(records_of([base64.b64decode(FROM_CLOUDWATCH)]), *EXTRACT).records
+    assert record.data == b"[ERROR] First test message\n[ERROR] Second test message\n"
 
 
 def test_the_order_of_configuration_means_nothing():
