@@ -25,7 +25,7 @@ AWS_MANAGED: dict[str, str] = {
         _allow(
             "kinesis:Get*", "kinesis:List*", "kinesis:Describe*", "kinesis:SubscribeToShard", "cloudwatch:Describe*",
             "cloudwatch:Get*", "cloudwatch:List*", "iam:Get*", "iam:List*", "kms:Describe*", "kms:Get*", "kms:List*",
-            "sts:GetAccessKeyInfo", "sts:GetCallerIdentity", "sts:GetSessionToken",
+            "glue:Check*", "glue:Get*", "glue:List*", "sts:GetAccessKeyInfo", "sts:GetCallerIdentity", "sts:GetSessionToken",
         )
     ),
     PREFIX + "CloudWatchFullAccess": _document(_allow("cloudwatch:*")),
