@@ -10,8 +10,12 @@ from apps.base.clock import FakeClock
 from apps.base.units import MIB
 from apps.delivery.processing import invocation, transforming
 from apps.delivery.processing.chain import Steps, steps_of
+from apps.delivery.reading import Source, pieces
 from apps.delivery.record import Record
+from apps.recordlog.interface import Entry
+from apps.streams.sequence import fixed_part
 from tests.support.delivery_batches import NOW_MS, records_of, target
+from tests.support.kpl import aggregate
 from tests.support.lambda_server import Answer, echo, upper
 from tests.support.processors import FUNCTION_ARN, function, processing, processor
 from tests.support.runtimes import memory_runtime
@@ -55,6 +59,26 @@ def test_records_of_a_stream_bring_where_they_are_from(transform, server):
         "sequenceNumber": "49", "subsequenceNumber": 3, "partitionKey": 'k"☃', "shardId": "shardId-000000000002",
         "approximateArrivalTimestamp": 5,
     }  # fmt: skip
+
+
+def test_a_kpl_aggregate_reaches_the_function_as_its_user_records(runtime, transform, server):
+    key = 5
+    runtime.wait_for(runtime.record_log.create(key))
+    aggregated = aggregate([("alice", b"1"), ("bob", b"2")])
+    flat = ["outer", aggregated, "carol", b"3"]
+    runtime.wait_for(runtime.record_log.append([Entry(key, flat, 2, len(aggregated) + 1, 2)]))
+    source = Source(key, "shardId-000000000000", fixed_part(1_795_163_467, 0), aggregates=True)
+    ((*records,),) = pieces(runtime, source, 1, 3)
+    done = transform(records, kind="stream")
+    assert [one.data for one in done.records] == [b"1", b"2", b"3"]
+    origins = [one["kinesisRecordMetadata"] for one in server.invocations[0].request["records"]]
+    assert [(one["partitionKey"], one["subsequenceNumber"]) for one in origins] == [
+        ("alice", 0),
+        ("bob", 1),
+        ("carol", 0),
+    ]
+    first, second, third = (one["sequenceNumber"] for one in origins)
+    assert first == second < third
 
 
 def test_dropped_and_failed(transform, server):
