@@ -32,7 +32,7 @@ from apps.delivery.destinations.interface import (
     Written,
 )
 from apps.delivery.extents import Checkpoint, Extent
-from apps.delivery.models import LOG_KEYS_FROM, DeliveredObject, Lane, LaneRole
+from apps.delivery.models import LOG_KEYS_FROM, DeliveredObject, DestinationType, Lane, LaneRole
 from apps.delivery.reading import Source, pieces
 from apps.delivery.record import Failed, Record
 from apps.delivery.settings import converts, retry_ms
@@ -148,7 +148,7 @@ class Delivering:
     def _attempt(self) -> int | None:
         """Try the pinned batch once. None: it is done; else when to come again."""
         pinned = self._pinned
-        target = target_for(self._runtime, self._stream, pinned["version"], self._part)
+        target = target_for(self._runtime, self._stream, self._version(pinned), self._part)
         batch = self._batch(pinned)
         destination = destination_for(self._runtime, target)
         try:
@@ -179,6 +179,12 @@ class Delivering:
             return self._failed(target, destination, batch, DeliveryFailed("InternalError", message))
         self._done(target, delivered, written)
         return None
+
+    def _version(self, pinned: Json) -> int:
+        """Under which VersionId it is tried: the pinned one, but that attempts at an HTTP endpoint follow updates of its URL
+        and access key (the delivery protocol, "Error response handling"). What names the requests is in the plan."""
+        follows = self._part == "destination" and self._stream.destination_type == DestinationType.HTTP
+        return self._stream.version_id if follows else int(pinned["version"])
 
     @property
     def _pinned(self) -> Json:

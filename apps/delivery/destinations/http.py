@@ -129,12 +129,15 @@ class HttpDestination:
 
     def deliver(self, batch: Batch) -> Delivered:
         """Send what was not accepted yet, request by request."""
-        done = _Done.of(batch.state)
+        done = remembered = _Done.of(batch.state)
         for body in self._bodies(batch, done.to):
+            if done != remembered:
+                batch.remember(done.kept())
+                remembered = done
             with body:
                 done = self._after(batch, done, body)
-            batch.remember(done.kept())
         if done.refused:
+            batch.remember(done.kept())
             raise self._refused(batch, done)
         return Delivered(done.records, done.size_bytes, metrics=self._metrics())
 

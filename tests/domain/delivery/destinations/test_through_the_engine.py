@@ -112,6 +112,22 @@ def test_http_down_for_longer_than_the_retry_duration(delivery: Delivery) -> Non
         assert len(delivery.lost()) == 2
 
 
+def test_http_attempts_follow_an_update_of_the_access_key_under_the_same_request_id(delivery: Delivery) -> None:
+    with FirehoseReceiver(access_key="the right key") as receiver:
+        delivery.create("HttpEndpoint", HTTP, receiver.endpoint)
+        delivery.put(b"a")
+        delivery.run(60)
+        [first] = receiver.requests
+        configuration = {"Url": HTTP["EndpointConfiguration"]["Url"], "AccessKey": "the right key"}
+        delivery(
+            "UpdateDestination", CurrentDeliveryStreamVersionId="1", DestinationId="destinationId-000000000001",
+            HttpEndpointDestinationUpdate={"EndpointConfiguration": configuration},
+        )  # fmt: skip
+        delivery.run(2)
+        assert list(receiver.taken.values()) == [[b"a"]]
+        assert list(receiver.taken) == [first.headers["x-amz-firehose-request-id"]]
+
+
 def test_http_too_large_is_kept_nowhere(delivery: Delivery) -> None:
     with FirehoseReceiver(access_key="the access key") as receiver:
         receiver.refuse_over_bytes = 10
