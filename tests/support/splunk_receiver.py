@@ -117,9 +117,10 @@ def _said(status: int, code: int, text: str, **members: Any) -> Reply:
 
 
 def _concatenated(body: bytes) -> list[Any]:
-    decoder, text, found = json.JSONDecoder(), body.decode().strip(), []
-    while text:
-        value, end = decoder.raw_decode(text)
+    decoder, text, found, at = json.JSONDecoder(), body.decode().strip(), [], 0
+    while at < len(text):
+        value, at = decoder.raw_decode(text, at)
         found.append(value)
-        text = text[end:].lstrip()
+        while at < len(text) and text[at].isspace():
+            at += 1
     return found
