@@ -1,6 +1,7 @@
 """The Glue-compatible catalogue over the wire, by boto3."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -255,3 +256,32 @@ def test_the_validity_of_a_definition(glue: Any) -> None:
     assert glue.check_schema_version_validity(DataFormat="AVRO", SchemaDefinition=AVRO)["Valid"] is True
     found = glue.check_schema_version_validity(DataFormat="AVRO", SchemaDefinition='"text"')
     assert (found["Valid"], found["Error"]) == (False, "'text' is no type.")
+
+
+def test_pyicebergs_own_glue_catalog(endpoint: Endpoint, glue: Any, database: str, tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyiceberg.catalog.glue import GlueCatalog
+
+    catalog = GlueCatalog(
+        "tidegate",
+        **{
+            "glue.endpoint": endpoint.url, "glue.region": REGION, "glue.access-key-id": endpoint.access_key_id,
+            "glue.secret-access-key": endpoint.secret, "warehouse": f"file://{tmp_path}",
+        },
+    )  # fmt: skip
+    rows = pa.table({"id": pa.array([1, 2], pa.int64()), "name": ["a", "b"]})
+    made = catalog.create_table((database, "orders"), rows.schema)
+    made.append(rows)
+    made.append(rows)
+    assert catalog.load_table((database, "orders")).scan().to_arrow().num_rows == 4
+    assert catalog.list_tables(database) == [(database, "orders")]
+    shown = glue.get_table(DatabaseName=database, Name="orders")["Table"]
+    assert shown["Parameters"]["table_type"] == "ICEBERG"
+    assert [(one["Name"], one["Type"]) for one in shown["StorageDescriptor"]["Columns"]] == [
+        ("id", "bigint"),
+        ("name", "string"),
+    ]
+    catalog.rename_table((database, "orders"), (database, "renamed"))
+    assert catalog.load_table((database, "renamed")).scan().to_arrow().num_rows == 4
+    catalog.drop_table((database, "renamed"))
+    assert catalog.list_tables(database) == []
