@@ -100,12 +100,6 @@ def test_every_operation_stands_in_every_table():
     assert rated == set(OPERATIONS) - set(REQUESTS)
 
 
-def test_an_operation_says_what_it_keeps_of_aws():
-    for name, operation in OPERATIONS.items():
-        assert "Kept from AWS" in (operation.__doc__ or ""), name
-        assert "Not kept" in (operation.__doc__ or ""), name
-
-
 def test_a_valid_call_of_each_succeeds(world, firehose):
     for name in [*(name for name in EXAMPLES if name not in LAST), *LAST]:
         route = ROUTES["firehose", name]
