@@ -9,8 +9,8 @@ from __future__ import annotations
 import structlog
 from django.db import transaction
 
-from apps.base.units import MINUTE_MS
-from apps.delivery import encryption, lanes, meters, metrics
+from apps.base.units import MINUTE_MS, SECOND_MS
+from apps.delivery import channel_tables, encryption, lanes, meters, metrics
 from apps.delivery.models import DeliveryJob, DeliveryStream, DeliveryStreamStatus, SourceType
 from apps.delivery.partitions import retire_idle
 from apps.delivery.trimming import trim_log
@@ -23,6 +23,8 @@ from apps.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 UPKEEP_EVERY_MS = MINUTE_MS
+TABLE_AGAIN_MS = 5 * SECOND_MS
+"""After a channel's table could not be made."""
 
 
 def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
@@ -34,6 +36,8 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     match stream.status:
         case DeliveryStreamStatus.CREATING:
             _advance_encryption(stream)
+            if not channel_tables.prepare(runtime, stream):
+                return runtime.clock.now_ms() + TABLE_AGAIN_MS
             lanes.activate(runtime, stream)
             meters.ensure(runtime.clock.now_ms())
             log.info("delivery_stream_created", delivery_stream=stream.pk)

@@ -93,7 +93,7 @@ def backup_s3(destination_type: str, description: Json) -> Json | None:
 
 def retry_ms(destination_type: str, description: Json) -> int | None:
     """How long after its first failure a batch is tried again; None: for as long as the records are there (S3)."""
-    if destination_type == DestinationType.S3:
+    if destination_type == DestinationType.S3 or "Channel" in description:
         return None
     given = (description.get("RetryOptions") or {}).get("DurationInSeconds")
     return (RETRY_S[DestinationType(destination_type)] if given is None else given) * SECOND_MS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.delivery import channel_keys
+from apps.delivery.configuration import channel_tables
 from apps.delivery.configuration.members import NO_ENCRYPTION
 from apps.delivery.models import DeliveryStream, DestinationType
 from apps.runtime import Call
@@ -64,9 +65,8 @@ def build(call: Call, params: Json, record: Json, name: str, channel_id: str) ->
         "S3BackupMode": "Disabled",
     }
     if kind == TABLES:
-        from apps.delivery.configuration import channel_tables
-
-        described, own = channel_tables.build(call, given, record, common)
+        described, own = channel_tables.build(call, given, record, channel_id)
+        own["DeadLetterS3Description"] = _dead_letters(given["DeadLetterQueueS3Configuration"], common)
     else:
         _no_schema(record)
         described, own = _s3(given, common, name, channel_id)
@@ -109,7 +109,7 @@ def change(channel: DeliveryStream, params: Json) -> None:
         }
 
 
-def dead_letters(given: Json, common: Json) -> Json:
+def _dead_letters(given: Json, common: Json) -> Json:
     """The S3 description of a dead-letter bucket."""
     return {
         "RoleARN": common["RoleARN"],
@@ -160,7 +160,7 @@ def _s3(given: Json, common: Json, name: str, channel_id: str) -> tuple[Json, Js
         "ExpectedBucketOwner": storage["ExpectedBucketOwner"],
         "StorageClass": whole["StorageClass"],
         "CompressionFormat": storage["CompressionType"],
-        "DeadLetterS3Description": dead_letters(letters, common),
+        "DeadLetterS3Description": _dead_letters(letters, common),
         "Channel": {"OutputKeyTemplate": template},
     }
 

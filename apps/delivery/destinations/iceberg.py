@@ -185,7 +185,7 @@ class IcebergDestination:
                     table = self._load(route)
                     if not self._was_committed(attempt, route, outcome, table):
                         outcome.schema = table.schema()
-                        writing[route] = TableFiles(table, attempt.name)
+                        writing[route] = TableFiles(table, attempt.name, self._rows(table.schema()))
                 except DeliveryFailed as failure:
                     outcome.failure = failure
             if writing:
@@ -206,6 +206,10 @@ class IcebergDestination:
             with self._told():
                 return self._catalogue().load_table(tuple(route))
         except NoSuchTableError as error:
+            if "Channel" in self._target.description:
+                from apps.delivery.channel_tables import fail
+
+                fail(self._target.delivery_stream_key, f"The table {route} of the channel is gone.")
             raise DeliveryFailed(NO_SUCH_TABLE, f"The table {route} cannot be written to: {error}") from error
 
     def _was_committed(self, attempt: _Attempt, route: Route, outcome: _Outcome, table: Table) -> bool:
@@ -292,7 +296,9 @@ class IcebergDestination:
     def _judge(self, attempt: _Attempt) -> Any:
         """What decides of each record whether it was delivered: Remaining's `one`."""
         readers = {
-            route: Rows(outcome.schema) for route, outcome in attempt.outcomes.items() if outcome.schema is not None
+            route: self._rows(outcome.schema)
+            for route, outcome in attempt.outcomes.items()
+            if outcome.schema is not None
         }
         batch = attempt.batch
 
@@ -308,6 +314,13 @@ class IcebergDestination:
             return None
 
         return one
+
+    def _rows(self, schema: Schema) -> Rows:
+        if "Channel" in self._target.description:
+            from apps.delivery.destinations.channel_rows import ChannelRows
+
+            return ChannelRows(schema, self._target)
+        return Rows(schema)
 
     def _metrics(self, rows: int, bad: int) -> list[tuple[str, float]]:
         return [

@@ -6,7 +6,9 @@ import hashlib
 from typing import IO, TYPE_CHECKING, Final
 
 from apps.base.units import MIB
+from apps.delivery import role_limits
 from apps.delivery.destinations.interface import DeliveryFailed, Target
+from apps.delivery.objects import kms_key_arn
 from apps.delivery.s3_client import READ_BYTES_MAX, S3, Read, s3_for
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ class S3Objects:
         while piece := body.read(PIECE_BYTES):
             digest.update(piece)
         body.seek(0)
-        self._client(bucket).put(bucket, key, body, md5=digest.digest())
+        description = self._target.description
+        role_limits.check_put(self._target, description, bucket, key)
+        self._client(bucket).put(bucket, key, body, md5=digest.digest(), kms_key_arn=kms_key_arn(description))
 
     def size(self, bucket: str, key: str) -> int:
         """How many bytes an object has."""

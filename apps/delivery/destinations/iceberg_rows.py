@@ -50,9 +50,10 @@ class _Mismatch(Exception):
 
 
 class Rows:
-    """Takes records apart for one schema of a table."""
+    """Takes records apart for one schema of a table. sparse: a column that may be null may also be missing."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, sparse: bool = False) -> None:
+        self._sparse = sparse
         self._columns = [(field.name, field.required, _optional(field)) for field in schema.fields]
         self._has_default = {field.name for field in schema.fields if getattr(field, "write_default", None) is not None}
         self._decode = msgspec.json.Decoder(float_hook=Decimal if _has_decimal(schema) else None).decode
@@ -67,7 +68,7 @@ class Rows:
             raise BadRow(BAD_DATA, "The record is not one JSON object.")
         values = []
         for name, required, convert in self._columns:
-            if name not in said and name not in self._has_default:
+            if name not in said and name not in self._has_default and (required or not self._sparse):
                 raise BadRow(MISSING_COLUMN, f"The column {name} of the table is not in the record.")
             value = said.get(name)
             if value is None and required and name not in self._has_default:

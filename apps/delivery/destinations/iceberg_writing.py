@@ -46,13 +46,14 @@ def committed(table: Table, batch: str) -> Snapshot | None:
 
 
 class TableFiles:
-    """The data files of a batch for one table, while they are written. rows and size_bytes: of the records taken."""
+    """The data files of a batch for one table, while they are written. rows and size_bytes: of the records taken; the
+    argument rows takes them apart."""
 
-    def __init__(self, table: Table, batch: str) -> None:
+    def __init__(self, table: Table, batch: str, rows: Rows) -> None:
         self.table, self.rows, self.size_bytes = table, 0, 0
         self._schema = sanitize_column_names(table.schema())
         self._arrow = schema_to_pyarrow(self._schema, include_field_ids=True)
-        self._rows = Rows(table.schema())
+        self._rows = rows
         self._spec = table.spec()
         self._partitions = Partitions(self._spec, table.schema())
         made_of = f"{table.metadata.table_uuid}/{batch}/{table.schema().schema_id}/{self._spec.spec_id}"
