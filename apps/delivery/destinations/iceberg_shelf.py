@@ -94,7 +94,13 @@ def told() -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DeliveryFailed("Iceberg.MetadataNotFound", f"A file of the table is missing: {error}") from error
-    except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        OverflowError,
+    ) as error:  # RuntimeError: what pyiceberg has not got
         log.warning("iceberg_failed", exc_info=True)
         text = f"The table cannot be written to: {type(error).__name__}: {error}"[:500]
         raise DeliveryFailed("Iceberg.InvalidTable", text) from error
