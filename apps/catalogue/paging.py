@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from django.db import IntegrityError, transaction
+
+from apps.base.errors import ServiceError
 from apps.catalogue.errors import EntityNotFoundException, InvalidInputException
 from apps.runtime import Call
 
@@ -50,3 +54,13 @@ def refuse(params: Mapping[str, Any], names: Iterable[str]) -> None:
     for name in names:
         if params.get(name):
             raise InvalidInputException(f"{name} is not supported by Tidegate's catalogue.")
+
+
+@contextmanager
+def made_once(exists: ServiceError) -> Iterator[None]:
+    """Around the making of rows with a unique name: who comes second at the same moment gets the error, too."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise exists from None

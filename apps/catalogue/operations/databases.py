@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.catalogue.errors import AlreadyExistsException, InvalidInputException, ResourceNumberLimitExceededException
 from apps.catalogue.models import Database
-from apps.catalogue.paging import of_own_catalogue, page, refuse, token_after
+from apps.catalogue.paging import made_once, of_own_catalogue, page, refuse, token_after
 from apps.catalogue.tables import find_database
 from apps.runtime import Call
 
@@ -29,13 +29,15 @@ def create_database(call: Call, params: Json) -> Json:
     refuse(params, ("Tags",))
     given = _checked(params["DatabaseInput"])
     name, rows = given["Name"].lower(), Database.objects.filter(team_id=call.principal.team_id)
+    exists = AlreadyExistsException("Database already exists.")
     if rows.filter(name=name).exists():
-        raise AlreadyExistsException("Database already exists.")
+        raise exists
     if rows.count() >= DATABASES_MAX:
         raise ResourceNumberLimitExceededException("Number of databases exceeds the limit.")
-    Database.objects.create(
-        team_id=call.principal.team_id, name=name, definition=_definition(given), created_at_ms=call.now_ms
-    )
+    with made_once(exists):
+        Database.objects.create(
+            team_id=call.principal.team_id, name=name, definition=_definition(given), created_at_ms=call.now_ms
+        )
     return {}
 
 

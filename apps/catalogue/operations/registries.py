@@ -12,7 +12,7 @@ from apps.catalogue.errors import (
     ResourceNumberLimitExceededException,
 )
 from apps.catalogue.models import Registry
-from apps.catalogue.paging import place_of, refuse, token_after
+from apps.catalogue.paging import made_once, place_of, refuse, token_after
 from apps.catalogue.registry import REGISTRY_ARN, registry_arn
 from apps.runtime import Call
 
@@ -38,12 +38,14 @@ def create_registry(call: Call, params: Json) -> Json:
 def make(call: Call, name: str, description: str = "") -> Registry:
     """A new registry's row. Raises AlreadyExistsException, ResourceNumberLimitExceededException."""
     rows = Registry.objects.filter(team_id=call.principal.team_id)
+    exists = AlreadyExistsException(f"Registry already exists. RegistryName: {name}")
     if rows.filter(name=name).exists():
-        raise AlreadyExistsException(f"Registry already exists. RegistryName: {name}")
+        raise exists
     if rows.count() >= REGISTRIES_MAX:
         raise ResourceNumberLimitExceededException("More registries cannot be created. The limit has been reached.")
     times = {"created_at_ms": call.now_ms, "updated_at_ms": call.now_ms}
-    return Registry.objects.create(team_id=call.principal.team_id, name=name, description=description, **times)
+    with made_once(exists):
+        return Registry.objects.create(team_id=call.principal.team_id, name=name, description=description, **times)
 
 
 def get_registry(call: Call, params: Json) -> Json:

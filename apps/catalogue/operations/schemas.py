@@ -16,7 +16,7 @@ from apps.catalogue.errors import (
 from apps.catalogue.models import Registry, Schema, SchemaVersion
 from apps.catalogue.operations import registries
 from apps.catalogue.operations.registries import PAGE, iso
-from apps.catalogue.paging import place_of, refuse, token_after
+from apps.catalogue.paging import made_once, place_of, refuse, token_after
 from apps.catalogue.registry import DEFAULT_REGISTRY, SCHEMA_ARN, schema_arn
 from apps.runtime import Call
 
@@ -42,14 +42,16 @@ def create_schema(call: Call, params: Json) -> Json:
     _check_format(params["DataFormat"], params.get("SchemaDefinition"))
     registry = _registry_for(call, params.get("RegistryId"))
     name = params["SchemaName"]
+    exists = AlreadyExistsException(f"Schema already exists. SchemaName: {name}, RegistryName: {registry.name}")
     if registry.schemas.filter(name=name).exists():
-        raise AlreadyExistsException(f"Schema already exists. SchemaName: {name}, RegistryName: {registry.name}")
+        raise exists
     if Schema.objects.filter(registry__team_id=call.principal.team_id).count() >= SCHEMAS_MAX:
         raise ResourceNumberLimitExceededException("More schemas cannot be created. The limit has been reached.")
-    row = Schema.objects.create(
-        registry=registry, name=name, data_format=params["DataFormat"], compatibility=compatibility,
-        description=params.get("Description", ""), created_at_ms=call.now_ms, updated_at_ms=call.now_ms,
-    )  # fmt: skip
+    with made_once(exists):
+        row = Schema.objects.create(
+            registry=registry, name=name, data_format=params["DataFormat"], compatibility=compatibility,
+            description=params.get("Description", ""), created_at_ms=call.now_ms, updated_at_ms=call.now_ms,
+        )  # fmt: skip
     first = {}
     if params.get("SchemaDefinition"):
         version = _add(call, row, params["SchemaDefinition"])
@@ -94,6 +96,7 @@ def register_schema_version(call: Call, params: Json) -> Json:
     """
     row = find(call, params["SchemaId"])
     definitions.check(row.data_format, params["SchemaDefinition"])
+    row = Schema.objects.select_for_update(of=("self",)).select_related("registry").get(pk=row.pk)
     same = row.versions.filter(digest=definitions.digest(params["SchemaDefinition"])).first()
     if same is None and row.compatibility == "DISABLED" and row.newest:
         raise InvalidInputException(f"Compatibility DISABLED does not allow versioning. SchemaId: {_arn(call, row)}")

@@ -12,7 +12,7 @@ from apps.catalogue.errors import (
     ResourceNumberLimitExceededException,
 )
 from apps.catalogue.models import Table, TableVersion
-from apps.catalogue.paging import of_own_catalogue, page, refuse, token_after
+from apps.catalogue.paging import made_once, of_own_catalogue, page, refuse, token_after
 from apps.catalogue.tables import change, find, find_database
 from apps.runtime import Call
 
@@ -39,18 +39,15 @@ def create_table(call: Call, params: Json) -> Json:
     given = _checked(params.get("TableInput"))
     database = find_database(call.principal.team_id, params["DatabaseName"])
     name = given["Name"].lower()
+    exists = AlreadyExistsException("Table already exists.")
     if database.tables.filter(name=name).exists():
-        raise AlreadyExistsException("Table already exists.")
+        raise exists
     if database.tables.count() >= TABLES_MAX:
         raise ResourceNumberLimitExceededException("Number of tables in the database exceeds the limit.")
-    row = Table.objects.create(
-        database=database,
-        name=name,
-        definition=_definition(given),
-        created_at_ms=call.now_ms,
-        updated_at_ms=call.now_ms,
-    )
-    TableVersion.objects.create(table=row, version_id=0, definition=row.definition, created_at_ms=call.now_ms)
+    times = {"created_at_ms": call.now_ms, "updated_at_ms": call.now_ms}
+    with made_once(exists):
+        row = Table.objects.create(database=database, name=name, definition=_definition(given), **times)
+        TableVersion.objects.create(table=row, version_id=0, definition=row.definition, created_at_ms=call.now_ms)
     return {}
 
 

@@ -8,6 +8,7 @@ from apps.catalogue.errors import EntityNotFoundException
 from apps.catalogue.tables import LATEST, TableSchema, schema_of
 from apps.delivery.destinations.interface import DeliveryFailed
 from apps.delivery.formats.hive_types import BadType, parse
+from apps.delivery.role_limits import why_not
 
 if TYPE_CHECKING:
     from apps.delivery.destinations.interface import Target
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 ERROR_TYPE = "format-conversion-failed"
+ACCESS_DENIED = "DataFormatConversion.AccessDenied"
+DENIED = (
+    "Access was denied when calling Glue. Please ensure that the role specified in the data format conversion "
+    "configuration has the necessary permissions."
+)
+"""AWS's text."""
+
 INVALID_SCHEMA = "DataFormatConversion.InvalidSchema"
 NOT_FOUND = "DataFormatConversion.EntityNotFound"
 MISSING = (
@@ -59,10 +67,23 @@ def _found(target: Target, schema: Json, catalogue_id: str) -> TableSchema:
     if TRIED in schema:
         columns = tuple((name, kind) for name, kind in schema[TRIED])
         return TableSchema(schema["DatabaseName"], schema["TableName"], 0, columns)
+    _check_role(target, schema)
     try:
         return schema_of(target.team_id, schema["DatabaseName"], schema["TableName"], schema.get("VersionId") or LATEST)
     except EntityNotFoundException:
         raise DeliveryFailed(NOT_FOUND, MISSING, error_type=ERROR_TYPE) from None
+
+
+def _check_role(target: Target, schema: Json) -> None:
+    """Raise DeliveryFailed if there is such a role and it may not read the table."""
+    around = f"arn:aws:glue:{target.region}:{target.account_id}"
+    database, table = schema["DatabaseName"].lower(), schema["TableName"].lower()
+    for what in ("catalog", f"database/{database}", f"table/{database}/{table}"):
+        denied = why_not(
+            target.team_id, target.account_id, schema.get("RoleARN") or "", "glue:GetTableVersions", f"{around}:{what}"
+        )
+        if denied:
+            raise DeliveryFailed(ACCESS_DENIED, f"{DENIED} {denied}", error_type=ERROR_TYPE)
 
 
 def _check(found: TableSchema, configured: Json) -> None:

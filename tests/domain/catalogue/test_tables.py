@@ -1,12 +1,13 @@
 """The catalogue for the rest of Tidegate: schemas, Iceberg's commit, and what is another team's."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from apps.accounts.principal import Principal
 from apps.base.errors import ServiceError
-from apps.catalogue import tables
+from apps.catalogue import registry, tables
 from apps.catalogue.errors import ConcurrentModificationException, EntityNotFoundException
 from apps.catalogue.models import Table, TableVersion
 from apps.gateway.invoke import invoke_sync
@@ -145,3 +146,43 @@ def test_limits(glue: Glue, monkeypatch: pytest.MonkeyPatch) -> None:
             glue(operation, **params)
         assert caught.value.code == "ResourceNumberLimitExceededException", operation
     glue("UpdateTable", DatabaseName="sales", TableInput=glue.table(("id", "int")), SkipArchive=True)
+
+
+def test_who_comes_second_at_the_same_moment_gets_the_same_error(
+    glue: Glue, team: TestTeam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if neither had seen the other: the row is looked for before it is there."""
+    glue("CreateTable", DatabaseName="sales", TableInput=glue.table(("id", "int")))
+    glue("CreateRegistry", RegistryName="r")
+    glue("CreateSchema", RegistryId={"RegistryName": "r"}, SchemaName="s", DataFormat="JSON")
+    monkeypatch.setattr("django.db.models.query.QuerySet.exists", lambda _self: False)
+    for operation, params in [
+        ("CreateDatabase", {"DatabaseInput": {"Name": "sales"}}),
+        ("CreateTable", {"DatabaseName": "sales", "TableInput": glue.table(("id", "int"))}),
+        ("CreateRegistry", {"RegistryName": "r"}),
+        ("CreateSchema", {"RegistryId": {"RegistryName": "r"}, "SchemaName": "s", "DataFormat": "JSON"}),
+    ]:
+        with pytest.raises(ServiceError) as caught:
+            glue(operation, **params)
+        assert caught.value.code == "AlreadyExistsException", operation
+
+
+def test_registered_schemas(runtime: Runtime, glue: Glue, team: TestTeam) -> None:
+    made = glue("CreateSchema", SchemaName="s", DataFormat="JSON", SchemaDefinition="{}")
+    glue("RegisterSchemaVersion", SchemaId={"SchemaArn": made["SchemaArn"]}, SchemaDefinition='{"type":"object"}')
+    mine = team.team.pk, team.principal.account_id
+    newest = registry.newest_of(*mine, made["SchemaArn"])
+    assert (newest.registry, newest.name, newest.number, newest.definition) == (
+        "default-registry", "s", 2, '{"type":"object"}'
+    )  # fmt: skip
+    first = registry.version_of(team.team.pk, UUID(made["SchemaVersionId"]))
+    assert (first.number, first.definition) == (1, "{}")
+    assert registry.schemas_of(team.team.pk) == [("default-registry", "s")]
+    other = make_team("210987654321", "second", "AKIDOTHER")
+    with pytest.raises(EntityNotFoundException):
+        registry.version_of(other.team.pk, first.version_id)
+    with pytest.raises(EntityNotFoundException):
+        registry.newest_of(other.team.pk, "210987654321", made["SchemaArn"])
+    for arn in ("", "arn:aws:glue:us-east-1:123456789012:schema/r/s", made["SchemaArn"] + "x"):
+        with pytest.raises(EntityNotFoundException):
+            registry.newest_of(*mine, arn)

@@ -11,6 +11,7 @@ from apps.delivery.formats import plan_for, writer_for
 from apps.delivery.formats.reading import check_conversion
 from apps.gateway.invoke import invoke_sync
 from apps.runtime import Runtime
+from tests.support.callers import document, make_identity, says
 from tests.support.conversion import converting, records
 from tests.support.teams import ACCOUNT_ID, REGION, TestTeam, make_team
 
@@ -110,6 +111,19 @@ def test_another_teams_table_is_no_schema(runtime: Runtime, team: TestTeam, tabl
     theirs = Target(other.team.pk, "210987654321", REGION, 1, "s", "arn", 1, "ExtendedS3", converting())
     with pytest.raises(DeliveryFailed, match="EntityNotFound"):
         plan_for(runtime, theirs)
+
+
+@pytest.mark.usefixtures("table")
+def test_a_role_that_exists_limits_what_is_read(runtime: Runtime, team: TestTeam) -> None:
+    around = f"arn:aws:glue:{REGION}:{ACCOUNT_ID}"
+    role = make_identity(team.team, "role", "r", document(says(action="glue:Get*", resource=f"{around}:table/d/t")))
+    description = schema(converting(), RoleARN=role.arn)
+    with pytest.raises(DeliveryFailed, match=f"glue:GetTableVersions on resource: {around}:catalog") as caught:
+        plan_for(runtime, target(team, description))
+    assert (caught.value.code, caught.value.permanent) == ("DataFormatConversion.AccessDenied", False)
+    around_all = [f"{around}:catalog", f"{around}:database/d", f"{around}:table/d/*"]
+    wide = make_identity(team.team, "role", "wide", document(says(action="glue:Get*", resource=around_all)))
+    assert plan_for(runtime, target(team, schema(converting(), RoleARN=wide.arn)))["columns"]
 
 
 CHANGES: list[tuple[str, dict[str, Any], str]] = [
