@@ -10,19 +10,29 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import ssl
 import subprocess
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from apps.base import tls
+from apps.base.clock import SystemClock
+from apps.base.config import Config
 from apps.delivery.destinations.interface import DeliveryFailed
 from apps.delivery.destinations.opensearch import SearchDestination
-from tests.interop.test_clients import ROOT
+from tests.interop.test_clients import ROOT, running
 from tests.support.delivery_batches import Engine, records_of, target
-from tests.support.runtimes import memory_runtime
+from tests.support.receiver import Receiver, Reply, Request
+from tests.support.runtimes import memory_runtime, until
+from tests.support.s3 import KEY, SECRET, S3Server
 
 JARS = ROOT / ".interop" / "opensearch" / "lib"
 PROGRAM = ROOT / "tests" / "interop" / "opensearch" / "SearchNode.java"
@@ -109,3 +119,62 @@ def test_an_index_that_takes_nothing_now_is_tried_again(node: str) -> None:
     assert not caught.value.permanent
     ask(node, "/blocked/_settings", {"index.blocks.write": False})
     assert deliver(node, engine, IndexName="blocked").records == 1
+
+
+class Forwarder(Receiver):
+    """TLS before a node that has none: AWS's addresses of clusters are https."""
+
+    def __init__(self, node: str, serving: ssl.SSLContext) -> None:
+        super().__init__(tls=serving)
+        self._node = node
+
+    def handle(self, request: Request) -> Reply:
+        kind = {"content-type": request.headers["content-type"]}
+        asked = urllib.request.Request(self._node + request.path, request.body, kind, method=request.method)
+        try:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                return Reply.json(answer.status, answer.read())
+        except urllib.error.HTTPError as error:
+            return Reply.json(error.code, error.read())
+
+
+def test_boto3_creates_and_fills_a_delivery_stream_to_it(node: str, tmp_path: Path) -> None:
+    made = tls.served(replace(Config(), data_dir=tmp_path / "authority", tls="self-signed"), SystemClock())
+    assert made is not None
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(made.certificate, made.key)
+    s3 = S3Server()
+    s3.make_bucket("failed")
+    settings = {"AWS_ENDPOINT_URL_S3": s3.endpoint, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+    with (
+        Forwarder(node, serving) as forwarder,
+        running(tmp_path, "http", SSL_CERT_FILE=str(made.authority), **settings) as (endpoint, environment),
+    ):
+        firehose = boto3.client(
+            "firehose", endpoint_url=endpoint, region_name="us-east-1",
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"], aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        )  # fmt: skip
+        role = "arn:aws:iam::123456789012:role/firehose"
+        configuration = {
+            "RoleARN": role, "ClusterEndpoint": forwarder.url, "IndexName": "through", "IndexRotationPeriod": "NoRotation",
+            "BufferingHints": {"IntervalInSeconds": 1, "SizeInMBs": 1},
+            "S3Configuration": {"RoleARN": role, "BucketARN": "arn:aws:s3:::failed"},
+        }  # fmt: skip
+        firehose.create_delivery_stream(
+            DeliveryStreamName="logs", AmazonopensearchserviceDestinationConfiguration=configuration
+        )
+        until(lambda: status(firehose) == "ACTIVE")
+        documents_put = [{"Data": b'{"n":%d}' % number} for number in range(499)]
+        answer = firehose.put_record_batch(DeliveryStreamName="logs", Records=[*documents_put, {"Data": b"no json"}])
+        assert answer["FailedPutCount"] == 0
+        until(lambda: forwarder.requests and s3.keys("failed"), timeout_s=120)
+        [key] = s3.keys("failed")
+        assert "AmazonOpenSearchService-failed" in key
+        assert json.loads(s3.body("failed", key))["errorCode"] == "OS.MalformedData"
+    s3.stop()
+    assert sorted(hit["_source"]["n"] for hit in documents(node, "through").values()) == list(range(499))
+
+
+def status(firehose: Any) -> str:
+    described = firehose.describe_delivery_stream(DeliveryStreamName="logs")["DeliveryStreamDescription"]
+    return str(described["DeliveryStreamStatus"])

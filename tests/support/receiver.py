@@ -125,9 +125,11 @@ class _Server(ThreadingHTTPServer):
     def finish_request(self, request: socket.socket, client_address: tuple[str, int]) -> None:
         """In the connection's own thread, so that a failed handshake stops nobody else."""
         with contextlib.suppress(OSError):
-            if self.tls is not None:
-                request = self.tls.wrap_socket(request, server_side=True)
-            super().finish_request(request, client_address)
+            if self.tls is None:
+                super().finish_request(request, client_address)
+                return
+            with self.tls.wrap_socket(request, server_side=True) as secure:
+                super().finish_request(secure, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that go away are what is tested."""
