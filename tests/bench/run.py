@@ -19,7 +19,7 @@ from typing import Self
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import fanout
+from tests.bench import delivery, fanout
 from tests.bench import server as servers
 
 RECORDED_KINESALITE = {"b": 23_875.0, "c": 19_938.0, "a": 6_890.0, "d": 48_000.0}
@@ -184,12 +184,14 @@ def main() -> None:
         theirs, source = peer(seconds)
         lines = measure(Path(folder) / "data", theirs, seconds, fill)
         show(console, f"Data directory on disk; kinesalite {source}", lines)
+        delivered = [Line(*line) for line in delivery.lines(Path(folder), quick=given.quick)]
+        show(console, "Data Firehose, on all cores", delivered)
     if sync_ms > DISK_LIMIT_MS and MEMORY_FOLDER.is_dir():
         console.print(f"The disk needs more than {DISK_LIMIT_MS} ms a flush: the same on a memory file system.")
         with tempfile.TemporaryDirectory(prefix="tidegate-bench-", dir=MEMORY_FOLDER) as folder:
             lines = measure(Path(folder) / "data", theirs, seconds, fill)
             show(console, "Data directory in memory", lines)
-    sys.exit(0 if all(line.ok for line in lines) else 1)
+    sys.exit(0 if all(line.ok for line in lines + delivered) else 1)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pinned(command: list[str], core: int) -> list[str]:
-    """The command on that core, where the machine has two."""
-    return ["taskset", "-c", str(core), *command] if (os.cpu_count() or 1) > 1 else command
+def pinned(command: list[str], core: int | None) -> list[str]:
+    """The command on that core, where the machine has two; None: on any."""
+    return ["taskset", "-c", str(core), *command] if core is not None and (os.cpu_count() or 1) > 1 else command
 
 
 def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 60) -> None:
@@ -69,8 +69,8 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
-    """`manage.py up` with throttling off and one web process, in data_dir."""
+def tidegate(data_dir: Path, *, core: int | None = SERVER_CORE, **settings: str) -> Iterator[Server]:
+    """`manage.py up` with throttling off and one web process, in data_dir, on one core (None: on all)."""
     port = free_port()
     address = f"{'https' if 'TIDEGATE_TLS' in settings else 'http'}://127.0.0.1:{port}"
     environment = clean_environment() | {
@@ -84,7 +84,7 @@ def tidegate(data_dir: Path, **settings: str) -> Iterator[Server]:
     }
     log = (data_dir.parent / f"{data_dir.name}.out").open("wb")
     process = subprocess.Popen(
-        pinned([sys.executable, str(ROOT / "manage.py"), "up"], SERVER_CORE),
+        pinned([sys.executable, str(ROOT / "manage.py"), "up"], core),
         env=environment,
         stdout=log,
         stderr=subprocess.STDOUT,
