@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from apps.base.arn import DeliveryStreamArn
-from apps.capacity.models import QuotaOverride
-from apps.delivery import encryption, record_ids, settings
+from apps.delivery import encryption, put_rates, record_ids, settings
 from apps.delivery.limits import data_budget, request_budget
 from apps.delivery.metrics import series_key
 from apps.delivery.models import (
@@ -25,16 +23,11 @@ from apps.delivery.models import (
     LogPurpose,
     SourceType,
 )
+from apps.delivery.put_rates import Rates
 from apps.encryption.data_keys import EncryptedStream
 from apps.runtime import Runtime
-from apps.streams.quotas import QUOTAS
 from apps.streams.snapshots import NAMES_PER_QUERY, Key, Snapshots
 from apps.throttle.interface import Budget
-
-PUT_QUOTAS = ("delivery-records-per-s", "delivery-bytes-per-s", "delivery-requests-per-s")
-
-Rates = tuple[int, int, int]
-"""Records, bytes and requests per second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +100,7 @@ class _Rows:
             channel_id="", name__in={name for _, name in names}, team__account_id__in={account for account, _ in names}
         )
         wanted = {(row.team.account_id, row.name): row for row in rows if (row.team.account_id, row.name) in names}
-        rates = _rates({row.team_id for row in wanted.values()}, self.region)
+        rates = put_rates.read({row.team_id for row in wanted.values()}, self.region)
         views, changed = {}, []
         for key, row in wanted.items():
             before = known.get(key)
@@ -151,24 +144,10 @@ def _same(before: DeliveryStreamView, row: DeliveryStream, rates: Rates) -> bool
     return (before.key, before.version, before.status, before.rates) == (row.pk, row.version, row.status, rates)
 
 
-def _rates(team_ids: Iterable[int], region: str) -> dict[int, Rates]:
-    """What each team's Direct PUT delivery streams may take: AWS's numbers of the region, or an administrator's."""
-    usual = {name: QUOTAS[name].default_in(region) for name in PUT_QUOTAS}
-    found: dict[int, dict[str, Any]] = {team_id: dict(usual) for team_id in team_ids}
-    rows = QuotaOverride.objects.filter(team_id__in=list(found), name__in=PUT_QUOTAS)
-    for team_id, name, value in rows.values_list("team_id", "name", "value"):
-        found[team_id][name] = value
-    return {
-        team_id: (values[PUT_QUOTAS[0]], values[PUT_QUOTAS[1]], values[PUT_QUOTAS[2]])
-        for team_id, values in found.items()
-    }
-
-
 def view_of(
     row: DeliveryStream, rates: Rates, log: DirectLog | None, tags: Mapping[str, str] | None = None
 ) -> DeliveryStreamView:
     """The snapshot of a delivery stream's row."""
-    records, size_bytes, requests = rates
     return DeliveryStreamView(
         key=row.pk,
         series=series_key(row.pk),
@@ -180,8 +159,8 @@ def view_of(
         source_type=row.source_type,
         version=row.version,
         rates=rates,
-        data_budget=data_budget(records, size_bytes),
-        request_budget=request_budget(requests),
+        data_budget=data_budget(rates.records, rates.size_bytes),
+        request_budget=request_budget(rates.requests),
         data_bucket=f"delivery-data/{row.pk}",
         request_bucket=f"delivery-requests/{row.pk}",
         log=log,

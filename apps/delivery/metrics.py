@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apps.base.units import MIB, SECOND_MS
-from apps.delivery import settings
+from apps.base.units import SECOND_MS
+from apps.delivery import put_rates, settings
 from apps.delivery.models import (
     LOG_KEYS_FROM,
     DeliveryStream,
@@ -33,9 +33,6 @@ NAMES: dict[str, str] = {
 """How AWS writes a destination in DeliveryToX."""
 
 SEARCH = (DestinationType.ELASTICSEARCH, DestinationType.OPENSEARCH, DestinationType.OPENSEARCH_SERVERLESS)
-
-BYTES_PER_S, RECORDS_PER_S, REQUESTS_PER_S = 5 * MIB, 500_000, 2_000
-"""The quotas of a Direct PUT delivery stream in AWS's large regions: what the metrics …PerSecondLimit say."""
 
 PARTITIONS_MAX = 500
 """Active partitions of a delivery stream: AWS's quota."""
@@ -104,10 +101,11 @@ def gauges(delivery_stream: DeliveryStream, lanes: list[Lane], now_ms: int) -> d
     if backups:
         found[backup_metric(kind, "DataFreshness")] = _age_ms(backups, now_ms) / SECOND_MS
     if delivery_stream.source_type == SourceType.DIRECT_PUT:
+        rates = put_rates.read([delivery_stream.team_id], delivery_stream.region)[delivery_stream.team_id]
         found |= {
-            "BytesPerSecondLimit": BYTES_PER_S,
-            "RecordsPerSecondLimit": RECORDS_PER_S,
-            "PutRequestsPerSecondLimit": REQUESTS_PER_S,
+            "BytesPerSecondLimit": rates.size_bytes,
+            "RecordsPerSecondLimit": rates.records,
+            "PutRequestsPerSecondLimit": rates.requests,
         }
     else:
         found["KinesisMillisBehindLatest"] = _behind_ms(delivery_stream, lanes, now_ms)

@@ -16,6 +16,7 @@ from apps.delivery.errors import (
     ServiceUnavailableException,
 )
 from apps.delivery.limits import BATCH_BYTES_MAX, BILLED_BYTES
+from apps.delivery.metrics import KEY_METRICS
 from apps.delivery.nudge import Nudge
 from apps.delivery.record_ids import encode, run
 from apps.delivery.shapes import (
@@ -180,6 +181,8 @@ async def _data_key(call: Call, view: DeliveryStreamView, size_bytes: int) -> Da
     except InternalFailure:
         raise
     except ServiceError as error:
+        if error.code in KEY_METRICS:
+            call.runtime.counters.add(view.team_id, view.series, KEY_METRICS[error.code], 1)
         raise InvalidKMSResourceException.of(error) from error
 
 

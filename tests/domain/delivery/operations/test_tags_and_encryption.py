@@ -95,6 +95,8 @@ def test_a_delivery_stream_that_is_encrypted_from_the_beginning(firehose, runtim
         put(firehose)
     assert caught.value.code == "InvalidKMSResourceException"
     assert caught.value.members == {"code": "KMSDisabledException"}
+    counted = firehose.runtime.counters.drain()
+    assert [sample.total for (_, _, name), sample in counted.items() if name == "KMSKeyDisabled"] == [1]
     invoke_sync(runtime, team.principal, "kms", "EnableKey", {"KeyId": key})
     firehose.runtime.clock.advance(5_000)
     assert put(firehose)["Encrypted"] is True
