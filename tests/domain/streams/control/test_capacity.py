@@ -236,7 +236,7 @@ def test_the_limits_of_the_account(control, stranger):
     control.allow(on_demand_streams=7)
     assert control("DescribeLimits") == {
         "ShardLimit": 20_000, "OpenShardCount": 3, "OnDemandStreamCount": 1, "OnDemandStreamCountLimit": 7,
-        "ChannelCount": 0, "ChannelCountLimit": 0,
+        "ChannelCount": 0, "ChannelCountLimit": 14,
     }  # fmt: skip
 
 
