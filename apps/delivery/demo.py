@@ -143,7 +143,7 @@ def _put(runtime: Runtime, held: Held, job: DeliveryJob, number: int) -> bool:
     """One batch. False if the job was cancelled meanwhile."""
     batch = held.checkpoint.get("batch", 0) + 1
     if held.pinned is None:
-        hold.pin(held, {"batch": batch, "records": number})
+        hold.pin(held, {"batch": batch, "records": number, "at_ms": runtime.clock.now_ms()})
     put = held.checkpoint.get("put", 0)
     data = records(job.pk, put, number)
     size_bytes = sum(map(len, data))

@@ -5,9 +5,11 @@ error-output-type or all, that were last changed in a range of time. What each l
 puts go to, or, where the source is a data stream, to one beside its shards; from there it takes the whole way again, through
 the processors too.
 
-Each object is taken once, whoever asks how often: its records are appended under a producer's name and numbers that derive
-from its key, which the record log keeps with them. Then the object is moved to the same key under `redriven/`. If it cannot
-be moved (the access key may not remove objects), it stays, and the log still knows it.
+Each object is taken once, whatever dies meanwhile. It is first copied to the same key under `redriven/`; then its records are
+put, an entry at a time: which is pinned, appended under a producer's name and number that derive from the object's key, and
+noted; then the object is removed. While an entry is pinned, nothing of the log is trimmed that is newer (trimming.py), so the
+log knows an entry that it has stored already. An object that cannot be removed ends the job with a sentence, and is never
+taken again.
 
 What arrived before the job was asked for is all that it looks at, so records that fail again are not taken again.
 """
@@ -62,6 +64,9 @@ RENEW_MS: Final = 30 * SECOND_MS
 AGAIN_MS: Final = 10 * SECOND_MS
 """After S3 or the log did not answer."""
 TRIES_MAX: Final = 30
+FOR_GOOD: Final = frozenset({"S3.AccessDenied", "S3.MethodNotAllowed"})
+"""Codes of a removal that will not work later either."""
+STAYED_MAX: Final = 1_000
 TYPE: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 Json = dict[str, Any]
@@ -69,6 +74,10 @@ Json = dict[str, Any]
 
 class _Cancelled(Exception):
     """Somebody stopped the job."""
+
+
+class _Stays(Exception):
+    """An object cannot be removed; the text says so."""
 
 
 class _Gone(Exception):
@@ -113,6 +122,8 @@ def advance(runtime: Runtime, held: Held, job: DeliveryJob, until_ms: int) -> Pr
         return _Redrive(runtime, held, job).run(until_ms)
     except _Cancelled:
         return Progress.MORE
+    except _Stays as stays:
+        return jobs.finish(held, job, JobStatus.FAILED, str(stays), runtime.clock.now_ms())
     except (UnknownShard, _Gone):
         text = f"{job.delivery_stream.name} was deleted."
         return jobs.finish(held, job, JobStatus.FAILED, text, runtime.clock.now_ms())
@@ -121,11 +132,15 @@ def advance(runtime: Runtime, held: Held, job: DeliveryJob, until_ms: int) -> Pr
 
 
 def _again(runtime: Runtime, held: Held, job: DeliveryJob, text: str) -> Progress | int:
-    """Come back, unless nothing has worked for long."""
-    tries = held.checkpoint.get("tries", 0) + 1
+    """Come back, unless nothing has worked for long. What is pinned stays so."""
+    if held.pinned is not None:
+        tries = held.pinned.get("tries", 0) + 1
+        hold.pin(held, {**held.pinned, "tries": tries})
+    else:
+        tries = held.checkpoint.get("tries", 0) + 1
+        hold.save_checkpoint(held, {**held.checkpoint, "tries": tries})
     if tries >= TRIES_MAX:
         return jobs.finish(held, job, JobStatus.FAILED, text, runtime.clock.now_ms())
-    hold.save_checkpoint(held, {**held.checkpoint, "tries": tries})
     DeliveryJob.objects.filter(pk=job.pk).update(error=f"{text} Trying again.")
     return runtime.clock.now_ms() + AGAIN_MS
 
@@ -172,50 +187,75 @@ class _Redrive:
         )
         self._s3: S3 = s3_for(runtime, self._target, self._bucket)
         self._renewed_ms = runtime.clock.now_ms()
+        self._stayed = _stayed(self._stream)
 
     def run(self, until_ms: int) -> Progress | int:
         log_key = lanes.redrive_log(self._runtime, self._stream)
         while True:
             page = self._s3.list(self._bucket, self._wanted.prefix, self._held.checkpoint.get("after", ""), LIST_MAX)
             for one in page:
-                if self._wanted.takes(one):
+                if self._wanted.takes(one) and one.key not in self._stayed:
                     self._object(one, log_key)
                     if self._runtime.clock.now_ms() >= until_ms:
                         return Progress.MORE
             if len(page) < LIST_MAX:
-                return jobs.finish(
-                    self._held, self._job, JobStatus.COMPLETE, self._left_out(), self._runtime.clock.now_ms()
-                )
-            hold.save_checkpoint(self._held, {**self._held.checkpoint, "after": page[-1].key})
+                return self._finish(JobStatus.COMPLETE, self._left_out())
+            hold.save_checkpoint(self._held, {**self._kept(), "after": page[-1].key})
+
+    def _finish(self, status: str, text: str) -> Progress:
+        return jobs.finish(self._held, self._job, status, text, self._runtime.clock.now_ms())
 
     def _left_out(self) -> str:
-        lines_, stayed = self._held.checkpoint.get("bad_lines", 0), self._held.checkpoint.get("stayed", 0)
-        said = f"{lines_} lines that hold no record were left out. " if lines_ else ""
-        return said + (f"{stayed} objects could not be moved under {REDRIVEN}." if stayed else "")
+        bad = self._held.checkpoint.get("bad_lines", 0)
+        return f"{bad} lines that hold no record were left out." if bad else ""
+
+    def _kept(self) -> Json:
+        """What every checkpoint goes on with."""
+        before = self._held.checkpoint
+        return {name: before[name] for name in ("after", "bad_lines") if name in before}
 
     def _object(self, one: Listed, log_key: int) -> None:
-        """Put the records of one object, then move it."""
-        producer = f"{METER_KEY}/{hashlib.sha256(f'{self._bucket}/{one.key}'.encode()).hexdigest()[:40]}"
+        """Copy one object, put its records, remove it."""
+        begun = self._held.checkpoint.get("key") == one.key
+        done = self._held.checkpoint.get("entries", 0) if begun else 0
+        if not done and self._held.pinned is None:
+            self._s3.copy(self._bucket, one.key, REDRIVEN + one.key, kms_key_arn=kms_key_arn(self._description))
         reading = _Reading(ObjectFile(self._s3, self._bucket, one.key, range_bytes=RANGE_BYTES), one.key)
         try:
             for number, some in enumerate(_entries(reading.records()), 1):
-                self._append(log_key, some, (producer, number))
+                if number > done:
+                    self._put(log_key, one.key, number, some)
                 self._keep_on()
         except Unreadable as error:
             log.warning("redrive_unreadable", job=self._job.pk, error=str(error))
             reading.bad_lines += 1
-        stayed = not self._move(one.key) if reading.put else True
         _wake_lanes(log_key)
-        before = self._held.checkpoint
+        self._remove(one.key if reading.put else REDRIVEN + one.key)  # what held no record stays for people to look at
         with transaction.atomic():
-            moved = {
-                "after": one.key,
-                "bad_lines": before.get("bad_lines", 0) + reading.bad_lines,
-                "stayed": before.get("stayed", 0) + stayed,
-            }
-            hold.save_checkpoint(self._held, moved)
+            bad = self._held.checkpoint.get("bad_lines", 0) + reading.bad_lines
+            hold.save_checkpoint(self._held, {"after": one.key, "bad_lines": bad})
             rows = DeliveryJob.objects.filter(pk=self._job.pk, status=JobStatus.RUNNING)
             rows.update(done=F("done") + 1, total=F("total") + 1, records=F("records") + reading.put, error="")
+
+    def _put(self, log_key: int, key: str, number: int, records: list[bytes]) -> None:
+        """One entry: pinned, stored once, noted."""
+        if self._held.pinned is None:
+            hold.pin(self._held, {"entry": number, "at_ms": self._runtime.clock.now_ms()})
+        producer = f"{METER_KEY}/{hashlib.sha256(f'{self._bucket}/{key}'.encode()).hexdigest()[:40]}"
+        self._append(log_key, records, (producer, number))
+        hold.save_checkpoint(self._held, {**self._kept(), "key": key, "entries": number})
+
+    def _remove(self, key: str) -> None:
+        """Raises _Stays, once the job's row knows that the object is done."""
+        try:
+            self._s3.delete(self._bucket, key)
+        except DeliveryFailed as error:
+            if error.code not in FOR_GOOD:
+                raise
+            parameters = {**self._job.parameters, "stayed": key}
+            DeliveryJob.objects.filter(pk=self._job.pk).update(parameters=parameters)
+            text = f"The records of {key} are put once more, but it cannot be removed: {error.message} It is not taken again."
+            raise _Stays(text) from error
 
     def _keep_on(self) -> None:
         """Hold on to the lease while an object is long, and see whether somebody stopped the job."""
@@ -241,14 +281,11 @@ class _Redrive:
             None if covered is None else self._runtime.wait_for(self._runtime.data_keys.for_append(covered, size_bytes))
         )
 
-    def _move(self, key: str) -> bool:
-        try:
-            self._s3.copy(self._bucket, key, REDRIVEN + key, kms_key_arn=kms_key_arn(self._description))
-            self._s3.delete(self._bucket, key)
-        except DeliveryFailed as error:
-            log.warning("redrive_not_moved", job=self._job.pk, code=error.code)
-            return False
-        return True
+
+def _stayed(stream: DeliveryStream) -> frozenset[str]:
+    """Keys that earlier jobs were done with and could not remove."""
+    rows = stream.jobs.filter(kind=JobKind.REDRIVE, status=JobStatus.FAILED).order_by("-pk")[:STAYED_MAX]
+    return frozenset(row.parameters["stayed"] for row in rows if "stayed" in row.parameters)
 
 
 class _Line(msgspec.Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.base.units import HOUR_MS
 from apps.delivery.extents import Checkpoint
-from apps.delivery.models import Lane
+from apps.delivery.models import DeliveryJob, JobStatus, Lane
 from apps.leases.models import Lease
 from apps.recordlog.interface import UnknownShard
 from apps.runtime import Runtime
@@ -22,8 +22,21 @@ def trim_log(runtime: Runtime, log_key: int) -> None:
     lanes = [str(pk) for pk in Lane.objects.filter(log_key=log_key).values_list("pk", flat=True)]
     kept = Lease.objects.filter(kind=KIND, key__in=lanes).values_list("checkpoint", flat=True)
     arrivals = [Checkpoint.of(checkpoint).arrival_ms for checkpoint in kept]
+    arrivals += _pinned_by_jobs(log_key)
     before_ms = max(min(arrivals, default=0), runtime.clock.now_ms() - HELD_MS)
     try:
         runtime.wait_for(runtime.record_log.trim(log_key, before_ms, RECORDS_PER_TRIM))
     except UnknownShard:
         return
+
+
+def _pinned_by_jobs(log_key: int) -> list[int]:
+    """Since when jobs have been about to append to the log: what they may have stored must stay known to it."""
+    jobs = DeliveryJob.objects.filter(
+        delivery_stream__lanes__log_key=log_key, status__in=(JobStatus.WAITING, JobStatus.RUNNING)
+    )
+    keys = [str(pk) for pk in jobs.values_list("pk", flat=True)]
+    pins = Lease.objects.filter(kind="delivery-jobs", key__in=keys, pinned__isnull=False).values_list(
+        "pinned", flat=True
+    )
+    return [pin["at_ms"] for pin in pins if pin and "at_ms" in pin]

@@ -16,6 +16,7 @@ from apps.delivery.record import Failed
 from apps.delivery.s3_client import S3
 from apps.delivery.targets import target_for
 from apps.leases.models import Lease
+from apps.recordlog.interface import Entry
 from tests.support.delivery_batches import NOW_MS, Engine, records_of
 from tests.support.delivery_rows import make_delivery, s3_description
 from workers import slices
@@ -118,20 +119,27 @@ def test_only_its_own_of_the_type_and_time_asked_for(s3, s3_runtime, clock, team
     assert "bad/http-endpoint-failed/ticker.txt" in s3.keys(bucket)
 
 
-def test_each_object_is_taken_once_even_if_it_cannot_be_moved(s3, s3_runtime, clock, team, bucket, monkeypatch):
+def test_an_object_that_cannot_be_removed_is_not_taken_again(s3, s3_runtime, clock, team, bucket, monkeypatch):
     def denied(self, bucket, key):
-        raise DeliveryFailed("S3.AccessDenied", "no")
+        raise DeliveryFailed("S3.AccessDenied", "No.")
 
     monkeypatch.setattr(S3, "delete", denied)
     stream = made(s3_runtime, team)
     fail(s3_runtime, stream, DATAS)
-    for _ in range(2):
-        job = redrive.start(stream, now(s3_runtime, clock, s3, bucket) if not stream.jobs.exists() else clock.now_ms())
-        settle(s3_runtime, clock)
-        job.refresh_from_db()
-        assert job.status == "COMPLETE"
-        assert "could not be moved" in job.error
-    assert delivered(s3, bucket) == b"".join(DATAS)
+    job = redrive.start(stream, now(s3_runtime, clock, s3, bucket))
+    settle(s3_runtime, clock)
+    job.refresh_from_db()
+    assert job.status == "FAILED"
+    assert "cannot be removed: No. It is not taken again." in job.error
+    lane = Lane.objects.get()
+    clock.advance(1_000)
+    s3_runtime.wait_for(s3_runtime.record_log.append([Entry(lane.log_key, [None, b"later"], 1, 5, 1)]))
+    settle(s3_runtime, clock)  # delivered, trimmed: the log knows nothing of the first any more
+    job = redrive.start(stream, clock.now_ms())
+    settle(s3_runtime, clock)
+    job.refresh_from_db()
+    assert (job.status, job.done) == ("COMPLETE", 0)
+    assert delivered(s3, bucket) == b"".join(DATAS) + b"later"
 
 
 def test_a_crash_in_the_middle_and_a_server_that_fails_double_nothing(
@@ -144,6 +152,7 @@ def test_a_crash_in_the_middle_and_a_server_that_fails_double_nothing(
     fail(s3_runtime, stream, DATAS[1_000:], first=1_001)
     s3_faults.share(0.3, kinds=("503", "reset", "unanswered", "cut"))
     real, dies = redrive._Redrive._append, iter([False] * 7 + [True] + [False] * 12 + [True])
+    lane = Lane.objects.get()
 
     class Died(BaseException):
         pass
@@ -155,18 +164,24 @@ def test_a_crash_in_the_middle_and_a_server_that_fails_double_nothing(
 
     monkeypatch.setattr(redrive._Redrive, "_append", append)
     job = redrive.start(stream, now(s3_runtime, clock, s3, bucket))
-    for _ in range(200):
+    for _ in range(300):
         job.refresh_from_db()
         if job.status not in UNFINISHED:
             break
         try:
             slices.run(s3_runtime, "delivery-jobs", str(job.pk))
-        except Died:
+        except Died:  # others go on meanwhile: what was put is delivered and trimmed, and more is put
             Lease.objects.filter(kind="delivery-jobs").update(expires_at_ms=0)
+            clock.advance(1_000)
+            s3_runtime.wait_for(s3_runtime.record_log.append([Entry(lane.log_key, [None, b"later\n"], 1, 6, 1)]))
+            for _ in range(10):
+                clock.advance(61_000)
+                slices.run(s3_runtime, "delivery", str(lane.pk))
     s3_faults.plan([])
     assert (job.status, job.records) == ("COMPLETE", 2_500)
     settle(s3_runtime, clock)
-    assert sorted(delivered(s3, bucket).splitlines()) == sorted(b"".join(DATAS).splitlines())
+    wanted = sorted([*b"".join(DATAS).splitlines(), b"later", b"later"])
+    assert sorted(delivered(s3, bucket).splitlines()) == wanted
 
 
 def test_lines_that_hold_no_record_are_counted_and_left_out(s3, s3_runtime, clock, team, bucket):
