@@ -233,6 +233,13 @@ DELIVERY = (
         "Limit: {limit}.",
     ),
     Quota(
+        "delivery-streams-per-key",
+        500,
+        Per.ACCOUNT,
+        "Delivery streams that one KMS key of the account's own covers",
+        "KMS key {key} covers {limit} firehoses of account {account} already.",
+    ),
+    Quota(
         "delivery-tags",
         50,
         Per.STREAM,

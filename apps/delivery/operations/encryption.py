@@ -95,6 +95,7 @@ def keep_first(call: Call, stream: DeliveryStream, params: Json) -> None:
     """Store the data key that was made ahead, and that the delivery stream is to be encrypted with its KMS key."""
     given, key_arn, arn, wrapped = params[FIRST]
     assert arn == str(stream.arn), "a region does not change while a call runs"
+    _check_covered(call, stream, given.get("KeyARN"))
     covered = EncryptedStream(encryption.data_key_owner(stream.pk), arn, call.principal.account_id, key_arn)
     data_keys.keep(covered, wrapped, call.now_ms)
     before = {KEY: stream.encryption[KEY]} if KEY in stream.encryption else {}
@@ -108,6 +109,15 @@ def _check_key(given: Json) -> None:
         raise InvalidArgumentException("KeyARN is required when KeyType is CUSTOMER_MANAGED_CMK.")
     if given["KeyType"] == OWNED and given.get("KeyARN"):
         raise InvalidArgumentException("KeyARN must not be specified when KeyType is AWS_OWNED_CMK.")
+
+
+def _check_covered(call: Call, stream: DeliveryStream, key_arn: str | None) -> None:
+    """Raises LimitExceededException if the key covers as many delivery streams as it may."""
+    if key_arn is None:
+        return
+    most = limit(call.principal.team_id, call.runtime.config.region, "delivery-streams-per-key")
+    if named.own(call).filter(encryption__KeyARN=key_arn).exclude(pk=stream.pk).count() >= most:
+        raise QUOTAS["delivery-streams-per-key"].exceeded(key=key_arn, account=call.principal.account_id, limit=most)
 
 
 def _to_change(call: Call, params: Json) -> DeliveryStream:

@@ -211,7 +211,7 @@ async def _stream_to_write(call: Call, name: str) -> DeliveryStreamView:
     account_id = call.principal.account_id
     catalog = call.runtime.part(DeliveryCatalog)
     view = catalog.peek(account_id, name, call.now_ms) or await catalog.find(account_id, name, call.now_ms)
-    if view is not None and view.source_type == "DirectPut" and (not view.takes_records or view.log is None):
+    if view is not None and (not view.takes_records or view.log is None):
         view = await catalog.read(account_id, name)
     if view is None:
         raise ResourceNotFoundException.delivery_stream(name, account_id)

@@ -143,3 +143,15 @@ def test_data_keys_go_with_the_delivery_stream(firehose):
     firehose("DeleteDeliveryStream", DeliveryStreamName="d")
     firehose.settle()
     assert not StreamDataKey.objects.exists()
+
+
+def test_a_key_covers_so_many_delivery_streams(firehose, runtime, team):
+    QuotaOverride.objects.create(team=team.team, name="delivery-streams-per-key", value=1)
+    key = invoke_sync(runtime, team.principal, "kms", "CreateKey", {})["KeyMetadata"]["Arn"]
+    given = {"DeliveryStreamEncryptionConfigurationInput": {"KeyType": "CUSTOMER_MANAGED_CMK", "KeyARN": key}}
+    firehose.create(name="a", **given)
+    firehose("StartDeliveryStreamEncryption", DeliveryStreamName="a", **given)
+    code, said = code_of(firehose, "CreateDeliveryStream", DeliveryStreamName="b", **given, **configured("S3", S3))
+    assert (code, key in said) == ("LimitExceededException", True)
+    firehose.create(name="b")
+    assert code_of(firehose, "StartDeliveryStreamEncryption", DeliveryStreamName="b", **given)[0] == code
