@@ -25,7 +25,9 @@ ABOUT_SCHEMA = (
     "CreateSchema", "GetSchema", "DeleteSchema", "RegisterSchemaVersion", "GetSchemaVersion", "ListSchemaVersions",
     "GetSchemaByDefinition",
 )  # fmt: skip
-OF_REGISTRIES = (*ABOUT_REGISTRIES, *ABOUT_REGISTRY, *ABOUT_SCHEMA)
+BY_ARN = ("GetTags",)
+ALONE = (*ABOUT_ALL, *ABOUT_REGISTRIES, *ABOUT_REGISTRY, *ABOUT_SCHEMA, *BY_ARN)
+"""Operations that are about one thing only."""
 ABOUT_DATABASE = ("CreateDatabase", "GetDatabase", "UpdateDatabase", "DeleteDatabase", "GetTables")
 
 
@@ -64,6 +66,10 @@ def _anything(_call: Call, _params: Json) -> str:
     return "*"
 
 
+def _by_arn(_call: Call, params: Json) -> str:
+    return str(params["ResourceArn"])
+
+
 def registry(call: Call, params: Json) -> str:
     """The registry that is named; all, or the default one, if none is."""
     given = params.get("RegistryId") or {}
@@ -97,6 +103,8 @@ def _around(action: str, call: Call, params: Json) -> list[tuple[str, str]]:
 def _locate(operation: str) -> Locate:
     if operation in ABOUT_ALL:
         return catalogue
+    if operation in BY_ARN:
+        return _by_arn
     if operation in ABOUT_REGISTRIES:
         return _anything
     if operation in ABOUT_REGISTRY:
@@ -109,6 +117,6 @@ def _locate(operation: str) -> Locate:
 GLUE_RESOURCES: dict[str, Locate] = {operation: _locate(operation) for operation in OPERATIONS}
 
 GLUE_ALSO: dict[str, Also] = {
-    operation: partial(_around, operation) for operation in OPERATIONS if operation not in (*ABOUT_ALL, *OF_REGISTRIES)
+    operation: partial(_around, operation) for operation in OPERATIONS if operation not in ALONE
 }
 """What must be allowed beside, as (action, resource)."""

@@ -152,6 +152,21 @@ def test_what_the_catalogue_does_not_have_is_refused_and_not_stored(
     assert glue.get_tables(DatabaseName=database)["TableList"] == []
 
 
+def test_what_there_never_is(glue: Any, endpoint: Endpoint, database: str) -> None:
+    glue.create_table(DatabaseName=database, TableInput=table("t"))
+    named = {"DatabaseName": database, "TableName": "t"}
+    assert glue.get_partitions(**named)["Partitions"] == []
+    assert glue.get_partition_indexes(**named)["PartitionIndexDescriptorList"] == []
+    around = f"arn:aws:glue:{REGION}:{endpoint.account_id}"
+    assert glue.get_tags(ResourceArn=f"{around}:database/{database}")["Tags"] == {}
+    gone = "EntityNotFoundException"
+    assert refused(glue.get_partitions, DatabaseName=database, TableName="nope")[0] == gone
+    assert refused(glue.get_tags, ResourceArn=f"{around}:database/nope")[0] == gone
+    assert refused(glue.get_tags, ResourceArn=f"{around}:job/x")[0] == "InvalidInputException"
+    code, text = refused(glue.create_partition, **named, PartitionInput={"Values": ["a"]})
+    assert (code, "holds schemas of tables" in text) == ("UnsupportedOperationException", True)
+
+
 def test_a_version_may_go_but_not_the_newest(glue: Any, database: str) -> None:
     glue.create_table(DatabaseName=database, TableInput=table("t"))
     glue.update_table(DatabaseName=database, TableInput=table("t"))

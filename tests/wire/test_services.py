@@ -20,7 +20,7 @@ NEVER = {
     "sts": ("decode_authorization_message", {"EncodedMessage": "x"}),
     "iam": ("list_virtual_mfa_devices", {}),
     "kms": ("list_key_rotations", {"KeyId": "x"}),
-    "glue": ("get_partitions", {"DatabaseName": "d", "TableName": "t"}),
+    "glue": ("delete_partition", {"DatabaseName": "d", "TableName": "t", "PartitionValues": ["x"]}),
 }
 """An operation of each service that Tidegate does not have."""
 

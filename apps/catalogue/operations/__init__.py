@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.catalogue.operations import databases, registries, schemas, tables, versions
+from apps.catalogue.operations import absent, databases, registries, schemas, tables, versions
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "CreateDatabase": databases.create_database,
@@ -23,6 +23,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "GetTableVersions": versions.get_table_versions,
     "DeleteTableVersion": versions.delete_table_version,
     "BatchDeleteTableVersion": versions.batch_delete_table_version,
+    "GetPartitions": absent.get_partitions,
+    "GetPartitionIndexes": absent.get_partition_indexes,
+    "GetTags": absent.get_tags,
     "CreateRegistry": registries.create_registry,
     "GetRegistry": registries.get_registry,
     "ListRegistries": registries.list_registries,
@@ -44,8 +47,7 @@ _PARTITIONS = "Tidegate's catalogue holds schemas of tables; partitions are foun
 NOT_IMPLEMENTED = dict.fromkeys(
     (
         "BatchCreatePartition", "BatchDeletePartition", "BatchGetPartition", "BatchUpdatePartition", "CreatePartition",
-        "DeletePartition", "GetPartition", "GetPartitions", "UpdatePartition", "CreatePartitionIndex",
-        "DeletePartitionIndex", "GetPartitionIndexes",
+        "DeletePartition", "GetPartition", "UpdatePartition", "CreatePartitionIndex", "DeletePartitionIndex",
     ),
     _PARTITIONS,
 )  # fmt: skip
