@@ -303,7 +303,10 @@ def _text(value: str | bytes) -> str:
 @lru_cache(maxsize=4)
 def _trust(ca_bundle: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.load_verify_locations(cafile=ca_bundle)
+    try:
+        context.load_verify_locations(cafile=ca_bundle)
+    except OSError as error:
+        raise DeliveryFailed("S3.SSLUnverified", "The file that AWS_CA_BUNDLE names holds no authorities.") from error
     return context
 
 

@@ -44,9 +44,9 @@ def client_of(endpoint: str) -> Any:
 
 
 class S3Server:
-    """moto's server in a thread, quiet."""
+    """moto's server in a thread, quiet. tls: files of a certificate and its key."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: tuple[str, str] | None = None) -> None:
         from moto.server import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -58,9 +58,9 @@ class S3Server:
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         app = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
+        self._server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet, ssl_context=tls)
         self.port = self._server.server_port
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         self.client = client_of(self.endpoint)

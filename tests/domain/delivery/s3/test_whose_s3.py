@@ -2,6 +2,9 @@
 
 import pytest
 
+from apps.base.clock import SystemClock
+from apps.base.config import Config
+from apps.base.tls import served
 from apps.delivery import grants, s3_client
 from apps.delivery.destinations import destination_for
 from apps.delivery.destinations.interface import DeliveryFailed
@@ -11,7 +14,7 @@ from tests.support.callers import document, make_identity, says
 from tests.support.delivery_batches import Engine, records_of, target
 from tests.support.delivery_rows import ROLE, s3_description
 from tests.support.runtimes import memory_runtime
-from tests.support.s3 import KEY, SECRET, FaultProxy, settings_for
+from tests.support.s3 import KEY, SECRET, FaultProxy, S3Server, settings_for
 from tests.support.teams import make_team
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +66,12 @@ def test_an_endpoint_without_keys_gets_none(clock, team):
     runtime = memory_runtime(clock, **settings_for("http://s3.example"))
     where = mine(team, connections={"s3": {"endpoint_url": "http://127.0.0.1:1"}})
     assert refusal(runtime, where).code == "S3.AccessDenied"
+
+
+@pytest.mark.parametrize("endpoint", ["http://localhost:4567", "http://127.0.0.1:4567", "http://[::1]:4567"])
+def test_tidegate_itself_is_no_s3(clock, team, endpoint):
+    runtime = memory_runtime(clock, aws_endpoint_url=endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET)
+    assert "set AWS_ENDPOINT_URL_S3" in refusal(runtime, mine(team)).message
 
 
 def test_a_backup_has_its_own_place_or_the_other_ones(clock):
@@ -155,6 +164,21 @@ def test_the_operators_endpoint_may_be_on_this_machine(clock, s3, team):
     s3.make_bucket("events")
     put(memory_runtime(clock, host="0.0.0.0", **settings_for(s3.endpoint)), mine(team))
     assert len(s3.keys("events")) == 1
+
+
+def test_https_with_an_authority_of_the_operators(clock, s3, team, tmp_path):
+    files = served(Config(data_dir=tmp_path, tls="self-signed"), SystemClock())
+    s3.make_bucket("events")
+    over_tls = S3Server(tls=(str(files.certificate), str(files.key)))
+    try:
+        settings = settings_for(over_tls.endpoint)
+        put(memory_runtime(clock, **settings, aws_ca_bundle=str(files.authority)), mine(team))
+        assert len(s3.keys("events")) == 1
+        assert refusal(memory_runtime(clock, **settings), mine(team)).code == "S3.SSLUnverified"
+        nowhere = memory_runtime(clock, **settings, aws_ca_bundle=str(tmp_path / "nowhere.pem"))
+        assert "AWS_CA_BUNDLE" in refusal(nowhere, mine(team)).message
+    finally:
+        over_tls.stop()
 
 
 def test_clients_are_kept_and_bounded(clock, monkeypatch):
