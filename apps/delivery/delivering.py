@@ -160,7 +160,7 @@ class Delivering:
             if self._lane.role == LaneRole.DELIVER:
                 metrics.read_from_source(self._runtime.counters, self._lane, batch.count, batch.size_bytes)
             delivered = destination.deliver(batch)
-            written = self._write_failed(target, destination, batch, delivered.failed)
+            written = self._write_failed(target, destination, batch, delivered)
         except NotYet as not_yet:
             return self._now_ms() + not_yet.look_again_ms
         except DeliveryFailed as failure:
@@ -288,16 +288,23 @@ class Delivering:
                 )  # fmt: skip
 
     def _write_failed(
-        self, target: Target, destination: Destination, batch: Batch, failed: Iterable[Failed]
+        self, target: Target, destination: Destination, batch: Batch, delivered: Delivered
     ) -> list[Written]:
-        """Records that the destination never takes, of a batch whose others it took."""
-        counted = _Counted(failed)
+        """Records that the destination never takes, of a batch whose others it took. If they cannot be written, these others
+        stay delivered, however long that lasts."""
+        counted = _Counted(delivered.failed)
         lines = iter(counted)
         first = next(lines, None)
         if first is None:
             return []
         types = [destination.error_type, *([CONVERSION_FAILED] if converts(target.description) else [])]
-        written = self._write_lines(target, batch, chain([first], lines), types)
+        try:
+            written = self._write_lines(target, batch, chain([first], lines), types)
+        except DeliveryFailed as failure:
+            taken = (delivered.records, delivered.size_bytes)
+            raise DeliveryFailed(
+                failure.code, failure.message, remaining=delivered.failed, delivered=taken
+            ) from failure
         for code, (count, message) in counted.causes.items():
             error_log.note(self._stream.pk, self._part, code, message, self._now_ms(), count)
         return written

@@ -26,11 +26,10 @@ MESSAGE_CHARACTERS_MAX: Final = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a destination is. given: its URL is the connection's, not the description's."""
+    """Where a destination is."""
 
     url: str
     allow_private: bool
-    given: bool = False
 
     def at(self, path: str) -> str:
         """The URL of a path below it; a query stays at the end."""
@@ -41,7 +40,7 @@ class Endpoint:
 def endpoint_of(runtime: Runtime, target: Target, described: str) -> Endpoint:
     """The destination's own URL, or what its connection says instead. Teams chose both, so both are checked."""
     given = target.connections.get("destination", {}).get("endpoint_url", "")
-    return Endpoint(given or described, runtime.config.destinations_may_be_private, bool(given))
+    return Endpoint(given or described, runtime.config.destinations_may_be_private)
 
 
 def call(

@@ -112,8 +112,8 @@ class Remaining:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The batch is done. records and size_bytes: what the destination took. failed: records it never will take; they go
-    to the error prefix; it may be lazy: iterate it piece by piece. written: objects put into S3 on the way. metrics:
-    further observations, by name."""
+    to the error prefix; it may be lazy (Remaining), and may be iterated more than once. written: objects put into S3 on
+    the way. metrics: further observations, by name."""
 
     records: int
     size_bytes: int

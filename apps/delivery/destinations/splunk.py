@@ -296,7 +296,7 @@ class SplunkDestination:
         }
         if state.cookie:
             headers["Cookie"] = state.cookie
-        base = self._endpoint.url.partition(COLLECTOR)[0].rstrip("/")
+        base = self._endpoint.url.partition("?")[0].partition(COLLECTOR)[0].rstrip("/")
         try:
             return call(
                 self._endpoint, f"{base}{COLLECTOR}/{what}", body, headers,

@@ -214,6 +214,7 @@ def test_nobody_there_and_no_tls(runtime: Runtime, receiver: FirehoseReceiver) -
     [
         "https://127.0.0.1/", "https://169.254.169.254/latest/meta-data/", "https://[::1]/", "https://[::ffff:10.0.0.1]/",
         "https://[fe80::1]/", "http://example.com/", "https://user:secret@example.com/", "https://10.1.2.3:8088/x",
+        "https://localhost/", "https://127.1/", "https://2130706433/", "https://0x7f000001/",
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused_for_good(guarded: Runtime, url: str) -> None:

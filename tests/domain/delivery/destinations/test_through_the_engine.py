@@ -209,3 +209,21 @@ def test_search_keeps_what_fails_apart(delivery: Delivery) -> None:
         assert [line["errorCode"] for line in lines] == ["400", "OS.MalformedData"]
         assert [line["esIndexName"] for line in lines] == ["events", "events"]
         assert all("AmazonOpenSearchService-failed" in key for key in delivery.s3.keys("bucket"))
+
+
+def test_what_was_delivered_does_not_follow_what_failed_when_the_error_prefix_could_not_be_written(
+    delivery: Delivery,
+) -> None:
+    with SearchReceiver() as receiver:
+        later = {"S3Configuration": SEARCH["S3Configuration"] | {"BucketARN": "arn:aws:s3:::later"}}
+        options = {"IndexRotationPeriod": "NoRotation", "RetryOptions": {"DurationInSeconds": 30}}
+        delivery.create("Amazonopensearchservice", SEARCH | options | later, receiver.url)
+        delivery.put(b'{"n":0}', b"no json", b'{"n":1}')
+        for _ in range(4):  # far longer than the retry duration
+            delivery.run(60)
+        assert len(receiver.all()) == 2
+        delivery.s3.make_bucket("later")
+        delivery.run(150)
+        [body] = delivery.s3.objects("later").values()
+        assert [base64.b64decode(json.loads(line)["rawData"]) for line in body.splitlines()] == [b"no json"]
+        assert set(receiver.versions.values()) == {1}
