@@ -181,26 +181,26 @@ def test_a_throughput_hint_is_told(firehose):
     assert described["Source"] == {"DirectPutSourceDescription": {"ThroughputHintInMBs": 7}}
 
 
-@pytest.mark.parametrize(
-    ("params", "says"),
-    [
-        ({}, "Exactly one destination configuration is supported for a Firehose"),
-        ({**configured("S3", S3), **configured("Splunk", LEAST["Splunk"])}, "Exactly one destination"),
-        ({"MSKSourceConfiguration": {"MSKClusterARN": "arn:aws:kafka:us-east-1:123456789012:cluster/c/1",
-                                     "TopicName": "t", "AuthenticationConfiguration": {"RoleARN": ROLE, "Connectivity": "PUBLIC"}}},
-         "Kafka"),
-        ({"DeliveryStreamType": "DatabaseAsSource"}, "Databases"),
-        ({"KinesisStreamSourceConfiguration": {"KinesisStreamARN": "arn:aws:kinesis:us-east-1:123456789012:stream/s",
-                                               "RoleARN": ROLE}},
-         "KinesisSourceStreamConfig is only applicable for KinesisStreamAsSource stream type"),
-        ({"DeliveryStreamType": "KinesisStreamAsSource"}, "KinesisStreamSourceConfiguration is required"),
-        ({"DeliveryStreamType": "KinesisStreamAsSource",
-          "KinesisStreamSourceConfiguration": {"KinesisStreamARN": "arn:aws:kinesis:us-east-1:123456789012:stream/none",
-                                               "RoleARN": ROLE}, **configured("S3", S3)}, "was not found"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_created(firehose, params, says):
-    assert says in refused(firehose, "CreateDeliveryStream", DeliveryStreamName="d", **params)
+NOT_CREATED = [
+    ({}, "Exactly one destination configuration is supported for a Firehose"),
+    ({**configured("S3", S3), **configured("Splunk", LEAST["Splunk"])}, "Exactly one destination"),
+    ({"MSKSourceConfiguration": {"MSKClusterARN": "arn:aws:kafka:us-east-1:123456789012:cluster/c/1",
+                                 "TopicName": "t", "AuthenticationConfiguration": {"RoleARN": ROLE, "Connectivity": "PUBLIC"}}},
+     "Kafka"),
+    ({"DeliveryStreamType": "DatabaseAsSource"}, "Databases"),
+    ({"KinesisStreamSourceConfiguration": {"KinesisStreamARN": "arn:aws:kinesis:us-east-1:123456789012:stream/s",
+                                           "RoleARN": ROLE}},
+     "KinesisSourceStreamConfig is only applicable for KinesisStreamAsSource stream type"),
+    ({"DeliveryStreamType": "KinesisStreamAsSource"}, "KinesisStreamSourceConfiguration is required"),
+    ({"DeliveryStreamType": "KinesisStreamAsSource",
+      "KinesisStreamSourceConfiguration": {"KinesisStreamARN": "arn:aws:kinesis:us-east-1:123456789012:stream/none",
+                                           "RoleARN": ROLE}, **configured("S3", S3)}, "was not found"),
+]  # fmt: skip
+
+
+def test_what_cannot_be_created(firehose):
+    for params, says in NOT_CREATED:
+        assert says in refused(firehose, "CreateDeliveryStream", DeliveryStreamName="d", **params)
 
 
 SNOWFLAKE = {
@@ -219,45 +219,45 @@ TABLE = {"DestinationTableName": "t", "DestinationDatabaseName": "db"}
 CONVERSION = examples.CONVERTED["DataFormatConversionConfiguration"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "given", "says"),
-    [
-        ("Snowflake", SNOWFLAKE, "Snowflake"),
-        ("Elasticsearch", {**examples.SEARCH, "VpcConfiguration": VPC}, "VpcConfiguration is not supported"),
-        ("Splunk", {**examples.SPLUNK, **SECRET}, "Secrets Manager"),
-        ("Splunk", {k: v for k, v in examples.SPLUNK.items() if k != "HECToken"}, "HECToken"),
-        ("Redshift", {**examples.REDSHIFT, **SECRET}, "Secrets Manager"),
-        ("Redshift", {**examples.REDSHIFT, "S3Configuration": {**S3, "CompressionFormat": "Snappy"}}, "GZIP"),
-        ("Redshift", {**examples.REDSHIFT, "S3Configuration": {**S3, "Prefix": "!{timestamp:yyyy}/"}}, "Redshift"),
-        ("Redshift", {**examples.REDSHIFT, "CopyCommand": {"DataTableName": "t; DROP TABLE t"}}, "DataTableName"),
-        ("Iceberg", {**examples.ICEBERG, "S3BackupMode": "AllData"}, "AllData"),
-        ("Iceberg", {**examples.ICEBERG, "TableCreationConfiguration": {"Enabled": True}}, "not supported"),
-        ("Iceberg", {**examples.ICEBERG, "DestinationTableConfigurationList": [{**TABLE, "UniqueKeys": ["k"]}]}, "UniqueKeys"),
-        ("Elasticsearch", {**examples.SEARCH, "IndexName": "UPPER"}, "IndexName"),
-        ("Elasticsearch", {k: v for k, v in examples.SEARCH.items() if k != "ClusterEndpoint"}, "ClusterEndpoint or DomainARN"),
-        ("ExtendedS3", {**S3, "S3BackupMode": "Enabled"}, "S3BackupConfiguration"),
-        ("ExtendedS3", {**S3, "BufferingHints": {"SizeInMBs": 5}}, "together"),
-        ("ExtendedS3", {**S3, "CloudWatchLoggingOptions": {"Enabled": True}}, "LogGroupName"),
-        ("ExtendedS3", {**S3, "CustomTimeZone": "Atlantis/Capital"}, "Atlantis/Capital"),
-        ("ExtendedS3", {**S3, "Prefix": "!{timestamp:yyyy}/"}, "ErrorOutputPrefix"),
-        ("ExtendedS3", {**S3, "Prefix": "a/../b/"}, "Prefix"),
-        ("ExtendedS3", {**S3, "Prefix": "!{partitionKeyFromQuery:a}/", "ErrorOutputPrefix": "e/"}, "dynamic partitioning"),
-        ("ExtendedS3", {**S3, "EncryptionConfiguration": {}, "ProcessingConfiguration": {"Enabled": True}}, "processors"),
-        ("ExtendedS3", {**S3, "ProcessingConfiguration": {"Enabled": True, "Processors": [examples.QUERY]}}, "dynamic partitioning"),
-        ("ExtendedS3", {**examples.PARTITIONED, **HINTS_2}, "must be at least 64"),
-        ("ExtendedS3", {**examples.PARTITIONED, "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 59}}, "at least 60"),
-        ("ExtendedS3", {**examples.PARTITIONED, "Prefix": "!{partitionKeyFromQuery:other}/"}, "other"),
-        ("ExtendedS3", {**examples.PARTITIONED, "Prefix": "none/"}, "partition key"),
-        ("ExtendedS3", {**examples.CONVERTED, **HINTS_2}, "must be at least 64"),
-        ("ExtendedS3", {**examples.CONVERTED, "CompressionFormat": "GZIP"}, "UNCOMPRESSED"),
-        ("ExtendedS3", {**S3, "DataFormatConversionConfiguration": {"Enabled": True}}, "SchemaConfiguration"),
-        ("ExtendedS3", {**S3, "DataFormatConversionConfiguration": {
-            **CONVERSION, "SchemaConfiguration": {**examples.SCHEMA, "CatalogId": "999999999999"}}}, "own catalog"),
-    ],
-)  # fmt: skip
-def test_configurations_that_are_refused(firehose, kind, given, says):
-    said = refused(firehose, "CreateDeliveryStream", DeliveryStreamName="d", **configured(kind, given))
-    assert says in said, said
+REFUSED = [
+    ("Snowflake", SNOWFLAKE, "Snowflake"),
+    ("Elasticsearch", {**examples.SEARCH, "VpcConfiguration": VPC}, "VpcConfiguration is not supported"),
+    ("Splunk", {**examples.SPLUNK, **SECRET}, "Secrets Manager"),
+    ("Splunk", {k: v for k, v in examples.SPLUNK.items() if k != "HECToken"}, "HECToken"),
+    ("Redshift", {**examples.REDSHIFT, **SECRET}, "Secrets Manager"),
+    ("Redshift", {**examples.REDSHIFT, "S3Configuration": {**S3, "CompressionFormat": "Snappy"}}, "GZIP"),
+    ("Redshift", {**examples.REDSHIFT, "S3Configuration": {**S3, "Prefix": "!{timestamp:yyyy}/"}}, "Redshift"),
+    ("Redshift", {**examples.REDSHIFT, "CopyCommand": {"DataTableName": "t; DROP TABLE t"}}, "DataTableName"),
+    ("Iceberg", {**examples.ICEBERG, "S3BackupMode": "AllData"}, "AllData"),
+    ("Iceberg", {**examples.ICEBERG, "TableCreationConfiguration": {"Enabled": True}}, "not supported"),
+    ("Iceberg", {**examples.ICEBERG, "DestinationTableConfigurationList": [{**TABLE, "UniqueKeys": ["k"]}]}, "UniqueKeys"),
+    ("Elasticsearch", {**examples.SEARCH, "IndexName": "UPPER"}, "IndexName"),
+    ("Elasticsearch", {k: v for k, v in examples.SEARCH.items() if k != "ClusterEndpoint"}, "ClusterEndpoint or DomainARN"),
+    ("ExtendedS3", {**S3, "S3BackupMode": "Enabled"}, "S3BackupConfiguration"),
+    ("ExtendedS3", {**S3, "BufferingHints": {"SizeInMBs": 5}}, "together"),
+    ("ExtendedS3", {**S3, "CloudWatchLoggingOptions": {"Enabled": True}}, "LogGroupName"),
+    ("ExtendedS3", {**S3, "CustomTimeZone": "Atlantis/Capital"}, "Atlantis/Capital"),
+    ("ExtendedS3", {**S3, "Prefix": "!{timestamp:yyyy}/"}, "ErrorOutputPrefix"),
+    ("ExtendedS3", {**S3, "Prefix": "a/../b/"}, "Prefix"),
+    ("ExtendedS3", {**S3, "Prefix": "!{partitionKeyFromQuery:a}/", "ErrorOutputPrefix": "e/"}, "dynamic partitioning"),
+    ("ExtendedS3", {**S3, "EncryptionConfiguration": {}, "ProcessingConfiguration": {"Enabled": True}}, "processors"),
+    ("ExtendedS3", {**S3, "ProcessingConfiguration": {"Enabled": True, "Processors": [examples.QUERY]}}, "dynamic partitioning"),
+    ("ExtendedS3", {**examples.PARTITIONED, **HINTS_2}, "must be at least 64"),
+    ("ExtendedS3", {**examples.PARTITIONED, "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 59}}, "at least 60"),
+    ("ExtendedS3", {**examples.PARTITIONED, "Prefix": "!{partitionKeyFromQuery:other}/"}, "other"),
+    ("ExtendedS3", {**examples.PARTITIONED, "Prefix": "none/"}, "partition key"),
+    ("ExtendedS3", {**examples.CONVERTED, **HINTS_2}, "must be at least 64"),
+    ("ExtendedS3", {**examples.CONVERTED, "CompressionFormat": "GZIP"}, "UNCOMPRESSED"),
+    ("ExtendedS3", {**S3, "DataFormatConversionConfiguration": {"Enabled": True}}, "SchemaConfiguration"),
+    ("ExtendedS3", {**S3, "DataFormatConversionConfiguration": {
+        **CONVERSION, "SchemaConfiguration": {**examples.SCHEMA, "CatalogId": "999999999999"}}}, "own catalog"),
+]  # fmt: skip
+
+
+def test_configurations_that_are_refused(firehose):
+    for kind, given, says in REFUSED:
+        said = refused(firehose, "CreateDeliveryStream", DeliveryStreamName="d", **configured(kind, given))
+        assert says in said, (kind, said)
 
 
 def test_the_same_name_again(firehose):

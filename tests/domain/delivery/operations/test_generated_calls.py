@@ -108,13 +108,13 @@ def test_a_valid_call_of_each_succeeds(world, firehose):
         firehose.settle()
 
 
-@pytest.mark.parametrize("example", MOST)
-def test_what_is_described_is_in_the_model(world, firehose, example):
-    kind, given = MOST[example]
-    firehose.create(name="other", kind=kind, configuration=given)
+def test_what_is_described_is_in_the_model(world, firehose):
     route = ROUTES["firehose", "DescribeDeliveryStream"]
-    answer = json.loads(send(world, route, b'{"DeliveryStreamName": "other"}', json11))
-    assert wrong_members(route.operation.output, answer) == []
+    for example, (kind, given) in MOST.items():
+        name = example.replace(" ", "-")
+        firehose.create(name=name, kind=kind, configuration=given)
+        answer = json.loads(send(world, route, json.dumps({"DeliveryStreamName": name}).encode(), json11))
+        assert wrong_members(route.operation.output, answer) == [], example
 
 
 def refused(world: World, name: str, example: dict[str, Any]) -> int:
@@ -144,11 +144,10 @@ def test_every_broken_call_is_refused_and_changes_nothing(world):
     assert rows(world) == before
 
 
-@pytest.mark.parametrize("example", MOST)
-def test_every_broken_configuration_is_refused_and_changes_nothing(world, example):
+def test_every_broken_configuration_is_refused_and_changes_nothing(world):
     before = rows(world)
-    kind, given = MOST[example]
-    assert refused(world, "CreateDeliveryStream", {"DeliveryStreamName": "new", **configured(kind, given)}) > 20
+    for kind, given in MOST.values():
+        assert refused(world, "CreateDeliveryStream", {"DeliveryStreamName": "new", **configured(kind, given)}) > 20
     assert rows(world) == before
 
 
