@@ -15,13 +15,18 @@ MESSAGE_CHARACTERS_MAX = 2_000
 CAUSE_CHARACTERS_MAX = 500
 CODE_CHARACTERS_MAX = 100
 
-_DIFFERS = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}|\d+")
-"""What makes two messages of one cause different: ids, hashes, numbers."""
+_DIFFERS = re.compile(r"“[^”]*”|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}|\d+")
+"""What makes two messages of one cause different: values out of records (“x”), ids, hashes, numbers."""
+
+
+def cause_of(message: str) -> str:
+    """What messages are grouped by."""
+    return _DIFFERS.sub("#", message)[:CAUSE_CHARACTERS_MAX]
 
 
 def note(delivery_stream_key: int, part: str, code: str, message: str, now_ms: int, count: int = 1) -> None:
     """Count `count` cases of a cause; the message of the newest is kept."""
-    cause = _DIFFERS.sub("#", message)[:CAUSE_CHARACTERS_MAX]
+    cause = cause_of(message)
     message, code = message[:MESSAGE_CHARACTERS_MAX], code[:CODE_CHARACTERS_MAX]
     rows = DeliveryError.objects.filter(delivery_stream_id=delivery_stream_key)
     found = rows.filter(part=part, code=code, cause=cause)

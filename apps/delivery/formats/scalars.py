@@ -58,14 +58,13 @@ def refuse(value: Any, wanted: str) -> Refused:
 
 
 def shown(value: Any) -> str:
-    """A value for an error message, cut to a bearable length."""
-    if isinstance(value, str):
-        return repr(value if len(value) <= TEXT_SHOWN_MAX else value[:TEXT_SHOWN_MAX] + "…")
+    """A value for an error message, cut to a bearable length, in marks by which the error log finds it: messages that
+    differ in values only are one cause there."""
     try:
-        text = _TEXT.encode(value).decode()
+        text = value if isinstance(value, str) else _TEXT.encode(value).decode()
     except (ValueError, TypeError, OverflowError, RecursionError):
         return f"a value of the type {type(value).__name__}"
-    return text if len(text) <= TEXT_SHOWN_MAX else text[:TEXT_SHOWN_MAX] + "…"
+    return f"“{text[:TEXT_SHOWN_MAX].replace('”', '')}{'…' if len(text) > TEXT_SHOWN_MAX else ''}”"
 
 
 def lenient(kind: HiveType) -> Convert:

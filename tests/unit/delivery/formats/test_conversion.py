@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import orc
 
+from apps.delivery.error_log import cause_of
 from tests.support.conversion import convert, converting
 
 
@@ -220,7 +221,7 @@ def test_a_record_fails_as_a_whole(description, read):
 def test_the_line_of_a_failed_record():
     _, (one,) = convert([("a", "int")], b'{"a":"x"}')
     line = json.loads(one.line())
-    message = "Data does not match the schema. a: 'x' is not a valid int."
+    message = "Data does not match the schema. a: “x” is not a valid int."
     assert line == {
         "attemptsMade": 1, "arrivalTimestamp": 1_799_999_995_000, "errorCode": MALFORMED, "errorMessage": message,
         "lastErrorCode": MALFORMED, "lastErrorMessage": message, "attemptEndingTimestamp": 1_800_000_000_000,
@@ -478,3 +479,10 @@ def test_an_object_that_is_given_up_says_nothing(capfd):
         del writer
         gc.collect()
     assert capfd.readouterr().err == ""
+
+
+def test_errors_that_differ_in_values_are_one_cause():
+    values = ["x", "”y", "z" * 1_000, 1.5, True, [1], {"b": "c"}]
+    _, failed = convert([("a", "int")], *(json.dumps({"a": value}).encode() for value in values))
+    assert {cause_of(one.message) for one in failed} == {"Data does not match the schema. a: # is not a valid int."}
+    assert len(failed) == len(values)
