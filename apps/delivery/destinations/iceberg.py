@@ -16,6 +16,7 @@ import structlog
 
 from apps.delivery.destinations.iceberg_rows import BadRow, Rows
 from apps.delivery.destinations.interface import Batch, Delivered, DeliveryFailed, Remaining, Target
+from apps.delivery.objects import assembling
 from apps.delivery.record import Failed, Record
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ class IcebergDestination:
                 except DeliveryFailed as failure:
                     outcome.failure = failure
             if writing:
-                self._write(attempt.batch, writing)
+                with assembling():
+                    self._write(attempt.batch, writing)
             for route, files in writing.items():
                 try:
                     self._commit(attempt, route, files)

@@ -7,8 +7,8 @@ into S3 would know nothing of them.
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
@@ -16,12 +16,10 @@ from urllib.parse import urlsplit
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 from apps.base.units import MIB
+from apps.encryption.spool import spool
 
 READ_BYTES_MAX: Final = 64 * MIB
 """Of a file that is read whole: metadata, manifests and their lists. Data files are only written."""
-
-IN_MEMORY_BYTES: Final = 1 * MIB
-"""Of a file that is being written; what is longer goes to the disk until it is sent."""
 
 SCHEMES: Final = ("s3", "s3a", "s3n")
 
@@ -56,11 +54,12 @@ def split(location: str) -> tuple[str, str]:
 
 
 class S3Files(FileIO):
-    """A FileIO over Objects. properties: none are used."""
+    """A FileIO over Objects. properties: none are used. folder: where a file waits, encrypted, while it is written."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, folder: Path) -> None:
         super().__init__({})
         self._objects = objects
+        self._folder = folder
 
     def new_input(self, location: str) -> InputFile:
         """A file to read."""
@@ -68,7 +67,7 @@ class S3Files(FileIO):
 
     def new_output(self, location: str) -> OutputFile:
         """A file to write."""
-        return _Out(location, self._objects)
+        return _Out(location, self._objects, self._folder)
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         """Remove a file."""
@@ -93,9 +92,10 @@ class _In(InputFile):
 class _Out(OutputFile):
     """It is there when the stream is closed, and not before: a file that failed half way is never seen."""
 
-    def __init__(self, location: str, objects: Objects) -> None:
+    def __init__(self, location: str, objects: Objects, folder: Path) -> None:
         super().__init__(location)
         self._objects = objects
+        self._folder = folder
         self._size: int | None = None
 
     def __len__(self) -> int:
@@ -110,7 +110,7 @@ class _Out(OutputFile):
     def create(self, overwrite: bool = False) -> OutputStream:
         if not overwrite and self.exists():
             raise FileExistsError(self.location)
-        return cast("OutputStream", _Stream(self._finished))
+        return cast("OutputStream", _Stream(self._folder, self._finished))
 
     def _finished(self, body: IO[bytes], size: int) -> None:
         self._objects.put(*split(self.location), body)
@@ -120,8 +120,8 @@ class _Out(OutputFile):
 class _Stream(io.RawIOBase):
     """Gathers what is written, and hands it over when it is closed, unless the block that writes failed."""
 
-    def __init__(self, finished: Callable[[IO[bytes], int], None]) -> None:
-        self._body = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - closed below
+    def __init__(self, folder: Path, finished: Callable[[IO[bytes], int], None]) -> None:
+        self._body = spool(folder)
         self._finished = finished
 
     def writable(self) -> bool:

@@ -81,7 +81,8 @@ HIVE_TYPES = {
 
 def catalogue_for(runtime: Runtime, target: Target) -> TeamCatalogue:
     """The catalogue of the target's team, with its files in the S3 of the target."""
-    return TeamCatalogue(TeamShelf(runtime, target.team_id), S3Files(S3Objects(runtime, target)))
+    files = S3Files(S3Objects(runtime, target), runtime.config.data_path)
+    return TeamCatalogue(TeamShelf(runtime, target.team_id), files)
 
 
 @contextmanager

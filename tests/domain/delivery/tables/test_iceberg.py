@@ -65,7 +65,8 @@ class Bench:
         return target("Iceberg", said, team_id=self.team.team.pk)
 
     def catalogue(self) -> TeamCatalogue:
-        return TeamCatalogue(iceberg_shelf.TeamShelf(self.runtime, self.team.team.pk), S3Files(self.objects))
+        files = S3Files(self.objects, self.runtime.config.data_path)
+        return TeamCatalogue(iceberg_shelf.TeamShelf(self.runtime, self.team.team.pk), files)
 
     def table(self, name: str, schema: Schema = ORDERS, spec: Any = None, **properties: str) -> None:
         database, table = name.split(".")
