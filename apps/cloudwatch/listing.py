@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from apps.base.clock import Clock
-from apps.cloudwatch.named import KINDS, Kind, from_name
+from apps.cloudwatch.named import CHANNELS, KINDS, Kind, from_name
 from apps.cloudwatch.reading import away
 from apps.metrics import firehose, layout, series, store
 from apps.metrics.buckets import decode
@@ -24,8 +24,8 @@ SERIES_PER_QUERY = 1_000
 
 _LIVE_WIDTH_S = 600
 _SHARD_NAMES = {metric.number: name for name, metric in SHARD_LEVEL.items()}
-_MARKS = ("", "/")
-"""What a place's name begins with, by kind; no name has a slash."""
+_MARKS = ("", "/", "//")
+"""What a place's name begins with, by kind; no name begins with a slash."""
 _OLD_NAMES = {name: old for old, name in ALIASES.items()}
 
 
@@ -59,7 +59,7 @@ def metrics(
         yield from _of_series(team_id, wanted, position)
         position = 0
     for place, kind in enumerate(KINDS):
-        mark, name = _MARKS[place], part.lstrip(_MARKS[-1])
+        mark, name = _MARKS[place], part.lstrip("/")
         if wanted.namespace in (None, kind.namespace) and _kind_of(part) <= place:
             here = _kind_of(part) == place
             for (stream_name, after_it), identity in _of_kind(
@@ -70,7 +70,7 @@ def metrics(
 
 def _kind_of(part: str) -> int:
     """Which of KINDS a place is in; the first at the beginning."""
-    return 1 if part.startswith(_MARKS[1]) else 0
+    return len(part) - len(part.lstrip("/"))
 
 
 def _of_series(team_id: int, wanted: Wanted, skip: int) -> Iterator[tuple[tuple[str, int], Identity]]:
@@ -90,14 +90,14 @@ def _of_kind(
     exact = dict(wanted.dimensions).get(kind.dimension)
     for stream_name, ids in from_name(team_id, kind, name, exact):
         found = sorted(
-            {identity for stream_id in ids for identity in _seen(team_id, stream_id, stream_name, wanted, clock)}
+            {identity for stream_id in ids for identity in _seen(team_id, stream_id, kind, stream_name, wanted, clock)}
         )
         first = skip if stream_name == name else 0
         for position, identity in enumerate(found[first:], first + 1):
             yield (stream_name, position), identity
 
 
-def _seen(team_id: int, stream_id: int, stream_name: str, wanted: Wanted, clock: Clock) -> set[Identity]:
+def _seen(team_id: int, stream_id: int, kind: Kind, stream_name: str, wanted: Wanted, clock: Clock) -> set[Identity]:
     stored: set[int | str] = set()
     rows = Rollup.objects.filter(team_id=team_id, stream_id=stream_id, start_s__gte=wanted.since_s - layout.HOUR_S)
     now_s = clock.now_ms() // 1_000
@@ -111,7 +111,18 @@ def _seen(team_id: int, stream_id: int, stream_name: str, wanted: Wanted, clock:
         raise away()
     for points in live.buckets:
         stored |= (points or {}).keys()
-    return {identity for key in stored for identity in _identities(stream_name, key) if wanted.takes(identity)}
+    told = _of_channel if kind is CHANNELS else _identities
+    return {identity for key in stored for identity in told(stream_name, key) if wanted.takes(identity)}
+
+
+def _of_channel(name: str, stored: int | str) -> list[Identity]:
+    """What a stored metric is called of a channel: of its kind of destination alone, by two names now and then."""
+    dimensions = tuple(zip(firehose.CHANNEL, name.split("/", 1), strict=True))
+    return [
+        Identity(NAMESPACE, told, dimensions)
+        for told, metric in firehose.CHANNEL_NAMES.items()
+        if metric.number == stored
+    ]
 
 
 def _identities(stream_name: str, stored: int | str) -> list[Identity]:

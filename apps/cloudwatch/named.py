@@ -28,14 +28,17 @@ class Kind:
 
 STREAMS = Kind(names.NAMESPACE, "StreamName")
 DELIVERY_STREAMS = Kind(firehose.NAMESPACE, "DeliveryStreamName")
-KINDS = (STREAMS, DELIVERY_STREAMS)
+CHANNELS = Kind(names.NAMESPACE, "ChannelName")
+"""Their names here are `<channel>/<stream>`: both are dimensions."""
+
+KINDS = (STREAMS, DELIVERY_STREAMS, CHANNELS)
 
 
 def keys_of(team_id: int, kind: Kind, name: str) -> list[int]:
     """Keys of the series of the one of that name, and of those that had it before."""
     if not name:
         return [series_key(ACCOUNT)]
-    return [key for _, keys in from_name(team_id, kind, name, name) for key in keys]
+    return [key for found, keys in from_name(team_id, kind, "", name) for key in keys if found == name]
 
 
 def from_name(team_id: int, kind: Kind, first: str, exact: str | None) -> list[tuple[str, list[int]]]:
@@ -54,6 +57,11 @@ def by_key(team_id: int, kind: Kind) -> dict[int, str]:
 
 
 def _live(team_id: int, kind: Kind, first: str, exact: str | None) -> list[tuple[str, int]]:
+    if kind is CHANNELS:
+        rows = DeliveryStream.objects.filter(team_id=team_id).exclude(channel_id="")
+        rows = rows if exact is None else rows.filter(name=exact.partition("/")[0])
+        of_channels = rows.values_list("name", "source_stream__name", "id")
+        return [(f"{name}/{stream or ''}", series_key(pk)) for name, stream, pk in of_channels]
     if kind is DELIVERY_STREAMS:
         rows = DeliveryStream.objects.filter(team_id=team_id, channel_id="")
         found = [(name, series_key(pk)) for name, pk in _named(rows, first, exact).values_list("name", "id")]
@@ -62,6 +70,8 @@ def _live(team_id: int, kind: Kind, first: str, exact: str | None) -> list[tuple
 
 
 def _gone(team_id: int, kind: Kind, first: str, exact: str | None) -> list[tuple[str, int]]:
+    if kind is CHANNELS:
+        return []  # the names of channels are not kept
     whose = "stream_id__gte" if kind is DELIVERY_STREAMS else "stream_id__lt"
     rows = StreamName.objects.filter(team_id=team_id, **{whose: DELIVERY_KEYS_FROM})
     return list(_named(rows, first, exact).values_list("name", "stream_id"))

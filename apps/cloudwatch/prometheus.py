@@ -15,7 +15,7 @@ import msgpack
 
 from apps.accounts.models import Team
 from apps.cloudwatch.models import Alarm, State
-from apps.cloudwatch.named import KINDS, by_key
+from apps.cloudwatch.named import CHANNELS, DELIVERY_STREAMS, KINDS, STREAMS, Kind, by_key
 from apps.metrics import firehose, store, totals
 from apps.metrics.firehose import BY_NUMBER
 from apps.metrics.names import CONSUMER, SHARD, SHARD_METRICS, STREAM, Metric, Unit, labels_of
@@ -25,7 +25,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 TEAMS_MAX = 1_000
 
 _SHARD = {metric.number: metric for metric in SHARD_METRICS}
-_LABEL = {"StreamName": "stream", "DeliveryStreamName": "delivery_stream"}
+_LABELS: dict[Kind, tuple[str, ...]] = {
+    STREAMS: ("stream",),
+    DELIVERY_STREAMS: ("delivery_stream",),
+    CHANNELS: ("channel", "stream"),
+}
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|\.")
 _SUFFIX = {
     Unit.BYTES: "bytes",
@@ -87,7 +91,7 @@ def _samples(team_id: int) -> Iterator[tuple[str, str, Labels, float, int]]:
             for stored, (total, count) in counted.items():
                 metric, more = _metric_of(stored)
                 if metric is not None:
-                    labels = (names[key], ("process", process), *more)
+                    labels = (*names[key], ("process", process), *more)
                     yield name_of(metric, of_shard=metric.dimensions == SHARD), metric.meaning, labels, total, count
 
 
@@ -123,9 +127,13 @@ def _unpacked(packed: bytes) -> dict[int | str, tuple[float, int]]:
     return {key: (total, count) for key, (total, count) in msgpack.unpackb(packed, strict_map_key=False).items()}
 
 
-def _names(team_id: int) -> dict[int, tuple[str, str]]:
-    """Label and name of those that have series, by key."""
-    return {key: (_LABEL[kind.dimension], name) for kind in KINDS for key, name in by_key(team_id, kind).items()}
+def _names(team_id: int) -> dict[int, Labels]:
+    """Labels of those that have series, by key."""
+    return {
+        key: tuple(zip(_LABELS[kind], name.split("/"), strict=True))
+        for kind in KINDS
+        for key, name in by_key(team_id, kind).items()
+    }
 
 
 def _labels(labels: Labels) -> str:

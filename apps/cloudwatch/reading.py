@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from apps.base.clock import Clock
 from apps.base.errors import ServiceUnavailable
-from apps.cloudwatch.named import DELIVERY_STREAMS, STREAMS, Kind, keys_of
+from apps.cloudwatch.named import CHANNELS, DELIVERY_STREAMS, STREAMS, Kind, keys_of
 from apps.cloudwatch.periods import Span
 from apps.metrics import firehose, layout, series, store
 from apps.metrics.buckets import Point
@@ -51,6 +51,8 @@ def stream_metric(identity: Identity) -> StreamMetric | None:
     """What of a stream or delivery stream an identity means; None: it is no metric of one."""
     if identity.namespace == firehose.NAMESPACE:
         return _delivery_metric(identity)
+    if [key for key, _ in identity.dimensions] == [*firehose.CHANNEL]:
+        return _channel_metric(identity)
     if identity.namespace != NAMESPACE:
         return None
     dimensions = dict(identity.dimensions)
@@ -81,6 +83,14 @@ def _delivery_metric(identity: Identity) -> StreamMetric | None:
         return None
     name = identity.dimensions[0][1] if metric.dimensions else ""
     return StreamMetric(name, metric, metric.number, DELIVERY_STREAMS)
+
+
+def _channel_metric(identity: Identity) -> StreamMetric | None:
+    metric = firehose.CHANNEL_NAMES.get(identity.name)
+    if metric is None or identity.namespace != NAMESPACE:
+        return None
+    name = "/".join(value for _, value in identity.dimensions)
+    return StreamMetric(name, metric, metric.number, CHANNELS)
 
 
 @dataclass(slots=True)

@@ -342,6 +342,8 @@ class Delivering:
             )
             self._note_objects(objects, now_ms)
         self._count(target, delivered, pinned)
+        if self._stream.channel_id and self._lane.role == LaneRole.DELIVER:
+            self._count_of_channel(target, pinned["count"] - delivered.records, bool(written))
         if self._source.log_key >= LOG_KEYS_FROM:
             trim_log(self._runtime, self._source.log_key)
 
@@ -379,6 +381,13 @@ class Delivering:
             self._add("PerPartitionThroughput", pinned["data"] * SECOND_MS / span_ms)
         for name, value in delivered.metrics:
             self._add(name, value)
+
+    def _count_of_channel(self, target: Target, failed: int, kept_apart: bool) -> None:
+        """Of destination lanes: backups of channels there are none."""
+        if target.destination_type == DestinationType.S3:
+            self._add("DeliveryToS3.FailedRecordCount", failed)
+        if kept_apart:
+            self._add(self._metric(target, "DLQDeliverySuccess"), 1)
 
     def _count_success(self, target: Target, value: int) -> None:
         if self._lane.role != LaneRole.ERRORS:

@@ -122,8 +122,14 @@ FURTHER = (
     _metric(195, "DeliveryToIceberg.FailedRowCount", Unit.COUNT, Draw.RATE, "Rows that no table takes"),
 )
 
+CHANNEL = ("ChannelName", "StreamName")
+OF_CHANNELS_ALONE = (
+    _metric(196, "DeliveryToS3.FailedRecordCount", Unit.COUNT, Draw.RATE, "Records written under the error prefix"),
+    _metric(197, "DeliveryToS3.DLQDeliverySuccess", Unit.COUNT, Draw.SHARE, "1 for each object of failed records"),
+    _metric(198, "DeliveryToIceberg.DLQDeliverySuccess", Unit.COUNT, Draw.SHARE, "1 for each object of failed records"),
+)
 METRICS: tuple[Metric, ...] = (
-    *INGEST, *SOURCE, *BACKUP, *PROCESSING, *API, *ENCRYPTION, *FURTHER, *DELIVERY,
+    *OF_CHANNELS_ALONE, *INGEST, *SOURCE, *BACKUP, *PROCESSING, *API, *ENCRYPTION, *FURTHER, *DELIVERY,
 )  # fmt: skip
 HEADLINE = tuple(
     metric
@@ -136,6 +142,30 @@ BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 NUMBERS = frozenset(metric.number for metric in METRICS)
 BY_NUMBER: dict[int, Metric] = names.BY_NUMBER | {metric.number: metric for metric in METRICS}
 """The metrics of both namespaces."""
+
+
+CHANNEL_NAMES: dict[str, Metric] = {
+    name: BY_NAME[kept]
+    for name, kept in {
+        "DeliveryToS3.DataFreshness": "DeliveryToS3.DataFreshness",
+        "DeliveryToS3.BytesIn": "DataReadFromKinesisStream.Bytes",
+        "DeliveryToS3.BytesOut": "DeliveryToS3.Bytes",
+        "DeliveryToS3.RecordCount": "DataReadFromKinesisStream.Records",
+        "DeliveryToS3.SuccessfulRecordCount": "DeliveryToS3.Records",
+        "DeliveryToS3.FailedRecordCount": "DeliveryToS3.FailedRecordCount",
+        "DeliveryToS3.DeliverySuccess": "DeliveryToS3.Success",
+        "DeliveryToS3.DLQDeliverySuccess": "DeliveryToS3.DLQDeliverySuccess",
+        "DeliveryToIceberg.DataFreshness": "DeliveryToIceberg.DataFreshness",
+        "DeliveryToIceberg.BytesIn": "DataReadFromKinesisStream.Bytes",
+        "DeliveryToIceberg.BytesOut": "DeliveryToIceberg.Bytes",
+        "DeliveryToIceberg.TotalRowCount": "DeliveryToIceberg.IncomingRowCount",
+        "DeliveryToIceberg.SuccessfulRowCount": "DeliveryToIceberg.SuccessfulRowCount",
+        "DeliveryToIceberg.FailedRowCount": "DeliveryToIceberg.FailedRowCount",
+        "DeliveryToIceberg.CommitSuccess": "DeliveryToIceberg.Success",
+        "DeliveryToIceberg.DLQDeliverySuccess": "DeliveryToIceberg.DLQDeliverySuccess",
+    }.items()
+}
+"""Channels of data streams are the same engine, with names of their own in AWS/Kinesis: what is kept under which."""
 
 
 def table_of(stream_id: int) -> dict[str, Metric]:

@@ -76,6 +76,30 @@ def test_calls_of_no_delivery_stream_are_the_teams(watch, process, team):
     assert (found["MetricName"], found.get("Dimensions") or []) == ("ListDeliveryStreams.Requests", [])
 
 
+def test_channels_are_told_beside_their_stream(watch, process, team, counted):
+    stream = make_stream(team.team, "source")
+    channel = make_delivery(team, "c", channel_id="c-1", source_stream=stream, source_type="Channel")
+    for name, value in (("DeliveryToS3.Bytes", 9), ("DataReadFromKinesisStream.Records", 4)):
+        metrics.count(process.counters, team.team.pk, channel.pk, name, value)
+    process.flusher._last = None
+    process.second()
+    process.flush(final=True)
+    dimensions = {"ChannelName": "c", "StreamName": "source"}
+    assert watch.one("DeliveryToS3.BytesOut", "Sum", "AWS/Kinesis", **dimensions) == [9]
+    assert watch.one("DeliveryToS3.RecordCount", "Sum", "AWS/Kinesis", **dimensions) == [4]
+    for other in (
+        {"ChannelName": "c"},
+        {"ChannelName": "c", "StreamName": "s"},
+        {"ChannelName": "s", "StreamName": "s"},
+    ):
+        assert watch.one("DeliveryToS3.BytesOut", "Sum", "AWS/Kinesis", **other) == []
+    assert watch.one("DeliveryToS3.Bytes", "Sum", AWS, DeliveryStreamName="c") == []
+    listed = watch("ListMetrics", Dimensions=[{"Name": "ChannelName", "Value": "c"}])["Metrics"]
+    assert {m["MetricName"] for m in listed} >= {"DeliveryToS3.BytesOut", "DeliveryToS3.RecordCount"}
+    assert all(m["Dimensions"][1] == {"Name": "StreamName", "Value": "source"} for m in listed)
+    assert 'channel="c",stream="source"' in prometheus.text([team.team.pk])
+
+
 def test_listing(watch, counted, monkeypatch):
     monkeypatch.setattr("apps.cloudwatch.operations.metrics.METRICS_PER_PAGE", 1)
     found, token = [], None
