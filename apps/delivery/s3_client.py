@@ -28,7 +28,7 @@ from apps.base import outgoing
 from apps.base.units import KIB, MIB
 from apps.delivery import grants
 from apps.delivery.destinations.interface import DeliveryFailed, Target
-from apps.delivery.s3_errors import of_client_error, of_outgoing, redirected
+from apps.delivery.s3_errors import invalid_answer, of_client_error, of_outgoing, redirected
 
 if TYPE_CHECKING:
     from apps.runtime import Runtime
@@ -212,7 +212,7 @@ class S3:
         """At most so many bytes of an object. start must lie before its end (an empty object has no bytes to ask for)."""
         assert 0 < length <= READ_BYTES_MAX, length
         said = self._call("get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
-        data = said["Body"].read()
+        data: bytes = said["Body"]
         whole = str(said.get("ContentRange", "")).rpartition("/")[2]
         size = int(whole) if whole.isdigit() else start + len(data)
         return Read(data, size, str(said.get("ContentEncoding") or ""))
@@ -221,10 +221,13 @@ class S3:
         """Keys with a prefix that come after another one, in order; fewer than limit: there are no more."""
         more = {"StartAfter": after} if after else {}
         said = self._call("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=limit, **more)
-        return [
-            Listed(one["Key"], int(one["Size"]), int(one["LastModified"].timestamp() * 1000))
-            for one in said.get("Contents", [])
-        ]
+        try:
+            return [
+                Listed(one["Key"], int(one["Size"]), int(one["LastModified"].timestamp() * 1000))
+                for one in said.get("Contents", [])
+            ]
+        except (KeyError, ValueError, OverflowError) as error:
+            raise invalid_answer() from error
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove an object; one that is not there is no error."""
@@ -237,13 +240,18 @@ class S3:
 
     def _call(self, method: str, **params: Any) -> Json:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         try:
             answer: Json = getattr(self._client, method)(**params)
+            if "Body" in answer:
+                answer["Body"] = answer["Body"].read()
         except ClientError as error:
             raise of_client_error(error.response) from error
         except (outgoing.OutgoingFailed, outgoing.OutgoingRefused) as error:
             raise of_outgoing(error) from error
+        except (ResponseParserError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise invalid_answer() from error  # a stranger's answer may have any form
         except BotoCoreError as error:
             text = f"The request to S3 could not be made: {type(error).__name__}."
             raise DeliveryFailed("S3.BadRequestException", text) from error

@@ -100,6 +100,11 @@ def of_client_error(response: Json) -> DeliveryFailed:
     )
 
 
+def invalid_answer() -> DeliveryFailed:
+    """An answer that no S3 gives."""
+    return DeliveryFailed("S3.InvalidAnswer", "What the S3 endpoint answered is no answer of S3.")
+
+
 def redirected(status: int) -> DeliveryFailed:
     """An answer that sends us elsewhere."""
     return DeliveryFailed("S3.InvalidAnswer", f"The S3 endpoint redirects, which is not followed. (HTTP {status})")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import IO, Final, Protocol, cast
+from typing import Final, Protocol
 
 from apps.base.units import KIB, MIB
 
@@ -18,6 +18,8 @@ READ_BYTES: Final = 64 * KIB
 BLOCK_BYTES_MAX: Final = 16 * MIB
 """Of one block of Snappy, packed or not. Ours have at most 256 KiB."""
 XERIAL_HEADER_BYTES: Final = 16
+ZSTD_BYTES: Final = 512
+"""Taken at a time: no four bytes of Zstandard say more than 128 KiB."""
 ZIP_HEADER: Final = struct.Struct("<4s5H3L2H")
 
 GZIP, ZIP, XERIAL, HADOOP, ZSTD = "gzip", "zip", "snappy-java", "hadoop-snappy", "zstd"
@@ -148,13 +150,21 @@ def _varint(data: bytes) -> int:
 def _zstandard(file: Readable) -> Iterator[bytes]:
     import zstandard
 
-    unpacking = zstandard.ZstdDecompressor(max_window_size=BLOCK_BYTES_MAX)
+    made = zstandard.ZstdDecompressor(max_window_size=BLOCK_BYTES_MAX)
+    unpacking, data, begun = made.decompressobj(), b"", False
     try:
-        with unpacking.stream_reader(cast("IO[bytes]", file), read_across_frames=True) as reader:
-            while piece := reader.read(PIECE_BYTES):
+        while data or (data := file.read(READ_BYTES)):
+            begun = True
+            piece = unpacking.decompress(data[:ZSTD_BYTES])
+            if piece:
                 yield piece
+            data = data[ZSTD_BYTES:]
+            if unpacking.eof:
+                unpacking, data, begun = made.decompressobj(), unpacking.unused_data + data, False
     except zstandard.ZstdError as error:
         raise Unreadable("The object is no Zstandard.") from error
+    if begun:
+        raise Unreadable("The object ends before its compression does.")
 
 
 def _exactly(file: Readable, size: int) -> bytes:

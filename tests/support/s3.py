@@ -22,7 +22,7 @@ SLOW_DOWN = (
 FAULTS = ("503", "early", "reset", "half", "unanswered", "stall", "cut")
 """503: after the whole request. early: 503 before the body is read, and the connection closed. reset: at once. half: reset in
 the middle of the body. unanswered: the server does it, and the connection is reset before its answer. stall: nothing, until
-the client goes. cut: the answer ends in its middle. Also: ("redirect", url), ("huge", bytes)."""
+the client goes. cut: the answer ends in its middle. Also: ("redirect", url), ("huge", bytes), ("says", (status, headers, body))."""
 
 Fault = str | tuple[str, Any] | None
 
@@ -183,6 +183,10 @@ class FaultProxy:
             return True
         if kind == "redirect":
             connection.sendall(_answer(b"307 Temporary Redirect", b"", b"Location: " + detail.encode() + b"\r\n"))
+            return True
+        if kind == "says":
+            status, headers, said = detail
+            connection.sendall(_answer(status, said, headers))
             return True
         if kind == "huge":
             return _huge(connection, detail)
