@@ -74,6 +74,7 @@ def others() -> dict[str, Any]:
         "RetentionPeriodHours": 48, "TagKeys": ["a"], "EncryptionType": "KMS", "ShardLevelMetrics": ["ALL"],
         "StreamModeDetails": {"StreamMode": "ON_DEMAND"}, "WarmThroughputMiBps": 1, "MaxRecordSizeInKiB": 2048,
         "RecordDistributionStrategy": "AUTO", "MinimumThroughputBillingCommitment": {"Status": "DISABLED"},
+        "ServiceExecutionRoleARN": f"arn:aws:iam::{HERS}:role/her-role",
         "QueueAttributes": {}, "Record": {"Data": b"x"}, "CurrentDeliveryStreamVersionId": "1",
         "RoleSessionName": "job", "Status": "Inactive", "PolicyDocument": TEXT, "Policy": TEXT, "VersionId": "v1",
         "AssumeRolePolicyDocument": trusting({"AWS": HIS}), "PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess",
@@ -88,6 +89,9 @@ async def mine(house: House) -> Mine:
         team=house.hers.team, stream=house.stream, region="us-east-1", name="her-queue", queue_id=QUEUE_ID,
         status=QueueStatus.ACTIVE, created_at_ms=house.clock.now_ms(), visibility_timeout_s=30,
     )  # fmt: skip
+    channel = await in_database(make_delivery)(
+        house.hers, "her-channel", channel_id="her-channel", source_type="Channel", source_stream=house.stream
+    )
     key = await house.call("kms", "CreateKey")
     iterators = house.runtime.part(ShardIterators)
     position = Position(house.hers.team.pk, house.stream.pk, shard.pk, 0, 1, house.clock.now_ms(), "orders")
@@ -99,7 +103,11 @@ async def mine(house: House) -> Mine:
             "RoleArn": role.arn, "PolicyArn": f"arn:aws:iam::{HERS}:policy/her-policy", "KeyId": key["KeyMetadata"]["Arn"],
             "SourceKeyId": key["KeyMetadata"]["Arn"], "TargetKeyId": key["KeyMetadata"]["Arn"],
             "DestinationKeyId": key["KeyMetadata"]["Arn"],
-            "StreamConfigurationList": [{"StreamARN": arn, "StartingPosition": {"Type": "LATEST"}}],
+            "ResourceArn": f"arn:aws:glue:us-east-1:{HERS}:database/her_database",
+            "StreamConfigurationList": [
+                {"StreamARN": arn, "StartingPosition": {"Type": "LATEST"}, "RecordConfiguration": {"RecordFormatType": "JSON"}}
+            ],
+            "ChannelARN": str(channel.arn),
         },
         names={
             "StreamName": "orders", "ShardIterator": iterators.issue(position), "QueueName": "her-queue",
