@@ -15,8 +15,6 @@ from apps.metrics import flush
 from workers import heartbeat
 from workers.app import app, owner, runtime
 
-THREADS = 16
-
 
 class _Beating:
     """After each round of the lookout: say that this worker lives, now and then."""
@@ -36,6 +34,7 @@ def main() -> None:
     die_with(os.getppid())
     django.setup()
     from apps.delivery.lookout import Lookout  # after the setup, since it imports models
+    from apps.delivery.shares import THREADS
 
     flusher = flush.start(runtime())
     heartbeat.send(runtime().config.redis, owner(), heartbeat.DELIVERY)

@@ -12,6 +12,7 @@ from apps.delivery.models import DeliveryStreamStatus, Lane, LaneRole
 from apps.delivery.processing_lane import ProcessingLane
 from apps.delivery.reading import source_of
 from apps.delivery.role_limits import check_read
+from apps.delivery.shares import AGAIN_MS, Shares
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -40,13 +41,18 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     if _may_not_read(runtime, found):
         return runtime.clock.now_ms() + DENIED_AGAIN_MS
     _follow_configuration(held, found)
+    with runtime.part(Shares).of(stream.pk) as free:
+        return _work(runtime, held, found, until_ms) if free else runtime.clock.now_ms() + AGAIN_MS
+
+
+def _work(runtime: Runtime, held: Held, lane: Lane, until_ms: int) -> Progress | int:
     try:
-        source = source_of(found)
-        if found.role == LaneRole.PROCESS:
-            return ProcessingLane(runtime, held, found, source).run(until_ms)
-        return Delivering(runtime, held, found, source).run(until_ms)
+        source = source_of(lane)
+        if lane.role == LaneRole.PROCESS:
+            return ProcessingLane(runtime, held, lane, source).run(until_ms)
+        return Delivering(runtime, held, lane, source).run(until_ms)
     except (UnknownShard, Shard.DoesNotExist):
-        return _end(runtime, found)
+        return _end(runtime, lane)
 
 
 def _may_not_read(runtime: Runtime, lane: Lane) -> bool:
