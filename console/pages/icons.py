@@ -16,6 +16,8 @@ CHOSEN = (
     "plug",
     "settings",
     "table-2",
+    "triangle-alert",
+    "repeat",
     "users",
     "user",
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -14,10 +16,12 @@ from apps.metrics.store import STREAMS_MAX
 from apps.streams.models import Ingestion, IngestionStatus, Stream
 from console import calls
 from console.pages import samples, words
-from console.pages.shell import TeamRequest, team_page
+from console.pages.delivery.figures import failing_of
+from console.pages.shell import TeamRequest, list_counts, team_page
 from console.pages.streams import LATE_MS, counts_of, strip_of
 
 BUSIEST = 8
+FAILING_SHOWN = 10
 JOBS_READ = 20
 JOBS_SHOWN = 5
 
@@ -37,23 +41,38 @@ def team_overview(request: TeamRequest) -> HttpResponse:
     """The page; without streams, the three steps to the first record."""
     counts = counts_of(request)
     now_ms = calls.now_ms()
-    if counts.streams == 0:
+    if counts.streams == 0 and list_counts(request)[1] == 0:
         codes = [samples.create_stream_cli("orders-events", 2)]
         return render(request, "overview/start.html", {"codes": codes, "counts": counts, "now_ms": now_ms})
     mine = list(Stream.objects.filter(team=request.team).order_by("name")[:STREAMS_MAX])
     live = overview(request.team.id, [stream.id for stream in mine])
     busiest = sorted(mine, key=lambda stream: -(live[stream.id].in_bytes_per_s or 0))[:BUSIEST]
     jobs = list(Ingestion.objects.filter(team=request.team).order_by("-created_at_ms")[:JOBS_READ])
+    failing = failing_of(request.team.id)[:FAILING_SHOWN] if list_counts(request)[1] else []
     context = {
         "counts": counts,
         "strip": strip_of({stream.name: live[stream.id] for stream in mine}),
-        "concerns": concerns(request, mine, live, jobs),
+        "concerns": concerns(request, mine, live, jobs) + delivery_concerns(request, failing, now_ms),
+        "delivery_streams": list_counts(request)[1],
         "busiest": [(stream, live[stream.id]) for stream in busiest],
         "jobs": jobs[:JOBS_SHOWN],
         "now_ms": now_ms,
-        "known": any(found.in_bytes_per_s is not None for found in live.values()),
+        "known": not live or any(found.in_bytes_per_s is not None for found in live.values()),
     }
     return render(request, "overview/overview.html", context)
+
+
+def delivery_concerns(request: TeamRequest, failing: Iterable[Any], now_ms: int) -> list[Concern]:
+    """Delivery streams whose destination does not take what it is sent, longest first."""
+    return [
+        Concern(
+            "warn",
+            row.name,
+            f"Deliveries have failed for {words.duration(max(0, now_ms - row.failing_ms))}",
+            reverse("delivery-errors", args=[request.team.slug, row.name]),
+        )
+        for row in failing
+    ]
 
 
 def concerns(

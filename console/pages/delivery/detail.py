@@ -119,22 +119,31 @@ def _newest_error(row: Any) -> DeliveryError | None:
 def delivery_stream(request: TeamRequest, name: str) -> HttpResponse:
     """Path, figures, charts, details, code to put records."""
     row = find(request, name)
-    live = figures(request.team.id, [row])[row.pk]
     context = {
         **frame(request, row, "delivery-stream"),
-        "live": live,
+        **measured(request, row),
         "path": path_of(row),
         "aside": aside_of(row),
         "charts": charts_of(row),
-        "freshness_ms": None if row.waiting_ms is None else max(0, calls.now_ms() - row.waiting_ms),
         "codes": samples.produce(row),
     }
     return render(request, "delivery/monitor.html", context)
 
 
+def measured(request: TeamRequest, row: Any) -> dict[str, Any]:
+    """Context of the four figures."""
+    waiting_ms = row.waiting_ms
+    return {
+        "live": figures(request.team.id, [row])[row.pk],
+        "freshness_ms": None if waiting_ms is None else max(0, calls.now_ms() - waiting_ms),
+    }
+
+
 def charts_of(row: DeliveryStream) -> list[str]:
     """The charts that its configuration can have something to show on."""
-    names = ["bytes", "records", "freshness", "success"]
+    names = ["records", "freshness", "success"]
+    if settings.backup_s3(row.destination_type, row.destination) is not None:
+        names.append("bytes")
     if settings.processes(row.destination) or settings.converts(row.destination):
         names.append("processing")
     if settings.partitions(row.destination):
@@ -157,9 +166,19 @@ def state(request: TeamRequest, name: str) -> HttpResponse:
 
 @team_page("delivery:read")
 def now(request: TeamRequest, name: str) -> HttpResponse:
-    """The banners alone: the page asks every other second while something moves."""
+    """The banners, and what else changes by itself: the page asks every second while something moves, else every five."""
     row = find(request, name)
-    return render(request, "delivery/now.html", {"delivery": row, **moving(row)})
+    tab = request.GET.get("tab", "")
+    context = {
+        "delivery": row,
+        "current": tab if tab in {one for _, one, _ in TABS} else "",
+        "state": described.state(row, row.failing_ms),
+        "renewed": True,
+        **moving(row),
+    }
+    if tab == "delivery-stream":
+        context |= {"strip": True, **measured(request, row)}
+    return render(request, "delivery/now.html", context)
 
 
 @require_POST

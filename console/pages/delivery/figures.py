@@ -30,6 +30,12 @@ def with_figures(rows: QuerySet[DeliveryStream]) -> QuerySet[DeliveryStream]:
     )
 
 
+def failing_of(team_id: int) -> QuerySet[Any]:
+    """The team's delivery streams whose destination does not take what it is sent, longest first."""
+    rows: QuerySet[Any] = with_figures(DeliveryStream.objects.filter(team_id=team_id, channel_id=""))
+    return rows.filter(failing_ms__isnull=False, paused_at_ms__isnull=True).order_by("failing_ms")
+
+
 def figures(team_id: int, rows: list[Any], *, sparks: bool = True) -> dict[int, Overview]:
     """By row id, two exchanges with Redis however many they are."""
     keys = {row.pk: series_key(row.pk) for row in rows}

@@ -136,7 +136,9 @@ def _time(text: str) -> int | None:
 def redrive(request: TeamRequest, name: str) -> HttpResponse:
     """What lies under the error prefix; POST asks for it to be delivered once more."""
     row = find(request, name)
-    form = RedriveForm(request.POST or None, initial={"error_type": request.GET.get("type", "")})
+    form = RedriveForm(
+        request.POST if request.method == "POST" else None, initial={"error_type": request.GET.get("type", "")}
+    )
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:

@@ -41,13 +41,13 @@ def create(params: Json) -> list[Sample]:
         "aws firehose create-delivery-stream",
         f"--endpoint-url {endpoint()}",
         f"--region {region()}",
-        "--cli-input-json " + shlex.quote(json.dumps(params, indent=2)),
+        "--cli-input-json " + shlex.quote(json.dumps(params, indent=2, ensure_ascii=False)),
     )
     python = f"{_boto3()}firehose.create_delivery_stream(**{_python(params)})"
     return [
         Sample("cli", "CLI", "bash", cli),
         Sample("python", "boto3", "python", python),
-        Sample("json", "JSON", "json", json.dumps(params, indent=2)),
+        Sample("json", "JSON", "json", json.dumps(params, indent=2, ensure_ascii=False)),
     ]
 
 
@@ -60,7 +60,7 @@ def _python(value: Any, indent: int = 0) -> str:
     if isinstance(value, list) and value:
         lines = [f"{inner}{_python(one, indent + 4)},\n" for one in value]
         return "[\n" + "".join(lines) + outer + "]"
-    return repr(value) if isinstance(value, bool) or value is None else json.dumps(value)
+    return repr(value) if isinstance(value, bool) or value is None else json.dumps(value, ensure_ascii=False)
 
 
 def produce(row: DeliveryStream) -> list[Sample]:
