@@ -14,10 +14,11 @@ from pyiceberg.catalog import MetastoreCatalog
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
-from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import new_table_metadata
+
+from apps.delivery.destinations.iceberg_guard import metadata_of
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -61,7 +62,8 @@ class TeamCatalogue(NoopCatalog, MetastoreCatalog):
         """Raises NoSuchTableError."""
         database, name = self.identifier_to_database_and_table(identifier, NoSuchTableError)
         location = self._shelf.location(database, name)
-        metadata = FromInputFile.table_metadata(self._files.new_input(location))
+        with self._files.new_input(location).open() as stream:
+            metadata = metadata_of(stream.read(), location)
         return Table((database, name), metadata, location, self._files, self)
 
     def commit_table(self, table: Table, requirements: Any, updates: Any) -> CommitTableResponse:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 from apps.base.units import MIB
+from apps.delivery.destinations.iceberg_guard import MAGIC, check_avro
 from apps.encryption.spool import spool
 
 READ_BYTES_MAX: Final = 64 * MIB
@@ -86,7 +87,10 @@ class _In(InputFile):
         return _exists(self._objects, self.location)
 
     def open(self, seekable: bool = True) -> InputStream:  # noqa: ARG002 - it always is
-        return cast("InputStream", io.BytesIO(self._objects.get(*split(self.location), READ_BYTES_MAX)))
+        data = self._objects.get(*split(self.location), READ_BYTES_MAX)
+        if data.startswith(MAGIC):
+            check_avro(data)
+        return cast("InputStream", io.BytesIO(data))
 
 
 class _Out(OutputFile):

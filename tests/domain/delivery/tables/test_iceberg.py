@@ -1,7 +1,10 @@
 """Iceberg: real tables in the catalogue's rows, written through pyiceberg, read back with pyiceberg and DuckDB."""
 
+import contextlib
 import datetime as dt
+import io
 import json
+import zlib
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +34,7 @@ from apps.catalogue.models import TableVersion
 from apps.delivery.destinations import iceberg, iceberg_shelf, iceberg_writing
 from apps.delivery.destinations.iceberg_catalogue import TeamCatalogue
 from apps.delivery.destinations.iceberg_files import S3Files
+from apps.delivery.destinations.iceberg_guard import check_avro
 from apps.delivery.destinations.interface import DeliveryFailed, Target
 from apps.delivery.record import Record
 from apps.runtime import Runtime
@@ -355,3 +359,41 @@ def test_records_are_read_in_pieces(bench: Bench) -> None:
     records: list[Record] = records_of([order(at) for at in range(1, 1_001)])
     assert bench.deliver(Engine(records, piece=100), bench.target("shop.orders")).records == 1_000
     assert len(bench.rows("shop.orders")) == 1_000
+
+
+@pytest.mark.parametrize("name", ["write.py-location-provider.impl", "py-io-impl"])
+def test_a_table_cannot_name_code_that_the_worker_runs(bench: Bench, tmp_path: Any, name: str) -> None:
+    bench.table("shop.orders")
+    [key] = [key for key in bench.objects.names() if key.endswith(".metadata.json")]
+    said = json.loads(bench.objects.get("lake", key, 1 << 20))
+    said["properties"][name] = "os.mkdir.x" if name.startswith("py") else "subprocess.Popen"
+    bench.objects.put("lake", key, io.BytesIO(json.dumps(said).encode()))
+    with pytest.raises(DeliveryFailed, match="which is not obeyed"):
+        bench.deliver(Engine(records_of([order(1)])), bench.target("shop.orders"))
+
+
+def test_files_that_unpack_without_end_are_not_unpacked(bench: Bench) -> None:
+    bench.table("shop.orders")
+    to = bench.target("shop.orders")
+    bench.deliver(Engine(records_of([order(1)])), to)
+    [key] = [key for key in bench.objects.names() if "/snap-" in key]
+    good = bench.objects.get("lake", key, 1 << 20)
+    check_avro(good)
+    packed = zlib.compress(bytes(65 << 20))[2:-4]
+    bomb = good[: good.index(good[-16:]) + 16] + b"\x02" + zigzag(len(packed)) + packed + good[-16:]
+    with pytest.raises(ValueError, match="more than"):
+        check_avro(bomb)
+    bench.objects.put("lake", key, io.BytesIO(bomb))
+    with pytest.raises(DeliveryFailed, match=r"Iceberg\.InvalidTable"):
+        bench.deliver(Engine(records_of([order(2)], first=2)), to)
+    for cut in range(0, len(good) - 16, 7):
+        with contextlib.suppress(ValueError):
+            check_avro(good[:cut])
+
+
+def zigzag(number: int) -> bytes:
+    number, out = number << 1, b""
+    while number > 0x7F:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
