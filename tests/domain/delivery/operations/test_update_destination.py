@@ -1,13 +1,18 @@
 """UpdateDestination: the lock, what merges, what is replaced, and what cannot change."""
 
+import asyncio
+
 import pytest
 
 from apps.base.errors import ServiceError
 from apps.delivery import versions
+from apps.gateway.invoke import invoke
 from apps.leases import hold
 from tests.domain.delivery.operations.conftest import destination
 from tests.support import firehose as examples
 from tests.support.firehose import LEAST, S3
+
+ID = "destinationId-000000000001"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,6 +51,24 @@ def test_the_version_is_a_lock(firehose):
         "Cannot update firehose: d since the current version id: 2 and specified version id: 1 do not match",
     )
     assert destination(firehose.update("d", 2, S3DestinationUpdate={"Prefix": "b/"}))["Prefix"] == "b/"
+
+
+def test_of_several_at_the_same_time_one_wins(firehose):
+    firehose.create()
+
+    async def all_at_once():
+        params = {"DeliveryStreamName": "d", "CurrentDeliveryStreamVersionId": "1", "DestinationId": ID}
+        calls = (
+            invoke(firehose.runtime, firehose.principal, "firehose", "UpdateDestination",
+                   {**params, "S3DestinationUpdate": {"Prefix": f"{n}/"}})
+            for n in range(6)
+        )  # fmt: skip
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    codes = [getattr(answer, "code", "") for answer in firehose.runtime.wait_for(all_at_once())]
+    assert sorted(codes) == ["", *["ConcurrentModificationException"] * 5]
+    assert firehose.describe()["VersionId"] == "2"
+    assert firehose.row().versions.count() == 2
 
 
 def test_another_destination_id(firehose):
