@@ -45,7 +45,7 @@ def pinned(command: list[str], core: int | None) -> list[str]:
     return ["taskset", "-c", str(core), *command] if core is not None and (os.cpu_count() or 1) > 1 else command
 
 
-def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 60) -> None:
+def wait_for(ready: str, process: subprocess.Popen[bytes], deadline_s: float = 240) -> None:
     """Return when the address answers 200; raise SystemExit if the process ends or the time is over."""
     until = time.monotonic() + deadline_s
     while time.monotonic() < until:
