@@ -28,6 +28,7 @@ import msgspec
 import structlog
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 
 from apps.base.units import KIB, MIB, SECOND_MS
 from apps.delivery import encryption, jobs, lanes
@@ -67,6 +68,7 @@ TRIES_MAX: Final = 30
 FOR_GOOD: Final = frozenset({"S3.AccessDenied", "S3.MethodNotAllowed"})
 """Codes of a removal that will not work later either."""
 STAYED_MAX: Final = 1_000
+COUNTED_PAGES: Final = 20
 TYPE: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 Json = dict[str, Any]
@@ -191,6 +193,8 @@ class _Redrive:
 
     def run(self, until_ms: int) -> Progress | int:
         log_key = lanes.redrive_log(self._runtime, self._stream)
+        if "counted" not in self._held.checkpoint and self._held.pinned is None:
+            self._count()
         while True:
             page = self._s3.list(self._bucket, self._wanted.prefix, self._held.checkpoint.get("after", ""), LIST_MAX)
             for one in page:
@@ -202,6 +206,18 @@ class _Redrive:
                 return self._finish(JobStatus.COMPLETE, self._left_out())
             hold.save_checkpoint(self._held, {**self._kept(), "after": page[-1].key})
 
+    def _count(self) -> None:
+        """How many objects there are, for people; of very many the first ones."""
+        total, after = 0, ""
+        for _ in range(COUNTED_PAGES):
+            page = self._s3.list(self._bucket, self._wanted.prefix, after, LIST_MAX)
+            total += sum(self._wanted.takes(one) and one.key not in self._stayed for one in page)
+            if len(page) < LIST_MAX:
+                break
+            after = page[-1].key
+        DeliveryJob.objects.filter(pk=self._job.pk).update(total=total)
+        hold.save_checkpoint(self._held, {**self._held.checkpoint, "counted": True})
+
     def _finish(self, status: str, text: str) -> Progress:
         return jobs.finish(self._held, self._job, status, text, self._runtime.clock.now_ms())
 
@@ -212,7 +228,7 @@ class _Redrive:
     def _kept(self) -> Json:
         """What every checkpoint goes on with."""
         before = self._held.checkpoint
-        return {name: before[name] for name in ("after", "bad_lines") if name in before}
+        return {name: before[name] for name in ("after", "bad_lines", "counted") if name in before}
 
     def _object(self, one: Listed, log_key: int) -> None:
         """Copy one object, put its records, remove it."""
@@ -233,9 +249,10 @@ class _Redrive:
         self._remove(one.key if reading.put else REDRIVEN + one.key)  # what held no record stays for people to look at
         with transaction.atomic():
             bad = self._held.checkpoint.get("bad_lines", 0) + reading.bad_lines
-            hold.save_checkpoint(self._held, {"after": one.key, "bad_lines": bad})
+            hold.save_checkpoint(self._held, {"counted": True, "after": one.key, "bad_lines": bad})
             rows = DeliveryJob.objects.filter(pk=self._job.pk, status=JobStatus.RUNNING)
-            rows.update(done=F("done") + 1, total=F("total") + 1, records=F("records") + reading.put, error="")
+            total = Greatest(F("total"), F("done") + 1)
+            rows.update(done=F("done") + 1, total=total, records=F("records") + reading.put, error="")
 
     def _put(self, log_key: int, key: str, number: int, records: list[bytes]) -> None:
         """One entry: pinned, stored once, noted."""

@@ -166,6 +166,10 @@ class _Nowhere(io.RawIOBase):
 class ErrorLines(S3Destination):
     """What the processors gave up: the lane's records are the lines, and its label says which error-output-type."""
 
+    def __init__(self, runtime: Runtime, target: Target) -> None:
+        super().__init__(runtime, target)
+        self._description = plain(target.description)
+
     def plan(self, batch: Batch) -> Json:
         """The key under the error prefix, without its extension."""
         from apps.delivery.error_objects import error_key
@@ -173,10 +177,6 @@ class ErrorLines(S3Destination):
         error_type = Lane.objects.values_list("label", flat=True).get(pk=batch.lane_id) or self.error_type
         moment = moment_of(self._target, self._description, batch, error_type)
         return {"bucket": bucket_of(self._description), "key": error_key(self._target, moment), "format": {}}
-
-    def __init__(self, runtime: Runtime, target: Target) -> None:
-        super().__init__(runtime, target)
-        self._description = plain(target.description)
 
 
 def plain(description: Json) -> Json:

@@ -90,7 +90,7 @@ def test_failed_records_are_delivered_after_all(s3, s3_runtime, clock, team, buc
     job = redrive.start(stream, now(s3_runtime, clock, s3, bucket))
     settle(s3_runtime, clock)
     job.refresh_from_db()
-    assert (job.status, job.error, job.done, job.records) == ("COMPLETE", "", 1, 2_500)
+    assert (job.status, job.error, job.done, job.total, job.records) == ("COMPLETE", "", 1, 1, 2_500)
     keys = s3.keys(bucket)
     assert [key for key in keys if not key[0].isdigit()] == ["redriven/" + found[0].key]
     if compression == "UNCOMPRESSED":
