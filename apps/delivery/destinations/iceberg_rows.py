@@ -8,7 +8,6 @@ are microseconds; binary values are Base64 or hex. Ours: dates, times and timest
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import re
 import uuid
@@ -28,6 +27,7 @@ MISSING_COLUMN: Final = "Iceberg.MissingColumnWithinRecord"
 
 INT_BITS: Final = 32
 LONG_BITS: Final = 64
+FLOAT_MAX: Final = (2 - 2**-23) * 2.0**127
 MICROSECONDS: Final = 1_000_000
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _EPOCH_DAY: Final = dt.date(1970, 1, 1)
@@ -115,7 +115,7 @@ def _converter(kind: IcebergType) -> Convert:
         case types.LongType():
             return lambda value: _whole(value, LONG_BITS)
     simple: dict[Any, Convert] = {
-        types.BooleanType: _boolean, types.FloatType: _number, types.DoubleType: _number, types.StringType: _text,
+        types.BooleanType: _boolean, types.FloatType: _short_number, types.DoubleType: _number, types.StringType: _text,
         types.DateType: _date, types.TimeType: _time, types.TimestampType: _timestamp,
         types.TimestamptzType: _timestamptz, types.UUIDType: _uuid, types.BinaryType: _binary,
     }  # fmt: skip
@@ -212,6 +212,13 @@ def _number(value: Any) -> float:
         raise _Mismatch(f"is too large a number: {_shown(value)}") from None
 
 
+def _short_number(value: Any) -> float:
+    found = _number(value)
+    if abs(found) > FLOAT_MAX:
+        raise _Mismatch(f"is too large a number: {_shown(value)}")
+    return found
+
+
 def _decimal(value: Any, precision: int, scale: int) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise _Mismatch(f"must be a decimal number, and is {_shown(value)}")
@@ -246,7 +253,7 @@ def _binary(value: Any) -> bytes:
     text = "".join(_text(value).split()).replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4 if "=" not in text else 0), validate=True)
-    except binascii.Error:
+    except ValueError:
         if _HEX.fullmatch(text):
             return bytes.fromhex(text)
         raise _Mismatch(f"must be Base64 or hex, and is {_shown(value)}") from None

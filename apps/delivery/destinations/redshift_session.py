@@ -68,8 +68,8 @@ BY_TEXT: Final = tuple(
 """AWS's codes by what the server says, where the SQLSTATE does not tell."""
 
 LOADED: Final = (
-    ("SELECT 1 FROM sys_load_history WHERE data_source = %s AND status = 'completed' LIMIT 1", "manifest"),
-    ("SELECT 1 FROM stl_load_commits WHERE trim(filename) = left(%s, 256) LIMIT 1", "object"),
+    ("SELECT 1 FROM sys_load_history WHERE data_source = %s::varchar AND status = 'completed' LIMIT 1", "manifest"),
+    ("SELECT 1 FROM stl_load_commits WHERE trim(filename) = left(%s::varchar, 256) LIMIT 1", "object"),
 )
 """Where Redshift writes down what it has loaded: serverless workgroups, then clusters. Users see their own loads."""
 
