@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 STREAM = "/t/first/streams/orders-events"
+DELIVERY = "/t/first/delivery/stock-ticker"
 
 
 @dataclass(frozen=True)
 class Address:
-    """signed_in: as the owner; viewer: as somebody who may only look. then: what is done before the look."""
+    """signed_in: as the owner; viewer: as somebody who may only look. then: what is done before the look.
+    everyday: False where another page has the same parts, so that the long tests alone look at it."""
 
     name: str
     path: str
     signed_in: bool = True
     viewer: bool = False
     then: Callable[[Page], None] | None = None
+    everyday: bool = True
 
 
 def _palette(page: Page) -> None:
@@ -63,6 +66,37 @@ def _records_loaded(page: Page) -> None:
     page.wait_for_selector("#latest tr.rec, #rows tr.rec")
 
 
+def _dry_run(page: Page) -> None:
+    page.fill("#id_name", "trades")
+    page.fill("#id_bucket", "market-data")
+    page.click("#dry-run-go")
+    page.wait_for_selector(".rehearsal .runs")
+
+
+def _all_of_the_wizard(page: Page) -> None:
+    """Every part open, and refused."""
+    page.fill("#id_name", "trades")
+    page.fill("#id_bucket", "market-data")
+    page.fill("#id_prefix", "!{nonsense}/")
+    page.check("[name=backup]")
+    page.fill("#id_backup_bucket", "copies")
+    page.check("[name=transform][value=lambda]")
+    page.fill("#id_transform_arn", "arn:aws:lambda:us-east-1:123456789012:function:clean")
+    page.check("[name=partition]")
+    page.check("[name=convert][value=parquet]")
+    page.fill("#id_columns", "ticker_symbol string")
+    page.click("details.more summary >> nth=0")
+    page.click("main button:has-text('Create delivery stream')")
+    page.wait_for_selector(".err")
+
+
+def _kind(value: str) -> Callable[[Page], None]:
+    def choose(page: Page) -> None:
+        page.check(f"[name=kind][value={value}]")
+
+    return choose
+
+
 ADDRESSES = (
     Address("sign-in", "/sign-in", signed_in=False),
     Address("password-reset", "/password/reset", signed_in=False),
@@ -98,6 +132,25 @@ ADDRESSES = (
     Address("job", "/t/first/ingestion/1"),
     Address("keys", "/t/first/keys"),
     Address("key-created", "/t/first/keys", then=_new_key),
+    Address("delivery-streams", "/t/first/delivery"),
+    Address("delivery-empty", "/t/empty/delivery"),
+    Address("delivery-create", "/t/first/create-delivery", then=_dry_run),
+    Address("delivery-create-refused", "/t/first/create-delivery", then=_all_of_the_wizard),
+    Address("delivery-create-http", "/t/first/create-delivery", then=_kind("http"), everyday=False),
+    Address("delivery-create-redshift", "/t/first/create-delivery", then=_kind("redshift"), everyday=False),
+    Address("delivery-stream", DELIVERY),
+    Address("delivery-failing", "/t/first/delivery/alerts-collector"),
+    Address("delivery-objects", f"{DELIVERY}/objects"),
+    Address("delivery-object", "OBJECT"),
+    Address("delivery-errors", "/t/first/delivery/alerts-collector/errors"),
+    Address("delivery-lanes", "/t/first/delivery/ticker-by-symbol/lanes"),
+    Address("delivery-configuration", "/t/first/delivery/ticker-by-symbol/configuration"),
+    Address("delivery-configuration-http", "/t/first/delivery/alerts-collector/configuration", everyday=False),
+    Address("delivery-jobs", f"{DELIVERY}/jobs", everyday=False),
+    Address("delivery-redrive", f"{DELIVERY}/redrive", everyday=False),
+    Address("delivery-demo", f"{DELIVERY}/demo", everyday=False),
+    Address("delivery-delete", f"{DELIVERY}/delete", everyday=False),
+    Address("delivery-viewer", DELIVERY, viewer=True, everyday=False),
     Address("profile", "/t/first/profile"),
     Address("not-found", "/t/first/nothing"),
     Address("forbidden", f"{STREAM}/records", viewer=True),

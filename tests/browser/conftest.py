@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.browser import chromium, demo_data
+from tests.browser import chromium, demo_data, demo_deliveries
 from tests.support.processes import HAPPENED_WITHIN_S, Up, eventually, up
+from tests.support.s3 import S3Server
 
 expect.set_options(timeout=HAPPENED_WITHIN_S * 1_000)
 
@@ -20,9 +21,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def running(browser, tmp_path_factory) -> Iterator[Up]:
+def s3(browser) -> Iterator[S3Server]:
+    """Where delivery streams write to."""
+    with demo_deliveries.s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running(browser, s3, tmp_path_factory) -> Iterator[Up]:
     """Not started where there is no browser to look at it."""
-    with up(tmp_path_factory.mktemp("console") / "data", **demo_data.SETTINGS) as started:
+    settings = {**demo_data.SETTINGS, **demo_deliveries.settings_for(s3)}
+    with up(tmp_path_factory.mktemp("console") / "data", **settings) as started:
         yield started
 
 

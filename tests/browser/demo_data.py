@@ -21,6 +21,7 @@ from apps.base.clock import FakeClock
 from apps.metrics import connection
 from apps.metrics.counters import Counters
 from apps.metrics.flush import Flusher
+from tests.browser import demo_deliveries
 from tests.support.processes import ROOT, Up, environment, eventually
 
 EMAIL, PASSWORD = "mira@acme.example", "correct-horse-battery"
@@ -94,13 +95,14 @@ def kinesis_of(running: Up):
 
 def seed(running: Up) -> "Metrics":
     """All of it; the metrics go on until stop()."""
-    team_id = int(_shell(running, PEOPLE).split()[-1])
+    team_id = int(shell(running, PEOPLE).split()[-1])
     kinesis = kinesis_of(running)
     for first in range(0, len(KINDS), CREATED_AT_ONCE):
         _create(kinesis, KINDS[first : first + CREATED_AT_ONCE])
     _reshard(kinesis)
     _put_orders(kinesis)
-    ids = json.loads(_shell(running, _IDS))
+    demo_deliveries.seed(running)
+    ids = json.loads(shell(running, _IDS))
     metrics = Metrics(running, team_id, ids)
     metrics.start()
     kinesis.close()
@@ -124,7 +126,7 @@ print(json.dumps({s.name: [s.pk, [h.index for h in s.shards.filter(closed_at_ms=
 """
 
 
-def _shell(running: Up, code: str) -> str:
+def shell(running: Up, code: str) -> str:
     """Run code against the database of a running Tidegate."""
     given = environment(TIDEGATE_DATA_DIR=str(running.data_dir), TIDEGATE_PORT=str(running.port), **SETTINGS)
     done = subprocess.run(
@@ -275,7 +277,9 @@ def pages(running: Up) -> dict[str, str]:
     )["ShardIterator"]
     records = kinesis.get_records(ShardIterator=iterator, Limit=10)["Records"]
     kinesis.close()
+    written = eventually(lambda: demo_deliveries.object_of(running, "stock-ticker"), what="an object")
     return {
+        "OBJECT": f"/t/first/delivery/stock-ticker/objects/{written}",
         "RECORD": f"/t/first/streams/orders-events/records/6/{records[-1]['SequenceNumber']}",
         "SETUP": re.search(r"(/setup\?token=\S+)", running.output())[1],
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
-from tests.browser import chromium, demo_data
+from tests.browser import chromium, demo_data, demo_deliveries
 from tests.browser.addresses import ADDRESSES, Address
 from tests.support.processes import ROOT, Up, eventually, up
 
@@ -23,7 +23,8 @@ def main(names: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="tidegate-shots-") as folder,
-        up(Path(folder) / "data", **demo_data.SETTINGS) as running,
+        demo_deliveries.s3_server() as s3,
+        up(Path(folder) / "data", **demo_data.SETTINGS, **demo_deliveries.settings_for(s3)) as running,
     ):
         metrics = demo_data.seed(running)
         make_job(running)

@@ -34,7 +34,13 @@ def violations(page: Page, theme: str) -> list[str]:
     return [f"{rule['id']}: {rule['help']}: {[node['html'][:160] for node in rule['nodes'][:3]]}" for rule in found]
 
 
-@pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
+EVERY = [
+    pytest.param(address, id=address.name, marks=() if address.everyday else pytest.mark.torture)
+    for address in ADDRESSES
+]
+
+
+@pytest.mark.parametrize("address", EVERY)
 def test_page(browser, running, demo, cookies, job, address):
     person = demo_data.VIEWER_EMAIL if address.viewer else demo_data.EMAIL
     kept = cookies[person] if address.signed_in else None
