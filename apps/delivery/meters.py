@@ -32,7 +32,7 @@ from apps.billing.meters import (
     PARTITIONED_OBJECTS,
 )
 from apps.delivery.destinations.interface import Delivered, Target
-from apps.delivery.models import DeliveryStream, DestinationType, Lane, LogPurpose, SourceType
+from apps.delivery.models import LOG_KEYS_FROM, DeliveryStream, DestinationType, Lane, LogPurpose, SourceType
 from apps.delivery.processing.interface import Processed
 from apps.delivery.settings import converts
 from apps.leases import hold
@@ -100,13 +100,12 @@ def of_batch(
     stream: DeliveryStream, lane: Lane, target: Target, units: int, data_bytes: int, delivered: Delivered
 ) -> dict[str, int]:
     """What a batch of a lane that delivers adds, by meter. units: its records rounded up to multiples of 5 KiB."""
-    staged = lane.parent_id is not None
-    adds = {} if staged else {DELIVERY_UNITS.name: units}
+    adds = _taken_in(lane, units)
     if stream.channel_id:
         return {CHANNEL_BYTES.name: delivered.size_bytes}
     if converts(target.description):
         adds[CONVERTED_UNITS.name] = units
-    if staged and lane.label:
+    if lane.parent_id is not None and lane.label:
         adds[PARTITIONED_BYTES.name] = data_bytes
         adds[PARTITIONED_OBJECTS.name] = len(delivered.written)
     if target.destination_type == DestinationType.ICEBERG:
@@ -114,11 +113,17 @@ def of_batch(
     return adds
 
 
-def of_processing(units: int, processed: Processed) -> dict[str, int]:
+def _taken_in(lane: Lane, units: int) -> dict[str, int]:
+    """Of a shard of the source stream. Logs of the delivery stream's own hold what was put, which they count themselves, or
+    what was counted before: processed records, and those that are delivered once more."""
+    return {DELIVERY_UNITS.name: units} if lane.log_key < LOG_KEYS_FROM else {}
+
+
+def of_processing(lane: Lane, units: int, processed: Processed) -> dict[str, int]:
     """What a piece that went through the processors adds, by meter."""
     jq_ms = sum(value for name, value in processed.metrics if name == "JQProcessing.Duration")
     return {
-        DELIVERY_UNITS.name: units,
+        **_taken_in(lane, units),
         JQ_TIME.name: round(jq_ms),
         DECOMPRESSED_BYTES.name: processed.decompressed_bytes,
     }
@@ -195,8 +200,6 @@ def _of_lanes(stream: DeliveryStream, from_ms: int, read_at_ms: int) -> list[Rea
     checkpoints = Lease.objects.filter(kind="delivery", key__in=keys).values_list("checkpoint", flat=True)
     readings = []
     for name, hours in together(checkpoint.get("metered") for checkpoint in checkpoints).items():
-        if name == DELIVERY_UNITS.name and stream.source_type == SourceType.DIRECT_PUT:
-            continue  # the log has counted them when they were put
         for hour, value in hours.items():
             if int(hour) >= from_ms:
                 series_ = Series(source_of_lanes(stream.pk), name, int(hour), "", LANES)

@@ -136,7 +136,7 @@ class ProcessingLane:
             metrics.read_from_source(self._runtime.counters, self._lane, pinned["count"], pinned["data"])
             self._store(processed, pinned["end"])
         before = Checkpoint.of(self._held.checkpoint)
-        adds = meters.of_processing(pinned["units"], processed)
+        adds = meters.of_processing(self._lane, pinned["units"], processed)
         metered = meters.added(before.metered, adds, self._now_ms(), self._stream.metered_to_ms)
         moved = Checkpoint(pinned["end"], before.stored_bytes + pinned["stored"], 0, pinned["arrived"][1], metered)
         hold.save_checkpoint(self._held, moved.kept())

@@ -30,7 +30,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from apps.base.units import KIB, MIB, SECOND_MS
+from apps.base.units import MIB, SECOND_MS
 from apps.delivery import encryption, jobs, lanes
 from apps.delivery.destinations.interface import DeliveryFailed, Target
 from apps.delivery.error_objects import description_of
@@ -59,7 +59,8 @@ LINE_BYTES_MAX: Final = 16 * MIB
 """A record of 10 MiB in base64, and what stands beside it."""
 RANGE_BYTES: Final = 4 * MIB
 METER_KEY: Final = "redrive"
-UNIT_BYTES: Final = 25 * KIB
+UNITS: Final = 0
+"""Nothing is billed a second time: the records were when they first came."""
 LANE_KIND: Final = "delivery"
 RENEW_MS: Final = 30 * SECOND_MS
 AGAIN_MS: Final = 10 * SECOND_MS
@@ -286,8 +287,7 @@ class _Redrive:
     def _append(self, log_key: int, records: list[bytes], producer: tuple[str, int]) -> None:
         flat: list[str | bytes | None] = [part for one in records for part in (None, one)]
         size_bytes = sum(map(len, records))
-        units = sum(max(1, -(-len(one) // UNIT_BYTES)) for one in records)
-        entry = Entry(log_key, flat, len(records), size_bytes, units, METER_KEY, producer, self._key(size_bytes))
+        entry = Entry(log_key, flat, len(records), size_bytes, UNITS, METER_KEY, producer, self._key(size_bytes))
         answers: list[Any] = self._runtime.wait_for(self._runtime.record_log.append([entry]))
         if isinstance(answers[0], ShardClosed):
             raise _Gone

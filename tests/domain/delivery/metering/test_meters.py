@@ -8,7 +8,8 @@ from apps.base.units import HOUR_MS
 from apps.billing.models import MeterReading, UsageHour
 from apps.delivery import meters, partitions
 from apps.delivery.grants import grant
-from apps.delivery.models import DeliveryStream, Lane
+from apps.delivery.models import LOG_KEYS_FROM, DeliveryStream, Lane
+from apps.delivery.processing.interface import Processed
 from apps.delivery.processing.jq_queries import Queries
 from apps.gateway.invoke import invoke_sync
 from apps.leases.models import Lease
@@ -201,6 +202,16 @@ def test_hours_are_kept_until_they_have_been_read():
     assert meters.together([metered, None, {"m": {str(10 * hour): 5}}]) == {
         "m": {str(10 * hour): 6, str(100 * hour): 2}
     }
+
+
+def test_what_was_counted_is_not_counted_again():
+    processed = Processed(
+        [], metrics=[("JQProcessing.Duration", 7.6), ("JQProcessing.Duration", 0.8)], decompressed_bytes=9
+    )
+    shard, own = Lane(log_key=5), Lane(log_key=LOG_KEYS_FROM + 5)
+    again = {"delivery-jq-time": 8, "delivery-decompressed-bytes": 9}
+    assert meters.of_processing(shard, 3, processed) == {"delivery-units": 3, **again}
+    assert meters.of_processing(own, 3, processed) == again
 
 
 def test_how_many_there_are_is_a_metric_of_the_account(d):
