@@ -142,7 +142,7 @@ def transform() -> Iterator[str]:
         server.server_close()
 
 
-LAMBDA = {
+LAMBDA: dict[str, Any] = {
     "Enabled": True,
     "Processors": [
         {
@@ -175,15 +175,38 @@ def torture(server: Server, s3: QuickS3, *, from_stream: bool, updated: bool) ->
     return putters, {**killed, **attempts}
 
 
+QUERY = {
+    "Type": "MetadataExtraction",
+    "Parameters": [
+        {"ParameterName": "MetadataExtractionQuery", "ParameterValue": '{putter: (.id | split("-")[0])}'},
+        {"ParameterName": "JsonParsingEngine", "ParameterValue": "JQ-1.6"},
+    ],
+}
+PLAIN: dict[str, Any] = {}
+TRANSFORMED = {"ProcessingConfiguration": LAMBDA}
+PARTITIONED = {
+    "Prefix": "data/!{partitionKeyFromQuery:putter}/",
+    "BufferingHints": {"SizeInMBs": 64, "IntervalInSeconds": 60},
+    "DynamicPartitioningConfiguration": {"Enabled": True},
+    "ProcessingConfiguration": {"Enabled": True, "Processors": [*LAMBDA["Processors"], QUERY]},
+}
+
+
 @pytest.mark.parametrize(
-    ("from_stream", "transformed", "updated"),
-    [(False, False, False), (True, False, False), (False, True, False), (True, True, True)],
-    ids=["direct", "stream", "direct-transformed", "stream-transformed-updated"],
+    ("from_stream", "more", "updated"),
+    [
+        (False, PLAIN, False),
+        (True, PLAIN, False),
+        (False, TRANSFORMED, False),
+        (True, TRANSFORMED, True),
+        (True, PARTITIONED, False),
+    ],
+    ids=["direct", "stream", "direct-transformed", "stream-transformed-updated", "stream-transformed-partitioned"],
 )
 def test_exactly_once_in_s3(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], from_stream: bool, transformed: bool, updated: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], from_stream: bool, more: dict[str, Any], updated: bool
 ) -> None:
-    given = destination(**({"ProcessingConfiguration": LAMBDA} if transformed else {}))
+    given = destination(**more)
     with quick_s3(tmp_path / "s3", SEED) as s3, transform() as function:
         settings = {**s3.settings, "AWS_ENDPOINT_URL_LAMBDA": function}
         with tidegate(tmp_path / "data", **settings) as server:
