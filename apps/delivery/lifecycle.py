@@ -13,6 +13,7 @@ from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.delivery import channel_tables, encryption, lanes, meters, metrics
 from apps.delivery.models import DeliveryJob, DeliveryStream, DeliveryStreamStatus, SourceType
 from apps.delivery.partitions import retire_idle
+from apps.delivery.settings import COPIES_KIND
 from apps.delivery.trimming import trim_log
 from apps.encryption.data_keys import forget_all
 from apps.leases import hold
@@ -84,6 +85,7 @@ def _delete(runtime: Runtime, held: Held, stream: DeliveryStream, until_ms: int)
     with transaction.atomic():
         for job in DeliveryJob.objects.filter(delivery_stream=stream):
             hold.remove("delivery-jobs", str(job.pk))
+        hold.remove(COPIES_KIND, str(stream.pk))
         metrics.retire(stream, runtime.clock.now_ms())
         forget_all(encryption.data_key_owner(stream.pk))
         stream.delete()

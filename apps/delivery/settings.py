@@ -30,6 +30,9 @@ PROCESSED_AT_BYTES = 4 * MIB
 PROCESSED_EVERY_MS = SECOND_MS
 """… or when so old, without a transform: soon, but not one by one."""
 
+COPIES_KIND = "redshift-copies"
+"""The lease kind of a Redshift destination's COPY, of which a delivery stream has one at a time; key: its row id."""
+
 ALWAYS_BACKED_UP = ("AllData", "AllDocuments", "AllEvents", "Enabled")
 
 

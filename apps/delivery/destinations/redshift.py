@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from apps.base.units import SECOND_MS
-from apps.delivery import prefixes
+from apps.delivery import prefixes, settings
 from apps.delivery.destinations import redshift_copy, redshift_session
 from apps.delivery.destinations.interface import Batch, Delivered, DeliveryFailed, NotYet, Target, Written
 from apps.delivery.destinations.redshift_copy import CopyRefused
@@ -28,11 +28,12 @@ from apps.delivery.models import DestinationType
 from apps.delivery.objects import kms_key_arn, open_bucket
 from apps.delivery.record import Record
 from apps.leases import hold
+from apps.leases.models import Lease
 
 if TYPE_CHECKING:
     from apps.runtime import Runtime
 
-LEASE_KIND: Final = "redshift-copies"
+LEASE_KIND: Final = settings.COPIES_KIND
 """One per delivery stream: who holds it may run a COPY. It lives longer than a COPY can (redshift_session.STATEMENT_S)."""
 
 LOOK_AGAIN_MS: Final = 5 * SECOND_MS
@@ -142,9 +143,11 @@ class RedshiftDestination:
     # --- the database -------------------------------------------------------------------------------------------------
 
     def _take_turn(self, batch: Batch) -> hold.Held:
-        key = str(self._target.delivery_stream_key)
-        hold.ensure(LEASE_KIND, key, self._runtime.clock.now_ms())
-        held = hold.take(LEASE_KIND, key, f"lane {batch.lane_id}", hold.LONGEST_TTL_MS)
+        key, owner = str(self._target.delivery_stream_key), f"lane {batch.lane_id}"
+        held = hold.take(LEASE_KIND, key, owner, hold.LONGEST_TTL_MS)
+        if held is None and not Lease.objects.filter(kind=LEASE_KIND, key=key).exists():
+            hold.ensure(LEASE_KIND, key, self._runtime.clock.now_ms())
+            held = hold.take(LEASE_KIND, key, owner, hold.LONGEST_TTL_MS)
         if held is None:
             raise NotYet(LOOK_AGAIN_MS)
         return held

@@ -128,3 +128,7 @@ def test_redshift_loads_and_what_is_given_up_leaves_a_manifest(bench: Bench, red
     bench.later(61)
     assert redshift.run("SELECT id FROM events ORDER BY id") == [(1,), (2,), (4,)]
     assert not Lease.objects.filter(kind="redshift-copies").exclude(owner="").exists()
+    bench("DeleteDeliveryStream", DeliveryStreamName="d")
+    run_due(bench.runtime, "delivery-streams", "delivery")
+    assert not DeliveryStream.objects.exists()
+    assert not Lease.objects.filter(kind="redshift-copies").exists()
