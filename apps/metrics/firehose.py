@@ -2,7 +2,8 @@
 
 Delivery streams have series of their own: their keys are DELIVERY_KEYS_FROM + the row id, so nothing that is stored of
 a data stream can be meant. Numbers go on where names.py ends and, as there, are never changed and never reused.
-The `.Success` metrics are samples of 0 and 1: their average is AWS's ratio.
+The `.Success` metrics are samples of 0 and 1: their average is AWS's ratio. Not there are metrics of what Tidegate does not
+have: MSK and Snowflake, and reads of the source that are throttled, since deliveries take nothing of its shards' limits.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Putter(threading.Thread):
         while self._budget.take(RECORDS_PER_CALL):
             ids = [f"{self.name}-{self._number + i + 1}" for i in range(RECORDS_PER_CALL)]
             self._number += RECORDS_PER_CALL
-            data = [json.dumps({"id": one, "pad": "x" * 80}).encode() + b"\n" for one in ids]
+            data = [json.dumps({"id": one, "pad": "x" * 400}).encode() + b"\n" for one in ids]
             try:
                 answers = self._put(data, self.name)
             except (ClientError, BotoCoreError):

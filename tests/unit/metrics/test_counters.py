@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import threading
+
 from apps.metrics.buckets import Point, decode, decode_shards, encode, encode_shards, merge_then, point_of, share
 from apps.metrics.counters import Counters, Sample, ShardSample
 from apps.metrics.names import BY_NAME, BY_NUMBER, METRICS, SHARD_LEVEL, SHARD_METRICS, labels_of, stored_under
@@ -130,3 +132,30 @@ def test_a_late_flush_loses_nothing_of_whole_numbers() -> None:
     parts = share(Sample(total, 7, 1, total), 10)
     assert all(isinstance(part.total, int) for part in parts)
     assert (sum(part.total for part in parts), sum(part.count for part in parts)) == (total, 7)
+
+
+def test_threads_lose_nothing_while_it_is_drained():
+    counters, threads, each = Counters(), 4, 5_000
+
+    def count():
+        for _ in range(each):
+            counters.add_from_thread(1, 2, "m", 1)
+
+    running = [threading.Thread(target=count) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    taken = []
+    while any(thread.is_alive() for thread in running):
+        taken += counters.drain().values()
+    taken += counters.drain().values()
+    assert sum(sample.total for sample in taken) == threads * each
+    assert sum(sample.count for sample in taken) == threads * each
+
+
+def test_threads_and_the_loop_are_added_up():
+    counters = Counters()
+    counters.add(1, 2, "m", 5)
+    counters.add_from_thread(1, 2, "m", 7)
+    sample = counters.drain()[1, 2, "m"]
+    assert (sample.total, sample.count, sample.least, sample.most) == (12, 2, 5, 7)
+    assert counters.drain() == {}
