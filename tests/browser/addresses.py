@@ -71,6 +71,7 @@ def _dry_run(page: Page) -> None:
     page.fill("#id_bucket", "market-data")
     page.click("#dry-run-go")
     page.wait_for_selector(".rehearsal .runs")
+    page.evaluate("scrollTo(0, 0)")  # nothing is half under the bar at the top
 
 
 def _all_of_the_wizard(page: Page) -> None:
