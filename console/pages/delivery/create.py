@@ -75,9 +75,15 @@ def create(request: TeamRequest) -> HttpResponse:
             messages.success(request, f"Delivery stream {name} is being created")
             return redirect("delivery-stream", request.team.slug, name)
     if "dry_run" in request.POST and is_fragment(request):
-        return render(request, "delivery/dry_run.html", {"form": form, "rehearsed": rehearsed})
+        return render(request, "delivery/dry_run.html", {"form": form, "rehearsed": rehearsed, "dry_run_asked": True})
     status = 422 if request.method == "POST" and rehearsed is None else 200
-    context = {"form": form, "rehearsed": rehearsed, "secrets": SECRETS, "columns_example": COLUMNS_EXAMPLE}
+    context = {
+        "form": form,
+        "rehearsed": rehearsed,
+        "dry_run_asked": "dry_run" in request.POST,
+        "secrets": SECRETS,
+        "columns_example": COLUMNS_EXAMPLE,
+    }
     context |= _beside(request, form)
     return render(request, "delivery/create.html", context, status=status)
 
