@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import binascii
 import json
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -22,6 +22,7 @@ from apps.base.units import MIB
 from apps.delivery.destinations.endpoints import Waited, call, data_id, endpoint_of, failed, said
 from apps.delivery.destinations.interface import Batch, Delivered, DeliveryFailed, Remaining, Target
 from apps.delivery.record import Failed, Json, Record
+from apps.encryption.spool import spool
 
 if TYPE_CHECKING:
     from apps.runtime import Runtime
@@ -36,7 +37,7 @@ ANSWER_S = 180.0
 
 ANSWER_BYTES_MAX: Final = 1 * MIB
 IN_MEMORY_BYTES: Final = 8 * MIB
-"""Of a body that is being made; what is larger is kept in an unlinked file."""
+"""Of a body that is being made; what is larger waits in an encrypted file without a name."""
 
 READ_BYTES: Final = 256 * 1024
 ANSWER_MEMBERS: Final = frozenset({"requestId", "timestamp", "errorMessage"})
@@ -112,6 +113,7 @@ class HttpDestination:
 
     def __init__(self, runtime: Runtime, target: Target) -> None:
         self._target = target
+        self._folder = runtime.config.data_path
         configuration = target.description.get("EndpointConfiguration") or {}
         self._endpoint = endpoint_of(runtime, target, configuration.get("Url", ""))
         self._request = target.description.get("RequestConfiguration") or {}
@@ -207,7 +209,7 @@ class HttpDestination:
                 if body is None or not body.takes(len(record.data)):
                     if body is not None:
                         yield body
-                    body = _Body(batch, record.record_id, compressed=self._compresses)
+                    body = _Body(self._folder, batch, record.record_id, compressed=self._compresses)
                 body.add(record)
         if body is not None:
             yield body
@@ -247,12 +249,12 @@ class HttpDestination:
 class _Body:
     """The body of one request while it is being made: `add` records, `finish`, `read`. Closed by leaving `with`."""
 
-    def __init__(self, batch: Batch, first: str, *, compressed: bool) -> None:
+    def __init__(self, folder: Path, batch: Batch, first: str, *, compressed: bool) -> None:
         self.request_id = str(uuid.uuid5(REQUESTS, f"{batch.plan['named']}/{first}"))
         self.first = self.last = first
         self.records = self.data_bytes = 0
         self._data_bytes_max, self._records_max = batch.plan["data_bytes_max"], batch.plan["records_max"]
-        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115 - closed by __exit__
+        self._file = spool(folder, IN_MEMORY_BYTES)
         self._compressor = _gzip() if compressed else None
         self._plain_bytes = 0
         self._write(b'{"requestId":"%s","timestamp":%d,"records":[' % (self.request_id.encode(), batch.now_ms))

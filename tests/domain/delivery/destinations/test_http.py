@@ -74,6 +74,15 @@ def test_a_batch_arrives_in_form(runtime: Runtime, receiver: FirehoseReceiver) -
     assert dict(delivered.metrics)["DeliveryToHttpEndpoint.ProcessedBytes"] == 261
 
 
+def test_a_body_that_waits_on_the_disk(
+    runtime: Runtime, receiver: FirehoseReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "IN_MEMORY_BYTES", 10_000)
+    datas = [bytes([number % 256]) * 1_000 for number in range(300)]
+    Case(runtime, receiver.endpoint, datas).attempt()
+    assert receiver.records == datas
+
+
 def test_gzip(runtime: Runtime, receiver: FirehoseReceiver) -> None:
     case = Case(runtime, receiver.endpoint, [b"x" * 1_000] * 50, RequestConfiguration={"ContentEncoding": "GZIP"})
     case.attempt()
