@@ -127,19 +127,25 @@ class _Stream(io.RawIOBase):
     def __init__(self, folder: Path, finished: Callable[[IO[bytes], int], None]) -> None:
         self._body = spool(folder)
         self._finished = finished
+        self._is_abandoned = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._body.write(data)
-        return len(memoryview(data).cast("B"))
+        size = memoryview(data).nbytes
+        if not self._is_abandoned:
+            self._body.write(data)
+        return size
 
     def tell(self) -> int:
-        return self._body.tell()
+        return 0 if self._is_abandoned else self._body.tell()
 
     def close(self) -> None:
         if self.closed:
+            return
+        if self._is_abandoned:
+            super().close()
             return
         try:
             size = self._body.tell()
@@ -157,14 +163,14 @@ class _Stream(io.RawIOBase):
         self.close()
 
     def abandon(self) -> None:
-        """Close without handing over."""
-        self._body.close()
-        super().close()
+        """Hand nothing over. What is still written is forgotten: a writer of Parquet that goes writes its end."""
+        if not self.closed and not self._is_abandoned:
+            self._is_abandoned = True
+            self._body.close()
 
     def __del__(self) -> None:
         """A stream that nobody closed was not finished: nothing of it is written."""
-        if not self.closed:
-            self.abandon()
+        self.abandon()
 
 
 def _exists(objects: Objects, location: str) -> bool:
