@@ -16,8 +16,26 @@ from apps.delivery.formats import scalars
 from apps.delivery.formats.hive_types import HiveType
 from apps.delivery.formats.reading import Reading
 
-Bad = dict[int, str]
-"""By row: why its record cannot be converted."""
+CELLS_MAX = 4_000_000
+"""Values that are built at a time, nulls too: `{}` is a row of as many as a table has columns, in three bytes, and an item
+of as many as a struct in an array has fields."""
+
+
+class TooMany(Exception):
+    """These rows have more than CELLS_MAX cells; fewer of them may have less."""
+
+
+class Bad(dict[int, str]):
+    """By row: why its record cannot be converted. And how many cells these rows have had so far."""
+
+    cells = 0
+
+    def count(self, cells: int) -> None:
+        """So many are about to be built. Raises TooMany."""
+        self.cells += cells
+        if self.cells > CELLS_MAX:
+            raise TooMany
+
 
 SPELLINGS_MAX = 10_000
 """Of keys, remembered in each struct; hostile records have a new one in every row."""
@@ -136,7 +154,8 @@ class StructColumn:
         self._as_spelled = not (reading.lower or reading.dots or self._mapped)
 
     def fields(self, rows: list[dict[str, Any]], owners: Sequence[int], bad: Bad) -> list[pa.Array]:
-        """The arrays of the fields."""
+        """The arrays of the fields. Raises TooMany."""
+        bad.count(len(rows) * len(self._names))
         spellings = self._spellings
         if not self._as_spelled:
             rows = [{spellings[key]: value for key, value in row.items()} for row in rows]

@@ -7,14 +7,15 @@ most, and what is decoded goes to Arrow at once.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from typing import IO, Any
 
 import pyarrow as pa
 
 from apps.base.units import MIB
 from apps.delivery.formats.columnar import OrcFile, ParquetFile, RowGroups
-from apps.delivery.formats.columns import Bad, StructColumn
-from apps.delivery.formats.hive_types import holds_decimals, parse
+from apps.delivery.formats.columns import Bad, StructColumn, TooMany
+from apps.delivery.formats.hive_types import holds_decimals, parse, size_of
 from apps.delivery.formats.reading import reading_of
 from apps.delivery.formats.rows import NotJson, NotObjects, Row, decoder
 from apps.delivery.record import Failed, Record
@@ -24,15 +25,16 @@ Json = dict[str, Any]
 ERROR_TYPE = "format-conversion-failed"
 PARSE_ERROR = "DataFormatConversion.ParseError"
 MALFORMED = "DataFormatConversion.MalformedData"
+TOO_MANY = (
+    "Data does not match the schema. The record has too many values for one record, counting those that are null."
+)
 
 CHUNK_BYTES = MIB
 """Of records' data that are decoded at a time; as Python's objects they take about ten times as much."""
 
 CELLS_MAX = 1_000_000
-"""Rows times columns that are built at a time: tiny rows of a wide table take memory, too."""
-
-RECORD_CELLS_MAX = 4_000_000
-"""Of one record, which succeeds or fails as a whole."""
+"""Rows times columns that are built at a time: tiny rows of a wide table take memory, too. columns.CELLS_MAX counts what
+structs and arrays add, and is the most that one record may have, which succeeds or fails as a whole."""
 
 DECODING = threading.BoundedSemaphore(2)
 """How many chunks are Python's objects at a time in one process. More threads would wait for the interpreter anyway."""
@@ -63,7 +65,7 @@ class ConvertingWriter:
         self.extension = description.get("FileExtension") or extension
         self.records = 0
         self._plan, self._now_ms = plan, now_ms
-        self._records_max = max(1, CELLS_MAX // len(columns))
+        self._records_max = max(1, CELLS_MAX // sum(size_of(kind) for _, kind in columns))
         self._waiting: list[Record] = []
         self._size_bytes = 0
 
@@ -93,7 +95,7 @@ class ConvertingWriter:
             owners: list[int] = []
             for place, record in enumerate(waiting):
                 try:
-                    found = self._rows(record)
+                    found = self._decode(record.data)
                 except NotJson as error:
                     failed[place] = (PARSE_ERROR, f"Encountered malformed JSON. {error}")
                 except NotObjects as error:
@@ -108,17 +110,21 @@ class ConvertingWriter:
         self.records += len(waiting) - len(failed)
         return [self._failed(waiting[place], *failed[place]) for place in sorted(failed)]
 
-    def _rows(self, record: Record) -> list[Row]:
-        rows = self._decode(record.data)
-        if len(rows) * len(self._schema) > RECORD_CELLS_MAX:
-            raise NotObjects(f"A record has {len(rows)} rows, too many for one record.")
-        return rows
-
     def _build(self, rows: list[Row], owners: list[int]) -> dict[int, tuple[str, str]]:
-        """Rows to a batch without those of records that have one that does not fit."""
-        bad: Bad = {}
+        """Rows to batches, fewer of them at a time until each has room in memory."""
         if not rows:
             return {}
+        try:
+            return self._built(rows, owners)
+        except TooMany:
+            if owners[0] == owners[-1]:
+                return {owners[0]: (MALFORMED, TOO_MANY)}
+        at = bisect_left(owners, owners[len(owners) // 2]) or bisect_right(owners, owners[0])
+        return self._build(rows[:at], owners[:at]) | self._build(rows[at:], owners[at:])
+
+    def _built(self, rows: list[Row], owners: list[int]) -> dict[int, tuple[str, str]]:
+        """Rows to a batch without those of records that have one that does not fit. Raises TooMany."""
+        bad = Bad()
         arrays = self._struct.fields(rows, owners, bad)
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         if bad:

@@ -156,3 +156,8 @@ class _Reader:
 def holds_decimals(kind: HiveType) -> bool:
     """True if there is a decimal anywhere in it."""
     return kind.name == "decimal" or any(holds_decimals(part) for part in kind.parts)
+
+
+def size_of(kind: HiveType) -> int:
+    """How many types it is made of, itself included."""
+    return 1 + sum(map(size_of, kind.parts))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apps.catalogue.errors import EntityNotFoundException
 from apps.catalogue.tables import LATEST, TableSchema, schema_of
 from apps.delivery.destinations.interface import DeliveryFailed
-from apps.delivery.formats.hive_types import BadType, parse
+from apps.delivery.formats.hive_types import BadType, parse, size_of
 from apps.delivery.role_limits import why_not
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ TRIED = "(columns)"
 """Member of a SchemaConfiguration that is tried only: [name, type] of the columns of a table that is still to be made."""
 
 COLUMNS_MAX = 10_000
-"""A bound of our own."""
+"""With what is within them, since each field has memory of its own while an object is written. A bound of our own."""
 
 
 def plan_of(runtime: Runtime, target: Target) -> Json:
@@ -95,11 +95,14 @@ def _check(found: TableSchema, configured: Json) -> None:
         raise _invalid(f"The table has more than {COLUMNS_MAX} columns.")
     if len(set(names)) != len(names):
         raise _invalid("The table has two columns of one name.")
+    fields = 0
     for name, kind in found.columns:
         try:
-            parse(kind)
+            fields += size_of(parse(kind))
         except BadType as error:
             raise _invalid(f"Error parsing the schema: column {name}: {error}") from None
+        if fields > COLUMNS_MAX:
+            raise _invalid(f"The table has more than {COLUMNS_MAX} columns, counting the fields within them.")
     orc = (configured["OutputFormatConfiguration"]["Serializer"]).get("OrcSerDe") or {}
     for name in orc.get("BloomFilterColumns") or ():
         if name.lower() not in names:

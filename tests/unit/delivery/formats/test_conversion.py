@@ -373,12 +373,31 @@ def test_row_groups_are_written_as_they_fill(monkeypatch):
 
 def test_tiny_rows_of_a_wide_table_are_taken_apart(monkeypatch):
     monkeypatch.setattr("apps.delivery.formats.conversion.CELLS_MAX", 100)
-    monkeypatch.setattr("apps.delivery.formats.conversion.RECORD_CELLS_MAX", 1_000)
+    monkeypatch.setattr("apps.delivery.formats.columns.CELLS_MAX", 1_000)
     columns = [(f"c{i}", "int") for i in range(20)]
     packed, failed = convert(columns, *[b"{}" * 10] * 7, b"{}" * 51)
     assert [one.record.ordinal for one in failed] == [7]
     assert "too many" in failed[0].message
     assert len(read_parquet(packed)) == 70
+
+
+WIDE = f"struct<{','.join(f'f{i}:int' for i in range(100))}>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "most"),
+    [
+        (WIDE, b'{"a":{"f1":1}}', b"{}" * 101),
+        (f"array<{WIDE}>", b'{"a":[{"f1":1}]}', b'{"a":[' + b"{}," * 100 + b"{}]}"),
+        (f"array<array<{WIDE}>>", b'{"a":[[{"f1":1}]]}', b'{"a":[[' + b"{}," * 100 + b"{}]]}"),
+    ],
+)
+def test_empty_objects_for_wide_structs_do_not_take_all_memory(monkeypatch, kind, one, most):
+    """Three bytes of a record ask for many nulls. What is too much for one record fails alone."""
+    monkeypatch.setattr("apps.delivery.formats.columns.CELLS_MAX", 10_000)
+    packed, failed = convert([("a", kind)], one, most, *[one * 70] * 4, most, one)
+    assert [(bad.record.ordinal, "too many values" in bad.message) for bad in failed] == [(1, True), (6, True)]
+    assert len(read_parquet(packed)) == 282
 
 
 @pytest.mark.parametrize("compression", ["SNAPPY", "GZIP", "UNCOMPRESSED"])
