@@ -4,13 +4,14 @@
 
 MB/s are those of records' data, from the first put until the last record is in S3. The generator, the web process, the worker,
 Valkey and the S3 server (tests/support/quick_s3.py, which neither checks nor writes anything down here, on a memory file
-system) share the cores. Memory is the highest resident size of the delivery worker, of all that it did before.
+system) share the cores. Memory is the most that the delivery worker had of its own (RssAnon), of all that it did.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import boto3
@@ -205,16 +206,39 @@ def reach(server: servers.Server, name: str, metric: str, size: int, within_s: f
         time.sleep(0.5)
 
 
-def peak_mib(server: servers.Server) -> float:
-    """The highest resident size that the delivery worker ever had."""
+def worker_pids(server: servers.Server) -> list[int]:
+    """The delivery worker, and what it started (jq)."""
+    found = []
     for pid in tree(server.pid):
-        try:
+        with contextlib.suppress(OSError):
             if b"delivery_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                status = Path(f"/proc/{pid}/status").read_text()
-                return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-        except OSError:
-            continue
-    raise SystemExit("there is no delivery worker")
+                found += tree(pid)
+    return found
+
+
+class Memory:
+    """The most memory that the delivery worker had of its own, looked at ten times a second: RssAnon. What is mapped of the
+    record log's file is the page cache's."""
+
+    def __init__(self, server: servers.Server) -> None:
+        self._server = server
+        self.most_mib = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        pids: list[int] = []
+        while not self._stop.wait(0.1):
+            pids = pids or worker_pids(self._server)[:1]
+            self.most_mib = max(self.most_mib, servers.anonymous_mib(pids))
 
 
 @contextmanager
@@ -236,23 +260,21 @@ def _memory(folder: Path) -> Path:
 def lines(folder: Path, *, quick: bool = False) -> list[Bench]:
     """Lines for the table: what, ours, theirs, bar, does it hold."""
     size, converted, parts = (60, 40, 40) if quick else (600, 400, 200)
-    with served(folder) as (server, s3):
+    with served(folder) as (server, s3), Memory(server) as memory:
         make_table(server)
         create(server, "gzip", CompressionFormat="GZIP", BufferingHints={"SizeInMBs": 16, "IntervalInSeconds": 2})
         gzip_rate = rate(server, s3, "gzip", size * MB)
         create(server, "parquet", **parquet(), BufferingHints={"SizeInMBs": 128, "IntervalInSeconds": 3})
         parquet_rate = rate(server, s3, "parquet", converted * MB)
-        create(
-            server, "parts", **partitioned(), CompressionFormat="GZIP",
-            BufferingHints={"SizeInMBs": 128, "IntervalInSeconds": 60},
-        )  # fmt: skip
+        more = {**partitioned(), **parquet()}
+        create(server, "parts", **more, BufferingHints={"SizeInMBs": 128, "IntervalInSeconds": 60})
         parts_s = parts / rate(server, s3, "parts", parts * MB)
-        peak = peak_mib(server)
+        most = memory.most_mib
     return [
-        ("Direct PUT of 1 KB JSON to GZIP objects", f"{gzip_rate:.1f} MB/s", "", "≥ 20 MB/s", gzip_rate >= GZIP_BAR),
-        ("the same to Parquet, buffers of 128 MiB", f"{parquet_rate:.1f} MB/s", "", "≥ 10 MB/s", parquet_rate >= PARQUET_BAR),
-        (f"{parts} MB into {PARTITIONS} partitions by jq, interval 60 s", f"{parts_s:.0f} s", "", "", True),
-        ("the delivery worker's most memory in all that", f"{peak:.0f} MiB", "", "≤ 400 MiB", peak <= MEMORY_BAR_MIB),
+        ("Direct PUT of 1 KB JSON to GZIP objects", f"{gzip_rate:.1f} MB/s", "", ">= 20 MB/s", gzip_rate >= GZIP_BAR),
+        ("the same to Parquet, buffers of 128 MiB", f"{parquet_rate:.1f} MB/s", "", ">= 10 MB/s", parquet_rate >= PARQUET_BAR),
+        (f"{parts} MB to Parquet in {PARTITIONS} partitions, interval 60 s", f"{parts_s:.0f} s", "", "", True),
+        ("RssAnon of the delivery worker, the most in all that", f"{most:.0f} MiB", "", "<= 400 MiB", 0 < most <= MEMORY_BAR_MIB),
     ]  # fmt: skip
 
 
