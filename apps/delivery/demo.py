@@ -29,6 +29,7 @@ from apps.delivery.models import (
     LogPurpose,
     SourceType,
 )
+from apps.delivery.trimming import KIND as LANE_KIND
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -52,7 +53,6 @@ BATCHES_PER_SLICE: Final = 10
 AGAIN_MS: Final = SECOND_MS
 LOG_RETRY_MS: Final = 5 * SECOND_MS
 METER_KEY: Final = "demo"
-LANE_KIND: Final = "delivery"
 
 STOCKS: Final = (
     ("QXZ", "HEALTHCARE", 84.5), ("TGT", "RETAIL", 61.9), ("DFG", "TECHNOLOGY", 139.3), ("NGC", "HEALTHCARE", 4.8),

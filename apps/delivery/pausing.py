@@ -6,11 +6,9 @@ from django.db import transaction
 
 from apps.access import audit
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus
+from apps.delivery.trimming import KIND as LANE_KIND
 from apps.leases import hold
 from apps.leases.wake import wake
-
-LANE_KIND = "delivery"
-"""The lease kind of lanes."""
 
 WAKES_MAX = 100
 """Hints sent at once; the tick finds the others by their due time."""

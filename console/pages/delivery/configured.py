@@ -215,12 +215,7 @@ def _iceberg(given: Json, account_id: str, region: str) -> Json:
         "DestinationDatabaseName": given["iceberg_database"],
         "DestinationTableName": given["iceberg_table"],
     }
-    keys = [key.strip() for key in given["iceberg_keys"].split(",") if key.strip()]
-    if keys:
-        table["UniqueKeys"] = keys
     catalog = {"CatalogARN": f"arn:aws:glue:{region}:{account_id}:catalog"}
-    if given["iceberg_warehouse"]:
-        catalog["WarehouseLocation"] = given["iceberg_warehouse"]
     said: Json = {
         "RoleARN": given["role_arn"],
         "CatalogConfiguration": catalog,
@@ -231,10 +226,6 @@ def _iceberg(given: Json, account_id: str, region: str) -> Json:
         "S3BackupMode": "FailedDataOnly",
         "S3Configuration": _side_bucket(given),
     }
-    if given["iceberg_create"]:
-        said["TableCreationConfiguration"] = {"Enabled": True}
-    if given["iceberg_append"]:
-        said["AppendOnly"] = True
     return said
 
 

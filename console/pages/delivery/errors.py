@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db.models import Sum
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -53,6 +54,7 @@ def errors(request: TeamRequest, name: str) -> HttpResponse:
         **frame(request, row, "delivery-errors"),
         "found": [Cause(one, one.last_at_ms >= now_ms - RECENT_MS) for one in found],
         "objects": [(one, described.error_type_of(one.key)) for one in failed[:OBJECTS_SHOWN]],
+        "failed": failed.aggregate(n=Sum("records"))["n"] or 0,
         "job": DeliveryJob.objects.filter(delivery_stream=row, kind=JobKind.REDRIVE).order_by("-pk").first(),
         "unfinished": jobs.UNFINISHED,
         "aside": dict(aside_of(row)).get("Failed records to", ""),

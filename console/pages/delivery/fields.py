@@ -160,10 +160,6 @@ class IcebergFields(forms.Form):
 
     iceberg_database = _text(255)
     iceberg_table = _text(255)
-    iceberg_keys = _text(1_024)
-    iceberg_warehouse = _text(URL_MAX)
-    iceberg_create = _yes()
-    iceberg_append = _yes()
 
 
 class ProcessingFields(forms.Form):
@@ -243,7 +239,7 @@ class DestinationForm(
     def clean(self) -> dict[str, Any]:
         """The fields that the chosen kind, transform and conversion need."""
         given = super().clean() or self.cleaned_data
-        for name in NEEDED.get(given.get("kind", ""), ()):
+        for name in self.needed(given.get("kind", "")):
             self._need(name, NEEDED_WORDS)
         if given.get("transform") == "lambda":
             self._need("transform_arn", "Which function?")
@@ -259,6 +255,10 @@ class DestinationForm(
         if given.get("convert") and given.get("kind") == "s3" and not given.get("table"):
             self._need("columns", "Choose a table, or write the columns of a new one.")
         return given
+
+    def needed(self, kind: str) -> tuple[str, ...]:
+        """Fields that a kind of destination needs."""
+        return NEEDED.get(kind, ())
 
     def _need(self, name: str, text: str) -> None:
         kept = self.secret_is_kept and name in SECRETS

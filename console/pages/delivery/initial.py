@@ -28,8 +28,6 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """Fields that make one member of AWS's together: it is sent if one of them was changed, and else left as it is. What a
 form cannot say (options of a serializer, say) is thus never lost by changing something else."""
 
-OF_GROUPS: Final = frozenset(name for names in GROUPS.values() for name in names)
-
 
 def of_description(row: DeliveryStream) -> Json:
     """What the fields of a DestinationForm hold before somebody changes them."""
@@ -94,10 +92,6 @@ def _of_kind(destination_type: str, description: Json) -> Json:
             return {
                 "iceberg_database": table.get("DestinationDatabaseName", ""),
                 "iceberg_table": table.get("DestinationTableName", ""),
-                "iceberg_keys": ", ".join(table.get("UniqueKeys") or []),
-                "iceberg_warehouse": (description.get("CatalogConfiguration") or {}).get("WarehouseLocation", ""),
-                "iceberg_create": bool((description.get("TableCreationConfiguration") or {}).get("Enabled")),
-                "iceberg_append": bool(description.get("AppendOnly")),
             }
         case _:
             where = description.get("ClusterEndpoint") or description.get("CollectionEndpoint") or ""
@@ -167,8 +161,8 @@ def _of_conversion(description: Json) -> Json:
     }
 
 
-def update(given: Json, changed: Iterable[str], *, account_id: str, region: str) -> Json:
-    """The <X>DestinationUpdate with what was changed; empty if nothing was."""
+def update(given: Json, changed: Iterable[str], before: Json, *, account_id: str, region: str) -> Json:
+    """The <X>DestinationUpdate with what was changed; empty if nothing was. before: the stored description."""
     names = set(changed)
     whole = configured.destination(given, account_id=account_id, region=region)
     kind = given["kind"]
@@ -181,21 +175,78 @@ def update(given: Json, changed: Iterable[str], *, account_id: str, region: str)
     if "retry" in touched and "RetryOptions" in whole:
         said["RetryOptions"] = whole["RetryOptions"]
     if "processing" in touched:
-        off = {"Enabled": False, "Processors": []}
-        said["ProcessingConfiguration"] = whole.get("ProcessingConfiguration", off)
+        said["ProcessingConfiguration"] = _processing(whole, before)
     if "backup" in touched:
         said |= _backup(whole, kind)
     said |= _bucket(whole, kind, touched)
-    if kind == "s3":
-        if "conversion" in touched:
-            off = {"Enabled": False}
-            said["DataFormatConversionConfiguration"] = whole.get("DataFormatConversionConfiguration", off)
-        for field, member in (("time_zone", "CustomTimeZone"), ("extension", "FileExtension")):
-            if field in names:
-                said[member] = given[field]
-    elif names - OF_GROUPS:
-        said |= _own(whole)
+    if "conversion" in touched and kind == "s3":
+        said["DataFormatConversionConfiguration"] = _conversion(whole, names, before)
+    if "search_url" in names:
+        said |= {name: whole[name] for name in ("ClusterEndpoint", "CollectionEndpoint") if name in whole}
+    for field, member in OWN.items():
+        if field in names and (member in whole or (kind == "s3" and member in CLEARED)):
+            said[member] = whole.get(member, "")
+    if "DestinationTableConfigurationList" in said:
+        others = (before.get("DestinationTableConfigurationList") or [{}])[1:]
+        said["DestinationTableConfigurationList"] = [*said["DestinationTableConfigurationList"], *others]
     return said
+
+
+OWN: Final = {
+    "time_zone": "CustomTimeZone",
+    "extension": "FileExtension",
+    "http_url": "EndpointConfiguration",
+    "http_name": "EndpointConfiguration",
+    "http_key": "EndpointConfiguration",
+    "http_gzip": "RequestConfiguration",
+    "http_attributes": "RequestConfiguration",
+    "splunk_url": "HECEndpoint",
+    "splunk_type": "HECEndpointType",
+    "splunk_token": "HECToken",
+    "splunk_ack_s": "HECAcknowledgmentTimeoutInSeconds",
+    "search_index": "IndexName",
+    "search_rotation": "IndexRotationPeriod",
+    "search_ids": "DocumentIdOptions",
+    "redshift_url": "ClusterJDBCURL",
+    "redshift_table": "CopyCommand",
+    "redshift_columns": "CopyCommand",
+    "redshift_options": "CopyCommand",
+    "redshift_user": "Username",
+    "redshift_password": "Password",
+    "iceberg_database": "DestinationTableConfigurationList",
+    "iceberg_table": "DestinationTableConfigurationList",
+}
+"""Members that only one kind of destination has, by the fields that they are made of; search_url makes one of two."""
+
+CLEARED: Final = ("CustomTimeZone", "FileExtension")
+"""Members that are cleared by an empty text."""
+
+
+def _processing(whole: Json, before: Json) -> Json:
+    """The processors, with the parameters of a transform that no field is for."""
+    said: Json = whole.get("ProcessingConfiguration", {"Enabled": False, "Processors": []})
+    kept = {one["Type"]: settings.parameters(one).get("RoleArn") for one in settings.processors(before)}
+    for processor in said["Processors"]:
+        if processor["Type"] == "Lambda" and kept.get("Lambda"):
+            processor["Parameters"].append({"ParameterName": "RoleArn", "ParameterValue": kept["Lambda"]})
+    return said
+
+
+def _conversion(whole: Json, names: set[str], before: Json) -> Json:
+    """What was changed of the conversion; all of it if there was none. Options of the other parts stay."""
+    said = whole.get("DataFormatConversionConfiguration")
+    if said is None:
+        return {"Enabled": False}
+    if not settings.converts(before):
+        return dict(said)
+    parts: Json = {"Enabled": True}
+    if names & {"table", "columns"}:
+        parts["SchemaConfiguration"] = said["SchemaConfiguration"]
+    if "serde" in names:
+        parts["InputFormatConfiguration"] = said["InputFormatConfiguration"]
+    if "convert" in names:
+        parts["OutputFormatConfiguration"] = said["OutputFormatConfiguration"]
+    return parts
 
 
 def _backup(whole: Json, kind: str) -> Json:
@@ -222,16 +273,3 @@ def _bucket(whole: Json, kind: str, touched: set[str]) -> Json:
         plain.pop("ErrorOutputPrefix")
         plain |= {name: source[name] for name in ("BufferingHints",) if name in source}
     return plain if kind == "s3" else {"S3Update": plain}
-
-
-def _own(whole: Json) -> Json:
-    """Members that only this kind of destination has."""
-    shared = {
-        "RoleARN", "BufferingHints", "RetryOptions", "ProcessingConfiguration", "S3BackupMode", "S3BackupConfiguration",
-        "S3Configuration",
-    }  # fmt: skip
-    own = {name: value for name, value in whole.items() if name not in shared}
-    for secret in ("HECToken", "Password"):
-        if not own.get(secret):
-            own.pop(secret, None)
-    return own

@@ -16,6 +16,7 @@ from django.shortcuts import render
 from apps.delivery.extents import Checkpoint, of_bounds
 from apps.delivery.models import Lane, LaneRole
 from apps.delivery.targets import hints_of
+from apps.delivery.trimming import KIND as LANE_KIND
 from apps.leases.models import Lease
 from apps.recordlog.interface import Bounds, RecordLogError
 from apps.runtime import Runtime
@@ -26,7 +27,6 @@ from console.pages.shell import TeamRequest, is_fragment, team_page
 
 PAGE_LANES = 50
 PAGE_DIGITS_MAX = 6
-LANE_KIND = "delivery"
 PERCENT_MAX = 999
 
 ROLES = {

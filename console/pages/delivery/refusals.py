@@ -54,8 +54,6 @@ MEMBERS: Final[dict[str, str]] = {
     "DestinationDatabaseName": "iceberg_database",
     "DestinationTableName": "iceberg_table",
     "DestinationTableConfigurationList": "iceberg_table",
-    "UniqueKeys": "iceberg_keys",
-    "WarehouseLocation": "iceberg_warehouse",
     "CatalogARN": "iceberg_table",
     "LambdaArn": "transform_arn",
     "NumberOfRetries": "transform_retries",

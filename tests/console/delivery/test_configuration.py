@@ -156,3 +156,39 @@ def test_deleting_asks_for_the_name_and_says_what_goes(client, made, served):
     settle(served)
     assert not DeliveryStream.objects.exists()
     assert BASE["name"] == "ticker"
+
+
+def test_what_no_field_is_for_is_not_lost(client, made):
+    """Tables beyond the first came from the API."""
+    row = made(kind="iceberg", **KINDS["iceberg"])
+    other = {"DestinationDatabaseName": "lake", "DestinationTableName": "other"}
+    row.destination["DestinationTableConfigurationList"].append(other)
+    row.save()
+    assert save(client, iceberg_table="renamed", interval_s="90").status_code == 302
+    first, second = DeliveryStream.objects.get().destination["DestinationTableConfigurationList"]
+    assert second == other
+    assert first["DestinationTableName"] == "renamed"
+
+
+def test_options_of_a_serializer_stay(client, made):
+    row = made(convert="parquet", columns="a string", size_mb="64")
+    row.destination["DataFormatConversionConfiguration"]["OutputFormatConfiguration"]["Serializer"]["ParquetSerDe"][
+        "Compression"
+    ] = "GZIP"
+    row.save()
+    assert save(client, serde="hive").status_code == 302
+    said = DeliveryStream.objects.get().destination["DataFormatConversionConfiguration"]
+    assert said["OutputFormatConfiguration"]["Serializer"]["ParquetSerDe"]["Compression"] == "GZIP"
+    assert "HiveJsonSerDe" in said["InputFormatConfiguration"]["Deserializer"]
+
+
+def test_a_domain_by_its_arn_stays_one(client, made):
+    row = made(kind="opensearch", **KINDS["opensearch"])
+    del row.destination["ClusterEndpoint"]
+    row.destination["DomainARN"] = "arn:aws:es:us-east-1:123456789012:domain/logs"
+    row.save()
+    answer = save(client, retry_s="60")
+    assert answer.status_code == 302, plain(answer)
+    after = DeliveryStream.objects.get().destination
+    assert after["DomainARN"].endswith("domain/logs")
+    assert "ClusterEndpoint" not in after
