@@ -100,6 +100,14 @@ def test_columns_become_a_table_of_the_catalogue(client):
     assert [(one["Name"], one["Type"]) for one in columns] == [("ticker_symbol", "string"), ("price", "double")]
 
 
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("http", "AllData"), ("splunk", "AllEvents"), ("opensearch", "AllDocuments")]
+)
+def test_a_copy_of_every_record_beside_other_destinations(client, kind, mode):
+    create(client, kind=kind, **KINDS[kind], backup="on")
+    assert DeliveryStream.objects.get().destination["S3BackupMode"] == mode
+
+
 def test_a_plain_transform_is_a_connection(client):
     create(client, transform="http", transform_url="https://transform.example/clean")
     assert Connection.objects.get(part="lambda").endpoint_url == "https://transform.example/clean"
