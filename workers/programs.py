@@ -43,6 +43,7 @@ def programs(config: Config) -> list[Program]:
             STOP_WORKER_S,
             needs,
             partial(heartbeat.forget, config.redis),
+            hangs=partial(_worker_hangs, config.redis),
         ),
         Program(
             "delivery",
@@ -51,6 +52,7 @@ def programs(config: Config) -> list[Program]:
             STOP_DELIVERY_S,
             needs,
             partial(heartbeat.forget, config.redis, heartbeat.DELIVERY),
+            hangs=partial(_worker_hangs, config.redis, heartbeat.DELIVERY),
         ),
         Program(
             "beat", [sys.executable, "-m", "workers.beat"], partial(_redis_answers, config.redis), STOP_BEAT_S, needs
@@ -163,6 +165,17 @@ def _worker_lives(url: str, key: str = heartbeat.HEARTBEAT_KEY) -> bool:
 
     try:
         return heartbeat.heard(url, key)
+    except RedisError:
+        return False
+
+
+def _worker_hangs(url: str, key: str = heartbeat.HEARTBEAT_KEY) -> bool:
+    """Redis answers, and has not heard of the worker for longer than heartbeats last. After a Redis that was killed, Celery's
+    consumer was seen to wait for ever for an answer that nobody will send."""
+    from redis import RedisError
+
+    try:
+        return not heartbeat.heard(url, key)
     except RedisError:
         return False
 

@@ -28,6 +28,9 @@ FAILURES_MAX = 5
 HEALTHY_WITHIN_S = 120.0
 """A quiet machine needs two. To kill what is merely slow would only make a busy one busier."""
 PAUSES_S = (0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+HUNG_S = 120.0
+"""A child that does nothing for so long is killed: longer than the slowest slices keep all of a worker busy."""
+HUNG_LOOK_EVERY_S = 10.0
 STEADY_S = 10.0
 """A child that was healthy this long has its pauses forgotten."""
 PROBE_EVERY_S = 0.05
@@ -38,7 +41,8 @@ GROUP_GONE_WITHIN_S = 10.0
 class Program:
     """What to run. healthy: a quick look, true once it serves. prepare: runs before each start. stop_s: how long it
     may take to end after SIGTERM. needs: names of programs that must be healthy before it starts. noise: lines of its
-    output that contain one of these are dropped."""
+    output that contain one of these are dropped. hangs: a look now and then, true if it does nothing any more although
+    what it needs is there."""
 
     name: str
     command: list[str]
@@ -47,6 +51,7 @@ class Program:
     needs: tuple[str, ...] = ()
     prepare: Callable[[], None] = lambda: None
     noise: tuple[bytes, ...] = ()
+    hangs: Callable[[], bool] = lambda: False
 
 
 class State(Enum):
@@ -70,6 +75,7 @@ class Child:
     start_at_s: float = 0.0
     failures: int = 0
     pauses: int = 0
+    hung_since_s: float | None = None
     pipes: list[int] = field(default_factory=list)
 
 
@@ -88,6 +94,7 @@ class Supervisor:
         self._output = Output(sys.stdout.fileno(), max(len(program.name) for program in programs), noise)
         self._stop_asked = 0
         self._probed_s = 0.0
+        self._looked_s = 0.0
 
     def say(self, text: str) -> None:
         """Lines of our own, in order with the children's."""
@@ -104,6 +111,7 @@ class Supervisor:
                 self._step(0.05 if not announced or self._restless() else 1.0)
                 self._start_what_is_due()
                 self._probe()
+                self._look_for_hanging()
                 if not announced and self._all_healthy():
                     announced = when_healthy()
         finally:
@@ -250,6 +258,7 @@ class Supervisor:
             os.close(writing)
         process.returncode = 0  # _reap waits for it, not Popen
         child.pid, child.state, child.since_s = process.pid, State.STARTING, time.monotonic()
+        child.hung_since_s = None
         child.pipes.append(reading)
         self._selector.register(reading, selectors.EVENT_READ, child)
 
@@ -267,6 +276,22 @@ class Supervisor:
                 self.say(f"{child.program.name} is not healthy after {HEALTHY_WITHIN_S:.0f} s; killing it")
                 _signal_group(child.pid, signal.SIGKILL)
         self._probed_s = time.monotonic()
+
+    def _look_for_hanging(self) -> None:
+        """Kill those that live and do nothing: their connection to Redis may have died in a way that they do not notice."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < HUNG_LOOK_EVERY_S:
+            return
+        for child in self._children:
+            if child.state is not State.HEALTHY or not child.program.hangs():
+                child.hung_since_s = None
+            elif child.hung_since_s is None:
+                child.hung_since_s = now_s
+            elif now_s - child.hung_since_s > HUNG_S:
+                self.say(f"{child.program.name} does nothing any more; killing it")
+                child.hung_since_s = None
+                _signal_group(child.pid, signal.SIGKILL)
+        self._looked_s = time.monotonic()
 
     def _all_healthy(self) -> bool:
         return all(child.state is State.HEALTHY for child in self._children)

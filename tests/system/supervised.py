@@ -1,7 +1,7 @@
 """A supervisor over programs given as JSON: `python -m tests.system.supervised JSON`.
 
 A program is healthy when its file exists; once that was noticed, `<file>-noticed` exists too. The pauses before a dead
-program starts again are a tenth of the product's.
+program starts again are a tenth of the product's. It hangs while the file `hangs` exists, for 0.3 s at most.
 """
 
 import json
@@ -39,10 +39,11 @@ def main() -> None:
         programs.append(
             Program(
                 given["name"], [sys.executable, "-c", given["code"]], partial(healthy, mark), given.get("stop_s", STOP_S),
-                tuple(given.get("needs", ())), partial(forget, mark),
+                tuple(given.get("needs", ())), partial(forget, mark), hangs=Path(given.get("hangs", "/nowhere")).exists,
             )
         )  # fmt: skip
     supervisor.PAUSES_S = tuple(pause_s / 10 for pause_s in supervisor.PAUSES_S)
+    supervisor.HUNG_S, supervisor.HUNG_LOOK_EVERY_S = 0.3, 0.05
     running = supervisor.Supervisor(programs, os.environ)
     try:
         running.run(lambda: running.say("all healthy") or True)

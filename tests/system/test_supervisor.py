@@ -89,6 +89,18 @@ def test_a_dead_child_comes_back(start):
     assert running.children() == []
 
 
+def test_a_child_that_hangs_is_started_again(start, tmp_path):
+    hangs = tmp_path / "hangs"
+    code = f"import pathlib; pathlib.Path({str(hangs)!r}).unlink(missing_ok=True)\n" + LIVES
+    running = start({"name": "one", "code": code, "hangs": str(hangs)}, {"name": "two", "code": LIVES})
+    running.until("all healthy")
+    hangs.touch()
+    running.until("one does nothing any more; killing it")
+    running.until(r"one \| started", 2)
+    assert running.count(r"two \| started") == 1
+    assert running.end() == 0
+
+
 def test_it_starts_in_order_and_stops_in_reverse(start):
     running = start(
         {"name": "first", "code": LIVES},

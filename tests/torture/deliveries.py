@@ -40,7 +40,8 @@ TARGETS: dict[str, tuple[bytes, ...]] = {
     "worker": (b"celery", b"delivery_worker"),
     "redis": (b"valkey-server", b"redis-server"),
 }
-HEALTHY_WITHIN_S = 120.0
+HEALTHY_WITHIN_S = 400.0
+"""A worker that hangs is noticed after two and a half minutes (workers/supervisor.py)."""
 
 
 def client(service: str, server: Server) -> Any:
