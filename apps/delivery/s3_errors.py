@@ -53,6 +53,7 @@ CODES: Final[dict[str, tuple[str, str]]] = {
         "S3.IllegalLocationConstraintException",
         "The bucket is in another region; name its region.",
     ),
+    "NotImplemented": ("S3.NotImplemented", "The S3 endpoint lacks something that is asked for, such as KMS keys."),
     "SlowDown": ("S3.SlowDown", SLOW_DOWN),
     "TooManyRequests": ("S3.SlowDown", SLOW_DOWN),
     "KMS.NotFoundException": ("S3.KMS.NotFoundException", NO_KMS_KEY),

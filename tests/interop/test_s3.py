@@ -1,6 +1,6 @@
-"""Delivery to a real S3 server that checks signatures and digests: Versity's gateway, in Go, over a folder.
+"""Delivery to real S3 servers that check signatures and digests: Versity's gateway and MinIO, each over a folder.
 
-`make interop` builds it where Go is.
+`make interop` builds them where Go is.
 """
 
 from __future__ import annotations
@@ -31,30 +31,38 @@ from tests.support.processes import free_port
 from tests.support.runtimes import memory_runtime, until
 from tests.support.s3 import KEY, SECRET, client_of, settings_for
 
-GATEWAY = ROOT / ".interop" / "s3" / "versitygw"
+FOLDER = ROOT / ".interop" / "s3"
 DATAS = [b'{"n":%d}\n' % n for n in range(3_000)]
 
 pytestmark = [pytest.mark.interop, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=["versitygw", "minio"])
+def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Skips, and says so among the warnings, where the server is missing."""
-    if not GATEWAY.is_file():
-        why = "a real S3 server is not tested: needs Go 1.24 (make interop)"
+    program = FOLDER / request.param
+    if not program.is_file():
+        why = f"S3 by {request.param} is not tested: needs Go 1.24 (make interop)"
         warnings.warn(why, stacklevel=1)
         pytest.skip(why)
     folder: Path = tmp_path_factory.mktemp("s3")
-    port = free_port()
-    command = [str(GATEWAY), "--quiet", "--port", f"127.0.0.1:{port}", "--access", KEY, "--secret", SECRET]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    (folder / "objects").mkdir()
-    (folder / "meta").mkdir()
-    command += ["posix", "--sidecar", str(folder / "meta"), str(folder / "objects")]
+    address = f"127.0.0.1:{free_port()}"
+    for name in ("objects", "meta"):
+        (folder / name).mkdir()
+    command = [str(program), "--quiet", "--port", address, "--access", KEY, "--secret", SECRET, "posix"]
+    command += ["--sidecar", str(folder / "meta"), str(folder / "objects")]
+    if request.param == "minio":
+        command = [str(program), "server", "--quiet", "--address", address, str(folder / "objects")]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "MINIO_ROOT_USER": KEY,
+        "MINIO_ROOT_PASSWORD": SECRET,
+    }
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as process:
         try:
-            until(lambda: _answers(f"http://127.0.0.1:{port}"))
-            yield f"http://127.0.0.1:{port}"
+            until(lambda: _answers(f"http://{address}"))
+            yield f"http://{address}"
         finally:
             process.kill()
 
@@ -148,3 +156,13 @@ def test_failed_records_come_back(runtime: Any, clock: Any, client: Any, team: A
     assert b"".join(gzip.decompress(body) for body in data.values()) == b"".join(DATAS)
     written = DeliveredObject.objects.get(key=next(iter(data)))
     assert looking.look(runtime, written).text.startswith('{"n":0}\n{"n":1}\n')
+
+
+def test_a_key_that_the_server_cannot_store_is_given_up(runtime: Any, client: Any, team: Any) -> None:
+    """Both keep objects as files, whose names have 255 bytes at most."""
+    client.create_bucket(Bucket="long")
+    description = s3_description(BucketARN="arn:aws:s3:::long", Prefix="p" * 300 + "/")
+    where = target("ExtendedS3", description, team_id=team.team.id)
+    with pytest.raises(DeliveryFailed) as failure:
+        Engine(records_of([b"x"])).attempt_with(lambda: destination_for(runtime, where))
+    assert (failure.value.code, failure.value.permanent) == ("S3.InvalidObjectKey", True)
