@@ -18,6 +18,9 @@ ROW_GROUP_BYTES = 32 * MIB
 """Of Arrow's arrays, which each object that is being written keeps; a process writes two at a time (objects.py). AWS's
 BlockSizeBytes, which bounds a row group from above, is never less than 64 MiB."""
 
+ARRAYS_MAX = 50_000
+"""Of batches that are kept: each takes half a kilobyte, however few values it has. A wide table's are put together."""
+
 PARQUET_PAGE_BYTES = MIB
 ORC_STRIPE_BYTES = 64 * MIB
 ORC_ROW_INDEX_STRIDE = 10_000
@@ -140,6 +143,8 @@ class RowGroups:
         self._size_bytes += batch.nbytes
         if self._size_bytes >= ROW_GROUP_BYTES:
             self._write()
+        elif len(self._batches) * _types(pa.struct(list(batch.schema))) > ARRAYS_MAX and len(self._batches) > 1:
+            self._batches = pa.Table.from_batches(self._batches).combine_chunks().to_batches()
 
     def finish(self) -> None:
         """Write what is left, and the footer."""

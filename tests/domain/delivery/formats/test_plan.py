@@ -18,6 +18,7 @@ from tests.support.teams import ACCOUNT_ID, REGION, TestTeam, make_team
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOW_MS = 1_800_000_000_000
+WIDE = f"struct<{','.join(f'f{i}:int' for i in range(5_000))}>"
 
 
 @pytest.fixture
@@ -92,6 +93,8 @@ def test_a_table_that_is_not_there_fails_the_batch_for_now(
         ([("a", "uniontype<int,string>")], None, "column a: The type 'uniontype' is not supported."),
         ([("a", "")], None, "column a: '' is not a type"),
         ([("a", "int")], {"BloomFilterColumns": ["b"]}, "no column b"),
+        ([("a", WIDE), ("b", WIDE)], None, "more than 10000 columns"),
+        ([(f"c{i}", "int") for i in range(301)], {}, "more than 300 columns"),
     ],
 )
 def test_a_schema_that_no_object_can_have(

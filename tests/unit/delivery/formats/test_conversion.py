@@ -381,6 +381,16 @@ def test_tiny_rows_of_a_wide_table_are_taken_apart(monkeypatch):
     assert len(read_parquet(packed)) == 70
 
 
+def test_batches_of_a_wide_table_are_put_together(monkeypatch):
+    """A large record is a batch of its own, with an array for each column."""
+    monkeypatch.setattr("apps.delivery.formats.columnar.ARRAYS_MAX", 40)
+    monkeypatch.setattr("apps.delivery.formats.conversion.CHUNK_BYTES", 10)
+    columns = [(f"c{i}", "int") for i in range(20)]
+    packed, failed = convert(columns, *[b'{"c3":%d}      ' % n for n in range(50)])
+    assert (failed, [row["c3"] for row in read_parquet(packed)]) == ([], list(range(50)))
+    assert pq.ParquetFile(io.BytesIO(packed)).metadata.num_row_groups == 1
+
+
 WIDE = f"struct<{','.join(f'f{i}:int' for i in range(100))}>"
 
 
