@@ -32,16 +32,17 @@ from apps.delivery.destinations.interface import (
     Written,
 )
 from apps.delivery.extents import Checkpoint, Extent
+from apps.delivery.lost import skip_lost
 from apps.delivery.models import LOG_KEYS_FROM, DeliveredObject, DestinationType, Lane, LaneRole
-from apps.delivery.reading import Source, pieces
+from apps.delivery.reading import RecordsGone, Source, pieces
 from apps.delivery.record import Failed, Record
-from apps.delivery.settings import converts, retry_ms
+from apps.delivery.settings import backup_s3, converts, retry_ms
 from apps.delivery.targets import hints_of, part_of, target_for
 from apps.delivery.trimming import trim_log
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
-from apps.recordlog.interface import KeyUnavailable, RecordLogError
+from apps.recordlog.interface import RecordLogError
 from apps.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -86,10 +87,12 @@ class Delivering:
 
     def _pin_next(self) -> Progress | int | None:
         """Pin what is due. Answers None if something is pinned now, else what the slice answers."""
+        if self._part == "backup" and backup_s3(self._stream.destination_type, self._stream.destination) is None:
+            return Progress.DONE  # there is none any more; advancing.py lets the lane go
         checkpoint = Checkpoint.of(self._held.checkpoint)
         found = extents.waiting(self._runtime, self._source.log_key, checkpoint)
         if found.lost:
-            checkpoint = self._skip_lost(checkpoint, found.first)
+            checkpoint = skip_lost(self._held, self._lane, checkpoint, found, self._now_ms())
         if found.ended:
             Lane.objects.filter(pk=self._lane.pk).update(ended_at_ms=self._now_ms(), oldest_waiting_ms=None)
             return Progress.DONE
@@ -102,7 +105,7 @@ class Delivering:
         extent = extents.scan(self._runtime, self._source, found.first, size)
         if extent is None:
             return Progress.DONE
-        aged_ms = found.oldest_ms + hints.interval_ms
+        aged_ms = extents.aged_at_ms(found, hints, now_ms)
         if not extent.full and now_ms < aged_ms:
             self._look_later(checkpoint, extent, size)
             return aged_ms
@@ -113,16 +116,6 @@ class Delivering:
         missing = (size - extent.data_bytes) * extent.stored_bytes // max(1, extent.data_bytes)
         look_at = checkpoint.stored_bytes + extent.stored_bytes + max(1, missing)
         hold.save_checkpoint(self._held, replace(checkpoint, look_at_bytes=look_at).kept())
-
-    def _skip_lost(self, checkpoint: Checkpoint, first: int) -> Checkpoint:
-        """Retention took records before they could be delivered. Say so, and go on."""
-        lost = first - checkpoint.next_offset
-        if self._lane.opened_at_ms and checkpoint.next_offset > 0:
-            message = f"{lost} records were removed by the retention of their source before they could be delivered."
-            error_log.note(self._stream.pk, "source", "RecordsExpired", message, self._now_ms(), lost)
-        moved = replace(checkpoint, next_offset=first)
-        hold.save_checkpoint(self._held, moved.kept())
-        return moved
 
     def _pin(self, extent: Extent) -> int | None:
         """Write down the batch with the destination's plan. Answers when to try again if it cannot be planned now."""
@@ -146,7 +139,20 @@ class Delivering:
     # --- an attempt -------------------------------------------------------------------------------------------------
 
     def _attempt(self) -> int | None:
-        """Try the pinned batch once. None: it is done; else when to come again."""
+        """Try the pinned batch once. None: it is done, or there is none any more; else when to come again. Raises
+        RecordLogError if it cannot be read: no fault of the destination, so nothing is given up for it."""
+        try:
+            return self._try()
+        except RecordsGone:
+            bounds = self._runtime.wait_for(self._runtime.record_log.bounds(self._source.log_key))
+            if bounds.first_offset <= self._pinned["first"]:
+                raise
+            # Who has lost the lease to somebody who was done ends here. Else retention took records of the batch: what is
+            # left is one of another name, since under this one an earlier attempt may have delivered the whole.
+            hold.save_checkpoint(self._held, self._held.checkpoint)
+            return None
+
+    def _try(self) -> int | None:
         pinned = self._pinned
         target = target_for(self._runtime, self._stream, self._version(pinned), self._part)
         batch = self._batch(pinned)
@@ -165,13 +171,7 @@ class Delivering:
             return self._now_ms() + not_yet.look_again_ms
         except DeliveryFailed as failure:
             return self._failed(target, destination, batch, failure)
-        except KeyUnavailable as error:
-            if (metric := metrics.KEY_METRICS.get(getattr(error.reason, "code", ""))) is not None:
-                self._add(metric, 1)
-            return self._failed(target, destination, batch, DeliveryFailed("KMSKeyUnavailable", str(error.reason)))
-        except RecordLogError as error:
-            return self._failed(target, destination, batch, DeliveryFailed("InternalError", str(error)))
-        except hold.LeaseLost:
+        except (hold.LeaseLost, RecordLogError):
             raise
         except Exception as error:
             log.exception("delivery_failed", lane=self._lane.pk)
@@ -261,7 +261,7 @@ class Delivering:
         written: list[Written] = []
         try:
             if gave_up["keep"]:
-                written = self._write_lines(target, batch, iter(failed), [error_type])
+                written = self._write_lines(batch, iter(failed), [error_type])
             elif isinstance(destination, KeepsItself):
                 written = destination.given_up(batch)
         except DeliveryFailed as failure:
@@ -299,7 +299,7 @@ class Delivering:
             return []
         types = [destination.error_type, *([CONVERSION_FAILED] if converts(target.description) else [])]
         try:
-            written = self._write_lines(target, batch, chain([first], lines), types)
+            written = self._write_lines(batch, chain([first], lines), types)
         except DeliveryFailed as failure:
             taken = (delivered.records, delivered.size_bytes)
             raise DeliveryFailed(
@@ -309,13 +309,12 @@ class Delivering:
             error_log.note(self._stream.pk, self._part, code, message, self._now_ms(), count)
         return written
 
-    def _write_lines(
-        self, target: Target, batch: Batch, failed: Iterator[Failed], error_types: list[str]
-    ) -> list[Written]:
-        errors = target_for(self._runtime, self._stream, target.version_id, "errors")
-        plan = self._pinned.get("errors_plan")
-        if plan is None:
-            plan = error_objects.plan_failed(errors, error_types, batch)
+    def _write_lines(self, batch: Batch, failed: Iterator[Failed], error_types: list[str]) -> list[Written]:
+        errors = target_for(self._runtime, self._stream, int(self._pinned["version"]), "errors")
+        plan = self._pinned.get("errors_plan") or {"keys": {}}
+        if not set(error_types) <= set(plan["keys"]):
+            keys = error_objects.plan_failed(errors, error_types, batch)["keys"] | plan["keys"]
+            plan = {"keys": keys}
             self._change_pin(errors_plan=plan)
         return error_objects.write_failed(self._runtime, errors, batch.identity, failed, plan)
 
@@ -345,7 +344,7 @@ class Delivering:
         if self._stream.channel_id and self._lane.role == LaneRole.DELIVER:
             self._count_of_channel(target, pinned["count"] - delivered.records, bool(written))
         if self._source.log_key >= LOG_KEYS_FROM:
-            trim_log(self._runtime, self._source.log_key)
+            trim_log(self._runtime, self._stream, self._source.log_key)
 
     def _metered(self, before: Json, target: Target, pinned: Json, delivered: Delivered) -> Json:
         """What billing counts, cumulative; see meters.py."""

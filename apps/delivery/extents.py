@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from apps.base.units import MIB, SECOND_MS
+from apps.base.units import MIB, MINUTE_MS, SECOND_MS
+from apps.delivery.aggregation import MAGIC, user_records
 from apps.delivery.models import DestinationType, LaneRole
 from apps.delivery.reading import PIECE_BYTES, PIECE_RECORDS, Source
 from apps.delivery.settings import Hints
@@ -24,6 +25,10 @@ Json = dict[str, Any]
 
 BILLED_BYTES = 5 * 1024
 """Firehose bills each record in multiples of this (features.md §3 F1)."""
+
+SKEW_MS = MINUTE_MS
+"""How far ahead of this clock another machine's may be. What arrived later than that was stamped before the clock was set
+back: it is delivered at once, since its time may be days away."""
 
 LAG_INTERVALS = 2
 LAG_MS = 30 * SECOND_MS
@@ -70,8 +75,9 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Stored records [first, end) of a log. count: stored records; data_bytes: of data; stored_bytes: with keys;
-    units: multiples of 5 KiB, each record rounded up. full: it has the size that was asked for."""
+    """Stored records [first, end) of a log. count and data_bytes: as they are read, KPL aggregates taken apart;
+    stored_bytes: as they are stored, with keys; units: multiples of 5 KiB, each stored record rounded up. full: it has the
+    size that was asked for."""
 
     first: int
     end: int
@@ -87,7 +93,8 @@ class Extent:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What a lane has before it. first: where it goes on; records and bytes (keys and data, roughly); oldest_ms: arrival
-    of the first. ended: nothing waits and nothing will come. lost: records that the log dropped before they were done."""
+    of the first. ended: nothing waits and nothing will come. lost: records that the log dropped before they were done;
+    lost_bytes: keys and data of those."""
 
     first: int
     records: int
@@ -95,6 +102,7 @@ class Waiting:
     oldest_ms: int
     ended: bool
     lost: int
+    lost_bytes: int = 0
 
 
 def waiting(runtime: Runtime, log_key: int, checkpoint: Checkpoint, known_oldest_ms: int | None = None) -> Waiting:
@@ -108,10 +116,12 @@ def of_bounds(bounds: Bounds, checkpoint: Checkpoint, arrival_of: Callable[[int]
     """The same, with the bounds at hand."""
     first = max(checkpoint.next_offset, bounds.first_offset)
     records = bounds.next_offset - first
+    lost = first - checkpoint.next_offset
+    lost_bytes = max(0, bounds.trimmed_bytes - checkpoint.stored_bytes) if lost else 0
     if records <= 0:
-        return Waiting(first, 0, 0, 0, bounds.sealed is not None, first - checkpoint.next_offset)
-    stored_bytes = max(0, bounds.totals.size_bytes - checkpoint.stored_bytes)
-    return Waiting(first, records, stored_bytes, arrival_of(first), False, first - checkpoint.next_offset)
+        return Waiting(first, 0, 0, 0, bounds.sealed is not None, lost, lost_bytes)
+    stored_bytes = max(0, bounds.totals.size_bytes - checkpoint.stored_bytes - lost_bytes)
+    return Waiting(first, records, stored_bytes, arrival_of(first), False, lost, lost_bytes)
 
 
 def _arrival_of(runtime: Runtime, log_key: int, offset: int) -> int:
@@ -131,7 +141,12 @@ def due_at_ms(found: Waiting, checkpoint: Checkpoint, hints: Hints, now_ms: int)
         and checkpoint.stored_bytes + found.stored_bytes >= checkpoint.look_at_bytes
     ):
         return now_ms
-    return found.oldest_ms + hints.interval_ms
+    return aged_at_ms(found, hints, now_ms)
+
+
+def aged_at_ms(found: Waiting, hints: Hints, now_ms: int) -> int:
+    """When the oldest record has the hinted age."""
+    return now_ms if found.oldest_ms > now_ms + SKEW_MS else found.oldest_ms + hints.interval_ms
 
 
 def size_bytes(hints: Hints, role: str, destination_type: str, found: Waiting, now_ms: int) -> int:
@@ -149,7 +164,7 @@ def size_bytes(hints: Hints, role: str, destination_type: str, found: Waiting, n
 
 def scan(runtime: Runtime, source: Source, first: int, size: int, records_max: int = 1 << 60) -> Extent | None:
     """Walk the log from first on until size is reached, or to its end. None if there is nothing. Raises RecordLogError."""
-    measured = _Measured(size, records_max)
+    measured = _Measured(size, records_max, source.aggregates)
     at = first
     while not measured.full:
         batch = runtime.wait_for(runtime.record_log.read(source.log_key, at, PIECE_RECORDS, PIECE_BYTES))
@@ -166,8 +181,8 @@ def scan(runtime: Runtime, source: Source, first: int, size: int, records_max: i
 class _Measured:
     """The extent while it grows."""
 
-    def __init__(self, size: int, records_max: int) -> None:
-        self._size, self._records_max = size, records_max
+    def __init__(self, size: int, records_max: int, aggregates: bool) -> None:
+        self._size, self._records_max, self._aggregates = size, records_max, aggregates
         self._first = self._end = self._oldest_ms = self._newest_ms = 0
         self._count = self._data = self._stored = self._units = 0
         self.full = False
@@ -179,16 +194,20 @@ class _Measured:
             self._oldest_ms = part.arrival_ms
         flat = part.records
         for at in range(0, len(flat), 2):
-            size = len(cast("bytes", flat[at + 1]))
+            data = cast("bytes", flat[at + 1])
+            stored = size = len(data)
+            records = 1
+            if self._aggregates and data.startswith(MAGIC) and (inside := user_records(data)):
+                records, size = len(inside), sum(len(one) for _, one in inside)
             if self._count and (self._data + size > self._size or self._count >= self._records_max):
                 self.full = True
                 return
             key = flat[at]
-            self._count += 1
+            self._count += records
             self._end += 1
             self._data += size
-            self._stored += size + (0 if key is None else len(cast("str", key).encode()))
-            self._units += max(1, -(-size // BILLED_BYTES))
+            self._stored += stored + (0 if key is None else len(cast("str", key).encode()))
+            self._units += max(1, -(-stored // BILLED_BYTES))
             self._newest_ms = part.arrival_ms
         self.full = self._data >= self._size
 

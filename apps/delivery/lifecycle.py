@@ -11,10 +11,10 @@ from django.db import transaction
 
 from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.delivery import channel_tables, encryption, lanes, meters, metrics
-from apps.delivery.models import DeliveryJob, DeliveryStream, DeliveryStreamStatus, SourceType
+from apps.delivery.models import DeliveryJob, DeliveryStream, DeliveryStreamStatus, LogPurpose, SourceType
 from apps.delivery.partitions import retire_idle
 from apps.delivery.settings import COPIES_KIND
-from apps.delivery.trimming import trim_log
+from apps.delivery.trimming import trim_log, trim_marks
 from apps.encryption.data_keys import forget_all
 from apps.leases import hold
 from apps.leases.hold import Held
@@ -24,13 +24,14 @@ from apps.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 UPKEEP_EVERY_MS = MINUTE_MS
+MORE_AGAIN_MS = 10 * SECOND_MS
 TABLE_AGAIN_MS = 5 * SECOND_MS
 """After a channel's table could not be made."""
 
 
 def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     """One slice for the delivery stream whose row id is the lease's key."""
-    stream = DeliveryStream.objects.select_related("team").filter(pk=int(held.key)).first()
+    stream = DeliveryStream.objects.select_related("team", "source_stream").filter(pk=int(held.key)).first()
     if stream is None:
         hold.remove(held.kind, held.key)
         return Progress.DONE
@@ -43,7 +44,8 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
             meters.ensure(runtime.clock.now_ms())
             log.info("delivery_stream_created", delivery_stream=stream.pk)
         case DeliveryStreamStatus.ACTIVE | DeliveryStreamStatus.UPDATING:
-            _look_after(runtime, stream)
+            if _look_after(runtime, stream):
+                return runtime.clock.now_ms() + MORE_AGAIN_MS
         case DeliveryStreamStatus.DELETING:
             return _delete(runtime, held, stream, until_ms)
         case _:
@@ -51,7 +53,8 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     return runtime.clock.now_ms() + UPKEEP_EVERY_MS
 
 
-def _look_after(runtime: Runtime, stream: DeliveryStream) -> None:
+def _look_after(runtime: Runtime, stream: DeliveryStream) -> bool:
+    """True if there is more to do than a minute can wait for."""
     _advance_encryption(stream)
     if stream.status == DeliveryStreamStatus.UPDATING:
         DeliveryStream.objects.filter(pk=stream.pk, status=DeliveryStreamStatus.UPDATING).update(
@@ -60,9 +63,13 @@ def _look_after(runtime: Runtime, stream: DeliveryStream) -> None:
     if stream.source_type != SourceType.DIRECT_PUT and stream.source_stream_id is not None:
         lanes.open_shards(runtime, stream)
     lanes.adopt_backup(runtime, stream)
-    retire_idle(runtime, stream)
+    more = retire_idle(runtime, stream)
     for row in stream.logs.all():
-        trim_log(runtime, row.log_key)
+        if row.purpose == LogPurpose.MARKS:
+            trim_marks(runtime, row.log_key)
+        else:
+            trim_log(runtime, stream, row.log_key)
+    return more
 
 
 def _advance_encryption(stream: DeliveryStream) -> None:

@@ -22,6 +22,7 @@ from apps.delivery.models import DeliveryStream, DeliveryStreamStatus, Lane, Lan
 from apps.delivery.settings import Hints, processing
 from apps.delivery.targets import hints_of
 from apps.delivery.trimming import KIND
+from apps.leases import hold
 from apps.leases.models import Lease
 from apps.leases.wake import wake
 from apps.recordlog.interface import Bounds, RecordLogError, UnknownShard
@@ -35,6 +36,8 @@ READ_ROWS_EVERY_MS = 2 * SECOND_MS
 OBSERVE_EVERY_MS = 10 * SECOND_MS
 WAKE_AGAIN_MS = 2 * SECOND_MS
 """Between two hints for one lane."""
+DUE_AHEAD_MAX_MS = 2 * hold.LONGEST_DUE_MS[KIND]
+"""A due time further ahead was written before the clock was set back, and counts as past (apps/leases/hold.py)."""
 
 SERVING = (DeliveryStreamStatus.ACTIVE, DeliveryStreamStatus.UPDATING)
 
@@ -93,7 +96,9 @@ class Lookout:
         bounds = self._bounds({seen.lane.log_key for seen in self._seen.values()})
         woken = []
         for seen in self._seen.values():
-            if self._is_due(seen, bounds.get(seen.lane.log_key), now_ms) and now_ms - seen.woken_ms >= WAKE_AGAIN_MS:
+            if self._is_due(seen, bounds.get(seen.lane.log_key), now_ms) and not (
+                0 <= now_ms - seen.woken_ms < WAKE_AGAIN_MS
+            ):
                 seen.woken_ms = now_ms
                 woken.append(seen.lane.pk)
         for key in woken:
@@ -165,7 +170,7 @@ class Lookout:
             return seen.lane.parent_id is None  # gone: let the lane notice
         seen.waiting = extents.of_bounds(bounds, seen.checkpoint, lambda first: self._arrival(seen, first))
         if seen.pinned:
-            return seen.due_at_ms is None or seen.due_at_ms <= now_ms
+            return seen.due_at_ms is None or not now_ms < seen.due_at_ms <= now_ms + DUE_AHEAD_MAX_MS
         due_ms = extents.due_at_ms(seen.waiting, seen.checkpoint, seen.hints, now_ms)
         return due_ms is not None and due_ms <= now_ms
 

@@ -28,6 +28,8 @@ WHO = "upkeep"
 """Who holds the lease of a process lane while its empty logs are removed."""
 
 HOLD_MS = MINUTE_MS
+RETIRE_MS = 3_000
+"""So long the process lane waits for it at most."""
 
 
 def label_of(partition_keys: dict[str, str] | None) -> str:
@@ -63,11 +65,13 @@ async def _holding(runtime: Runtime, done: dict[int, int]) -> int:
     return active
 
 
-def open_child(runtime: Runtime, lane: Lane, role: str, label: str) -> Lane:
-    """A log and a lane for what the process lane will write. The row is written before the log is made."""
+def open_child(runtime: Runtime, held: hold.Held, lane: Lane, role: str, label: str) -> Lane:
+    """A log and a lane for what the process lane will write. The row is written before the log is made. Raises LeaseLost: two
+    who think that they hold the process lane's lease would make two lanes for one partition."""
     now_ms = runtime.clock.now_ms()
     purpose = LogPurpose.FAILED if role == LaneRole.ERRORS else LogPurpose.PROCESSED
     with transaction.atomic():
+        hold.confirm(held)
         kept = DeliveryLog.objects.create(delivery_stream=lane.delivery_stream, purpose=purpose, created_at_ms=now_ms)
         child = Lane.objects.create(
             delivery_stream=lane.delivery_stream, role=role, log_key=kept.log_key, parent=lane, label=label,
@@ -92,20 +96,35 @@ def marks_log(runtime: Runtime, lane: Lane) -> int:
     return log_key
 
 
-def retire_idle(runtime: Runtime, stream: DeliveryStream) -> None:
-    """Remove the logs that have long been empty. Nobody writes to them meanwhile: the process lane's lease is taken."""
+def retire_idle(runtime: Runtime, stream: DeliveryStream) -> bool:
+    """Remove the logs that have long been empty. Nobody writes to them meanwhile: the process lane's lease is taken, for
+    RETIRE_MS at most. True if there may be more."""
     many = stream.lanes.filter(parent__isnull=False).count() > CHILDREN_MAX
     before_ms = runtime.clock.now_ms() - (MINUTE_MS if many else IDLE_MS)
     idle = stream.lanes.filter(parent__isnull=False, used_at_ms__lt=before_ms)
+    more = False
     for parent in Lane.objects.filter(pk__in=idle.values("parent")):
         held = hold.take(KIND, str(parent.pk), WHO, HOLD_MS)
         if held is None:
             continue
+        until_ms = runtime.clock.now_ms() + RETIRE_MS
         try:
-            for child in idle.filter(parent=parent) if held.pinned is None else ():
+            for child in idle.filter(parent=parent).order_by("used_at_ms") if held.pinned is None else ():
+                if more := runtime.clock.now_ms() >= until_ms:
+                    break
                 _retire(runtime, held, child)
         finally:
             hold.release(held, runtime.clock.now_ms())
+    _drop_left_over(runtime, stream)
+    return more
+
+
+def _drop_left_over(runtime: Runtime, stream: DeliveryStream) -> None:
+    """Logs whose lane was removed when a crash came before they were dropped."""
+    used = set(stream.lanes.values_list("log_key", flat=True))
+    for row in stream.logs.filter(purpose__in=(LogPurpose.PROCESSED, LogPurpose.FAILED)):
+        if row.log_key not in used:
+            lanes.drop_log(runtime, row)
 
 
 def _retire(runtime: Runtime, parent: hold.Held, child: Lane) -> None:

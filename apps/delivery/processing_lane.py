@@ -14,30 +14,31 @@ import structlog
 
 from apps.delivery import encryption, error_log, extents, meters, metrics
 from apps.delivery.extents import Checkpoint
+from apps.delivery.lost import skip_lost
 from apps.delivery.models import Lane, LaneRole
 from apps.delivery.partitions import children_of, label_of, marks_log, open_child, room_for
 from apps.delivery.processing.configuration import piece_bytes
 from apps.delivery.processing.interface import Processed
 from apps.delivery.processing.turns import AGAIN_MS as TURN_AGAIN_MS
 from apps.delivery.processing.turns import turn
-from apps.delivery.reading import Source, pieces
+from apps.delivery.reading import RecordsGone, Source, pieces
 from apps.delivery.record import Failed, Record
 from apps.delivery.settings import partitions, processing
 from apps.delivery.staged import key_of
 from apps.delivery.targets import target_for
-from apps.delivery.trimming import trim_log
+from apps.delivery.trimming import trim_log, trim_marks
 from apps.encryption.data_keys import EncryptedStream
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
-from apps.recordlog.interface import DataKey, Entry, RecordLogError, UnknownShard
+from apps.recordlog.interface import DataKey, Entry, LogUnavailable, UnknownShard
 from apps.runtime import Runtime
 from apps.streams.catalog import Catalog
 
 log = structlog.get_logger(__name__)
 
-AGAIN_MS = 5_000
-"""After an error of the record log or of a key."""
+USED_EVERY_MS = 5_000
+"""Between two notes in a child's row that its log was written to."""
 
 PIECE_RECORDS = 10_000
 
@@ -78,15 +79,10 @@ class ProcessingLane:
                 due = self._pin_next()
                 if due is not None:
                     return due
-            try:
-                with turn(self._runtime, self._target) as may:
-                    if not may:
-                        return self._now_ms() + TURN_AGAIN_MS
-                    self._process()
-            except RecordLogError as error:
-                now_ms = self._now_ms()
-                error_log.note(self._stream.pk, "processing", "InternalError", str(error), now_ms)
-                return now_ms + AGAIN_MS
+            with turn(self._runtime, self._target) as may:
+                if not may:
+                    return self._now_ms() + TURN_AGAIN_MS
+                self._attempt()
             if self._now_ms() >= until_ms:
                 return Progress.MORE
 
@@ -96,6 +92,8 @@ class ProcessingLane:
     def _pin_next(self) -> Progress | int | None:
         checkpoint = Checkpoint.of(self._held.checkpoint)
         found = extents.waiting(self._runtime, self._source.log_key, checkpoint)
+        if found.lost:
+            checkpoint = skip_lost(self._held, self._lane, checkpoint, found, self._now_ms())
         if found.ended:
             Lane.objects.filter(pk=self._lane.pk).update(ended_at_ms=self._now_ms(), oldest_waiting_ms=None)
             return Progress.DONE
@@ -121,6 +119,16 @@ class ProcessingLane:
         )  # fmt: skip
         return None
 
+    def _attempt(self) -> None:
+        """Process what is pinned; or unpin it if retention took a part of it. Raises RecordLogError."""
+        try:
+            self._process()
+        except RecordsGone:
+            bounds = self._runtime.wait_for(self._runtime.record_log.bounds(self._source.log_key))
+            if self._held.pinned is None or bounds.first_offset <= self._held.pinned["first"]:
+                raise
+            hold.save_checkpoint(self._held, self._held.checkpoint)
+
     def _process(self) -> None:
         pinned = self._held.pinned
         assert pinned is not None
@@ -141,9 +149,12 @@ class ProcessingLane:
         moved = Checkpoint(pinned["end"], before.stored_bytes + pinned["stored"], 0, pinned["arrived"][1], metered)
         hold.save_checkpoint(self._held, moved.kept())
         self._tell(processed)
-        trim_log(self._runtime, self._marks)
+        if self._lane.failing_since_ms is not None:
+            Lane.objects.filter(pk=self._lane.pk).update(failing_since_ms=None)
+            self._lane.failing_since_ms = None
+        trim_marks(self._runtime, self._marks)
         if not self._source.shard_id:
-            trim_log(self._runtime, self._source.log_key)
+            trim_log(self._runtime, self._stream, self._source.log_key)
 
     def _is_stored(self, end: int) -> bool:
         """True if the answers to the pinned piece are in their logs already: the newest mark says so."""
@@ -169,11 +180,15 @@ class ProcessingLane:
         try:
             self._runtime.wait_for(self._runtime.record_log.append(entries))
         except UnknownShard:
+            hold.confirm(self._held)  # who has lost the lease makes no logs again
             for child in groups:  # a crash came between a row and its log
                 self._runtime.wait_for(self._runtime.record_log.create(self._children[child.role, child.label].log_key))
-            self._runtime.wait_for(self._runtime.record_log.append(entries))
+            try:
+                self._runtime.wait_for(self._runtime.record_log.append(entries))
+            except UnknownShard as error:  # not the source's, which would end the lane
+                raise LogUnavailable(str(error)) from error
         used = [self._children[child.role, child.label].pk for child in groups]
-        Lane.objects.filter(pk__in=used, used_at_ms__lt=now_ms - AGAIN_MS).update(used_at_ms=now_ms)
+        Lane.objects.filter(pk__in=used, used_at_ms__lt=now_ms - USED_EVERY_MS).update(used_at_ms=now_ms)
 
     def _grouped(self, processed: Processed) -> dict[_Child, list[str | bytes | None]]:
         """Flat records by the log they go to. Partitions too many become failed records."""
@@ -202,7 +217,9 @@ class ProcessingLane:
 
     def _open(self, child: _Child) -> None:
         if (child.role, child.label) not in self._children:
-            self._children[child.role, child.label] = open_child(self._runtime, self._lane, child.role, child.label)
+            self._children[child.role, child.label] = open_child(
+                self._runtime, self._held, self._lane, child.role, child.label
+            )
 
     def _exceeded(self, record: Record) -> Failed:
         message = f"The delivery stream has its {metrics.PARTITIONS_MAX} active partitions already."

@@ -11,13 +11,17 @@ from apps.delivery.aggregation import deaggregate
 from apps.delivery.models import LOG_KEYS_FROM, Lane, SourceType
 from apps.delivery.record import Record
 from apps.delivery.staged import record_of
-from apps.recordlog.interface import Slice
+from apps.recordlog.interface import RecordLogError, Slice
 from apps.runtime import Runtime
 from apps.streams import sequence
 from apps.streams.models import Shard
 
 PIECE_BYTES = 4 * 1_048_576
 PIECE_RECORDS = 20_000
+
+
+class RecordsGone(RecordLogError):
+    """The log no longer has all records that are to be read: retention took them, or somebody else has done with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,13 @@ def source_of(lane: Lane) -> Source:
 
 def pieces(runtime: Runtime, source: Source, first: int, end: int) -> Iterator[list[Record]]:
     """The records at offsets [first, end), KPL aggregates taken apart; in order, in lists of at most PIECE_BYTES of what
-    is stored (or one larger record). Fewer if the log has lost some. Raises RecordLogError."""
+    is stored (or one larger record). Raises RecordLogError; RecordsGone before anything is left out, since what a part of a
+    batch is made into must never replace what was made of the whole."""
     while first < end:
         wanted = min(PIECE_RECORDS, end - first)
         batch = runtime.wait_for(runtime.record_log.read(source.log_key, first, wanted, PIECE_BYTES))
-        if not batch.slices:
-            return
+        if not batch.slices or batch.slices[0].first > first:
+            raise RecordsGone(f"Records {first} to {end - 1} of log {source.log_key} are not all there any more.")
         records = [record for part in batch.slices if part.first < end for record in _records(source, part, end)]
         if source.aggregates:
             records = deaggregate(records)

@@ -23,7 +23,7 @@ from apps.base.units import DAY_MS, MINUTE_MS
 from apps.leases.models import Lease
 
 LONGEST_TTL_MS = 5 * MINUTE_MS
-LONGEST_DUE_MS = {"retention": 366 * DAY_MS}
+LONGEST_DUE_MS = {"retention": 366 * DAY_MS, "delivery": 15 * MINUTE_MS}
 LONGEST_DUE_OTHERWISE_MS = DAY_MS
 """Longest legal spans: of a lease, and from now to the next due time by kind."""
 
@@ -106,6 +106,11 @@ def renew(held: Held, ttl_ms: int) -> None:
     """Hold on for another ttl_ms from now; never shortens. Raises LeaseLost."""
     assert 0 < ttl_ms <= LONGEST_TTL_MS, ttl_ms
     _kept(_mine(held).update(expires_at_ms=Greatest(F("expires_at_ms"), DatabaseNow() + ttl_ms)))
+
+
+def confirm(held: Held) -> None:
+    """Go on only if the lease is still held; within a transaction until its end. Raises LeaseLost."""
+    _kept(_mine(held).update(owner=held.owner))
 
 
 def pin(held: Held, data: Json) -> None:

@@ -201,7 +201,8 @@ class Totals:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """first_offset: the oldest record still stored (= next_offset if none). newest_ms: arrival of the newest record
-    ever appended, 0 if none; oldest_ms: arrival of the first one stored, 0 if none. sealed: successors or None."""
+    ever appended, 0 if none; oldest_ms: arrival of the first one stored, 0 if none. sealed: successors or None.
+    trimmed_bytes: of the totals' bytes, those before first_offset."""
 
     first_offset: Offset
     next_offset: Offset
@@ -210,6 +211,7 @@ class Bounds:
     sealed: tuple[Successor, ...] | None
     sealed_at_ms: int
     totals: Totals
+    trimmed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ class ShardState(Struct, array_like=True):
     def bounds(self, first: Offset, oldest_ms: int) -> Bounds:
         """RecordLog.bounds, given the first record kept and its batch's arrival (0: none is kept)."""
         totals = Totals(*self.totals)
-        return Bounds(first, self.next_offset, oldest_ms, self.newest_ms, self.sealed_to(), self.sealed_at_ms, totals)
+        sealed, sealed_at_ms, trimmed_bytes = self.sealed_to(), self.sealed_at_ms, self.trimmed[1]
+        return Bounds(first, self.next_offset, oldest_ms, self.newest_ms, sealed, sealed_at_ms, totals, trimmed_bytes)
 
     def sealed_to(self) -> tuple[Successor, ...] | None:
         """The successors, None while open."""

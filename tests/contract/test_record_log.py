@@ -415,6 +415,7 @@ async def test_trim_removes_older_batches_and_nothing_else(log, clock):
     assert (bounds.first_offset, bounds.oldest_ms) == (5, clock.now_ms() - 300)
     assert (bounds.next_offset, bounds.newest_ms) == (11, clock.now_ms() - 100)
     assert bounds.totals.records == 10
+    assert bounds.trimmed_bytes * 5 == bounds.totals.size_bytes * 2
 
 
 async def test_trim_does_a_bounded_piece_and_says_whether_there_is_more(log, clock):
@@ -444,6 +445,7 @@ async def test_offsets_and_times_go_on_after_everything_was_trimmed(log, clock):
     await log.trim(1, at + 1, 100)
     bounds = await log.bounds(1)
     assert (bounds.first_offset, bounds.next_offset, bounds.oldest_ms, bounds.newest_ms) == (3, 3, 0, at)
+    assert bounds.trimmed_bytes == bounds.totals.size_bytes
     clock.advance(-1_000)
     assert await append_texts(log, 1, "c") == Appended(3, at)
 

@@ -48,6 +48,7 @@ class Engine:
         self.runtime, self.clock, self.kept = runtime, clock, kept
         self.team = make_team()
         self.lines = []
+        self.trouble = None
 
     def create(self, *, size_mb=1, interval_s=60, destination_type="ExtendedS3", **fields):
         description = s3_description(
@@ -91,14 +92,20 @@ def engine(db, monkeypatch):
     monkeypatch.setattr(delivering, "destination_for", lambda _runtime, _target: kept)
 
     def write_failed(_runtime, _target, _identity, failed, plan):
+        failed = list(failed)
+        assert {one.error_type for one in failed} <= set(plan["keys"])
         lines = [one.line() for one in failed]
+        if found.trouble is not None:
+            raise found.trouble
         if found.kept.failure is not None and found.kept.failure.code == "everything":
             raise DeliveryFailed("S3.Down", "no")
         found.lines += lines
-        return [Written("b", plan["key"], 1, len(lines))]
+        return [Written("b", next(iter(plan["keys"].values())), 1, len(lines))]
 
     monkeypatch.setattr(
-        error_objects, "plan_failed", lambda _target, types, batch: {"key": f"errors/{types[0]}/{batch.identity}"}
+        error_objects,
+        "plan_failed",
+        lambda _target, types, batch: {"keys": {one: f"errors/{one}/{batch.identity}" for one in types}},
     )
     monkeypatch.setattr(error_objects, "write_failed", write_failed)
     yield found

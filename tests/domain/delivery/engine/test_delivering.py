@@ -129,7 +129,7 @@ def test_records_that_a_destination_never_takes_do_not_hold_the_others_up(engine
     _, lane = direct(engine)
     engine.put(lane.log_key, b"good", b"bad")
     engine.clock.advance(60_000)
-    engine.kept.failed = [Failed(Record(b"bad", 0, 2), "processing-failed", "Es.Mapping", "no", 1, 0)]
+    engine.kept.failed = [Failed(Record(b"bad", 0, 2), "http-endpoint-failed", "Es.Mapping", "no", 1, 0)]
     engine.slice(lane)
     assert len(engine.lines) == 1
     assert engine.checkpoint(lane)["next"] == 3
