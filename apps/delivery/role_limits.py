@@ -2,7 +2,8 @@
 
 With AWS, a delivery stream acts as its role. Here its role limits it, if the team has one of that name: what its policies do
 not allow is not done. One that does not exist limits nothing, and the console says so. Asked are s3:PutObject for every
-object, kinesis:GetRecords for the source, and glue:GetTableVersions for the schema of a conversion. Not asked: whom the role trusts, since nobody assumes it.
+object, kinesis:GetRecords for the source, glue:GetTableVersions for the schema of a conversion, and lambda:InvokeFunction
+for a transform. Not asked: whom the role trusts, since nobody assumes it.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ RETRY_S = {
 }
 """Seconds; where the description does not say."""
 
+PARTITION_RETRY_S = 300
+"""Of dynamic partitioning's own RetryOptions; AWS's default."""
+
 S3_RETRY_MS = 24 * 3_600 * SECOND_MS
 """Direct PUT: what could not be written for so long is lost, as with AWS. From a stream: as long as the stream has it."""
 
@@ -95,11 +98,18 @@ def backup_s3(destination_type: str, description: Json) -> Json | None:
 
 
 def retry_ms(destination_type: str, description: Json) -> int | None:
-    """How long after its first failure a batch is tried again; None: for as long as the records are there (S3)."""
-    if destination_type == DestinationType.S3 or "Channel" in description:
+    """How long after its first failure a batch is tried again; None: for as long as the records are there (S3, but for
+    partitions, whose retry duration is a part of their configuration)."""
+    if "Channel" in description:
         return None
-    given = (description.get("RetryOptions") or {}).get("DurationInSeconds")
-    return (RETRY_S[DestinationType(destination_type)] if given is None else given) * SECOND_MS
+    if destination_type != DestinationType.S3:
+        given = (description.get("RetryOptions") or {}).get("DurationInSeconds")
+        return (RETRY_S[DestinationType(destination_type)] if given is None else given) * SECOND_MS
+    partitioning = description.get("DynamicPartitioningConfiguration") or {}
+    if not partitioning.get("Enabled"):
+        return None
+    given = (partitioning.get("RetryOptions") or {}).get("DurationInSeconds")
+    return (PARTITION_RETRY_S if given is None else given) * SECOND_MS
 
 
 def processors(description: Json) -> list[Json]:

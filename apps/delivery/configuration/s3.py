@@ -19,8 +19,6 @@ LARGE_SIZE_MB = 128
 
 LARGE_SIZE_MIN_MB = 64
 PARTITIONED_INTERVAL_MIN_S = 60
-PARTITION_RETRY_S = 300
-
 COMMON = (
     "RoleARN",
     "BucketARN",
@@ -41,6 +39,8 @@ def plain(given: Json, *, expressions_allowed: bool = True) -> Json:
 
 
 def _bucket(given: Json, size_mb: int = SIZE_MB) -> Json:
+    if given["BucketARN"].rpartition(":")[2] in {".", ".."}:
+        raise InvalidArgumentException("BucketARN does not name a bucket.")  # it would be a step up in the URL
     return {
         **copied(given, "RoleARN", "BucketARN", "Prefix", "ErrorOutputPrefix"),
         "BufferingHints": buffering(given.get("BufferingHints"), size_mb, both=True),
@@ -83,7 +83,7 @@ def _partitioning(given: Json) -> Json:
     if configured is None:
         return {}
     enabled = bool(configured.get("Enabled"))
-    duration_s = (configured.get("RetryOptions") or {}).get("DurationInSeconds", PARTITION_RETRY_S)
+    duration_s = (configured.get("RetryOptions") or {}).get("DurationInSeconds", settings.PARTITION_RETRY_S)
     said: Json = {"Enabled": enabled}
     if enabled:
         said["RetryOptions"] = {"DurationInSeconds": duration_s}

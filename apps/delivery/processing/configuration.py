@@ -52,11 +52,13 @@ ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """A Lambda processor. size_bytes: of the records of one invocation. retries: further attempts after the first."""
+    """A Lambda processor. size_bytes: of the records of one invocation. retries: further attempts after the first.
+    role_arn: who invokes it; the delivery stream's own role unless the processor has one."""
 
     function_arn: str
     retries: int
     size_bytes: int
+    role_arn: str = ""
 
     @property
     def function(self) -> tuple[str, str]:
@@ -76,7 +78,8 @@ def transform(destination_type: str, description: Json) -> Transform | None:
     if given is None:
         return None
     size_bytes = processing(destination_type, description).size_bytes
-    return Transform(given["LambdaArn"], int(given.get("NumberOfRetries", RETRIES)), size_bytes)
+    role_arn = given.get("RoleArn") or description.get("RoleARN") or ""
+    return Transform(given["LambdaArn"], int(given.get("NumberOfRetries", RETRIES)), size_bytes, role_arn)
 
 
 def piece_bytes(description: Json) -> int:

@@ -19,7 +19,7 @@ import msgspec
 from apps.base import outgoing
 from apps.base.outgoing import Answer, OutgoingFailed, OutgoingRefused, OutgoingTooLarge
 from apps.base.units import MIB
-from apps.delivery import grants
+from apps.delivery import grants, role_limits
 from apps.delivery.destinations.interface import Target
 from apps.delivery.processing.configuration import Transform
 
@@ -88,9 +88,15 @@ class Place:
 
 
 def place_for(runtime: Runtime, target: Target, transform: Transform) -> Place:
-    """Where the transform of a delivery stream is. Raises InvocationFailed if there is none that its team may use."""
+    """Where the transform of a delivery stream is. Raises InvocationFailed if there is none that its team may use, or its
+    role, if there is such a role."""
     from apps.delivery.signing import Keys  # botocore is not needed for starting
 
+    denied = transform.role_arn and role_limits.why_not(
+        target.team_id, target.account_id, transform.role_arn, "lambda:InvokeFunction", transform.function_arn
+    )
+    if denied:
+        raise InvocationFailed("Lambda.InvokeAccessDenied", ACCESS_DENIED, denied)
     config = runtime.config
     given = target.connections.get("lambda") or {}
     endpoint: str = given.get("endpoint_url") or ""

@@ -239,6 +239,7 @@ REFUSED = [
     ("ExtendedS3", {**S3, "CustomTimeZone": "Atlantis/Capital"}, "Atlantis/Capital"),
     ("ExtendedS3", {**S3, "Prefix": "!{timestamp:yyyy}/"}, "ErrorOutputPrefix"),
     ("ExtendedS3", {**S3, "Prefix": "a/../b/"}, "Prefix"),
+    ("ExtendedS3", {**S3, "BucketARN": "arn:aws:s3:::.."}, "BucketARN"),
     ("ExtendedS3", {**S3, "Prefix": "!{partitionKeyFromQuery:a}/", "ErrorOutputPrefix": "e/"}, "dynamic partitioning"),
     ("ExtendedS3", {**S3, "EncryptionConfiguration": {}, "ProcessingConfiguration": {"Enabled": True}}, "processors"),
     ("ExtendedS3", {**S3, "ProcessingConfiguration": {"Enabled": True, "Processors": [examples.QUERY]}}, "dynamic partitioning"),

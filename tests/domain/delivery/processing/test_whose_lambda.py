@@ -8,6 +8,7 @@ from django.core.management import call_command
 from apps.base.clock import FakeClock
 from apps.delivery.grants import grant
 from apps.delivery.processing import chain_for, invocation
+from tests.support.callers import document, make_identity, says
 from tests.support.delivery_batches import NOW_MS, records_of, target
 from tests.support.lambda_server import LambdaServer
 from tests.support.processors import FUNCTION_ARN, function, processing
@@ -77,6 +78,22 @@ def test_keys_of_the_teams_own_at_the_operators_lambda(team, server):
     own = {"access_key_id": TEAMS[0], "secret_access_key": TEAMS[1], "region": "us-west-2"}
     assert codes(run(other, own, **operators(server))) == []
     assert "/us-west-2/lambda/" in server.invocations[0].headers["authorization"]
+
+
+@pytest.mark.parametrize("given", ["processor", "destination"])
+def test_a_role_that_exists_limits_what_is_invoked(team, server, given):
+    server.keys = None
+    role = make_identity(team.team, "role", "r", document(says(action="lambda:*", resource=FUNCTION_ARN)))
+    runtime = memory_runtime(FakeClock(NOW_MS), private_destinations="allow")
+    for arn, expected in ((FUNCTION_ARN, []), (FUNCTION_ARN + ":7", ["Lambda.InvokeAccessDenied"])):
+        own = {"RoleArn": role.arn} if given == "processor" else {}
+        description = processing(function(LambdaArn=arn, **own), RoleARN=role.arn if not own else "")
+        connections = {"lambda": {"endpoint_url": server.url}}
+        made = target("ExtendedS3", description, team_id=team.team.pk, connections=connections)
+        done = chain_for(runtime, made, "direct").run(records_of([b"a"]), NOW_MS)
+        assert codes(done) == expected
+        assert all("lambda:InvokeFunction" in told for _, told in done.errors)
+    assert len(server.invocations) == 1
 
 
 def test_a_teams_endpoint_never_sees_the_operators_keys(team, server):
