@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import ssl
 import threading
 from collections import OrderedDict
@@ -28,7 +29,7 @@ from apps.base import outgoing
 from apps.base.units import KIB, MIB
 from apps.delivery import grants
 from apps.delivery.destinations.interface import DeliveryFailed, Target
-from apps.delivery.s3_errors import invalid_answer, of_client_error, of_outgoing, redirected
+from apps.delivery.s3_errors import NO_BUCKET, NOT_A_KEY, invalid_answer, of_client_error, of_outgoing, redirected
 
 if TYPE_CHECKING:
     from apps.runtime import Runtime
@@ -51,6 +52,10 @@ BODY_PIECE_BYTES: Final = 256 * KIB
 CLIENTS_MAX: Final = 32
 """Kept per process; one takes about a megabyte."""
 LIST_MAX: Final = 1_000
+BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+"""A bucket by its name, as grants know it. botocore would take ARNs of access points as well, and make other hosts of them."""
+WHOLE: Final = re.compile(r"[0-9]{1,15}")
+"""How large an object is, by Content-Range: S3 has none of a petabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +218,14 @@ class S3:
         assert 0 < length <= READ_BYTES_MAX, length
         said = self._call("get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")
         data: bytes = said["Body"]
-        whole = str(said.get("ContentRange", "")).rpartition("/")[2]
-        size = int(whole) if whole.isdigit() else start + len(data)
-        return Read(data, size, str(said.get("ContentEncoding") or ""))
+        if "ContentRange" not in said:
+            if start:
+                raise invalid_answer()  # the beginning of the object, or all of it: none of it was asked for
+            return Read(data, len(data), str(said.get("ContentEncoding") or ""))
+        whole = str(said["ContentRange"]).rpartition("/")[2]
+        if not WHOLE.fullmatch(whole) or len(data) != max(0, min(length, int(whole) - start)):
+            raise invalid_answer()  # who reads on where it ends would never come to the end of an object
+        return Read(data, int(whole), str(said.get("ContentEncoding") or ""))
 
     def list(self, bucket: str, prefix: str, after: str = "", limit: int = LIST_MAX) -> list[Listed]:
         """Keys with a prefix that come after another one, in order; fewer than limit: there are no more."""
@@ -242,6 +252,7 @@ class S3:
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
+        _check_names(params["Bucket"], params.get("Key", ""))
         try:
             answer: Json = getattr(self._client, method)(**params)
             if "Body" in answer:
@@ -283,6 +294,15 @@ class S3:
         if self.place.endpoint_url and 300 <= answer.status < 400:
             raise redirected(answer.status)  # botocore would ask once more, in the region that it is told
         return AWSResponse(request.url, answer.status, HeadersDict(answer.headers), _Answered(answer.body))
+
+
+def _check_names(bucket: str, key: str) -> None:
+    """Paths are sent as they are: one with `..` would lead a server, or a proxy before it, out of the bucket that was granted.
+    Deliveries' own keys have none; a table's metadata may name any."""
+    if not BUCKET.fullmatch(bucket):
+        raise DeliveryFailed("S3.NoSuchBucket", f"{NO_BUCKET} (It is no bucket's name.)")
+    if {".", ".."}.intersection(key.split("/")):
+        raise DeliveryFailed("S3.InvalidObjectKey", f"{NOT_A_KEY} (It has a part that is . or ...)", permanent=True)
 
 
 class _Answered(io.BytesIO):
@@ -332,6 +352,17 @@ def _session() -> Any:
 
 
 def _client(place: Place) -> Any:
+    """Raises DeliveryFailed for what can be no endpoint, or no region, of S3."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return _made(place)
+    except (BotoCoreError, ValueError) as error:
+        text = "The connection's endpoint or region can be none of S3."
+        raise DeliveryFailed("S3.EndpointRefused", text) from error
+
+
+def _made(place: Place) -> Any:
     from botocore.config import Config as ClientConfig
 
     return _session().create_client(

@@ -26,7 +26,7 @@ BODIES = st.one_of(
     ]),
 )  # fmt: skip
 HEADERS = st.sampled_from([
-    b"", b"Content-Range: bytes x/y\r\n", b"Content-Encoding: gzip\r\n", b"Last-Modified: never\r\n", b'ETag: ""\r\n',
+    b"", b"Content-Range: bytes x/y\r\n", b"Content-Range: bytes 0-1/\xb2\r\n", b"Content-Encoding: gzip\r\n", b"Last-Modified: never\r\n", b'ETag: ""\r\n',
     b"x-amz-bucket-region: ../../evil\r\n", b"Content-Type: text/html\r\n", b"x-amz-missing-meta: -1\r\n",
 ])  # fmt: skip
 STATUSES = st.sampled_from(
@@ -76,3 +76,47 @@ def test_a_key_that_the_server_cannot_store_is_given_up(s3_faults):
         with pytest.raises(DeliveryFailed) as failure:
             S3(place, allow_private=True).copy("b", "k", "l")
         assert (failure.value.code, failure.value.permanent) == ("S3.InvalidObjectKey", True)
+
+
+def client_of(endpoint):
+    return S3(Place(endpoint, REGION, KEY, SECRET, "", trusted=False, operators_keys=False), allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "said", ["bytes 0-0/1000", "bytes 0-9/9", "bytes 0-9/\xb2", "bytes 0-9/" + "9" * 5_000, "bytes 0-9/*"]
+)
+def test_a_range_that_brings_another_number_of_bytes_is_no_answer(s3_faults, said):
+    """Who reads on where the last range ended would read for ever."""
+    headers = b"Content-Range: " + said.encode("latin-1") + b"\r\n"
+    s3_faults.fault = lambda *_: ("says", (b"206 Partial Content", headers, b"x" * 10))
+    with pytest.raises(DeliveryFailed) as failure:
+        client_of(s3_faults.endpoint).read("b", "k", 0, 100)
+    assert failure.value.code == "S3.InvalidAnswer"
+
+
+def test_the_whole_instead_of_its_end_is_no_answer(s3_faults):
+    s3_faults.fault = lambda *_: ("says", (b"200 OK", b"", b"x" * 10))
+    assert client_of(s3_faults.endpoint).read("b", "k").size_bytes == 10
+    with pytest.raises(DeliveryFailed) as failure:
+        client_of(s3_faults.endpoint).read("b", "k", 10)
+    assert failure.value.code == "S3.InvalidAnswer"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [("..", "other/k"), (".", "k"), ("granted", "../other/k"), ("granted", "a/../../other/k"), ("granted", "a/."),
+     ("arn:aws:s3:us-west-2:123456789012:accesspoint:mine", "k"), ("user@granted", "k"), ("granted:80", "k"), ("", "k")],
+)  # fmt: skip
+def test_no_name_leads_out_of_the_bucket(s3_faults, bucket, key):
+    before = len(s3_faults.requests)
+    with pytest.raises(DeliveryFailed) as failure:
+        client_of(s3_faults.endpoint).read(bucket, key)
+    assert failure.value.code in {"S3.NoSuchBucket", "S3.InvalidObjectKey"}
+    assert len(s3_faults.requests) == before
+
+
+@pytest.mark.parametrize(("endpoint", "region"), [("", "x@169.254.169.254/"), ("", "-"), ("http://a_b", REGION)])
+def test_what_can_be_no_place_of_s3_is_said(endpoint, region):
+    with pytest.raises(DeliveryFailed) as failure:
+        S3(Place(endpoint, region, KEY, SECRET, "", trusted=False, operators_keys=False), allow_private=True)
+    assert failure.value.code == "S3.EndpointRefused"
