@@ -18,6 +18,8 @@ from apps.streams.models import Shard
 
 PIECE_BYTES = 4 * 1_048_576
 PIECE_RECORDS = 20_000
+PROCESSED = "processed"
+"""In the place of a partition key, which records of Direct PUT have none of: a redriven record that was processed before."""
 
 
 class RecordsGone(RecordLogError):
@@ -79,6 +81,6 @@ def _records(source: Source, part: Slice, end: int) -> Iterator[Record]:
             )
             ordinal += 1
     else:
-        for _, data in pairs:
-            yield Record(cast("bytes", data), part.arrival_ms, ordinal)
+        for key, data in pairs:
+            yield Record(cast("bytes", data), part.arrival_ms, ordinal, processed=key == PROCESSED)
             ordinal += 1

@@ -17,6 +17,7 @@ class Record(msgspec.Struct, gc=False):
     (KPL aggregates). Together they name it for ever: `record_id` is the same at every attempt. partition_key,
     sequence_number and shard_id: only of records from a data stream.
     partition_keys: dynamic partitioning's answers. routing: what a transform said of the table of Iceberg.
+    processed: it comes back from the error prefix, where it was put when it had been through the processors.
     """
 
     data: bytes
@@ -28,6 +29,7 @@ class Record(msgspec.Struct, gc=False):
     shard_id: str = ""
     partition_keys: dict[str, str] | None = None
     routing: dict[str, str] | None = None
+    processed: bool = False
 
     @property
     def record_id(self) -> str:

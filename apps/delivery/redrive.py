@@ -2,8 +2,8 @@
 
 A job goes through the objects of lines that this delivery stream wrote (by the form of their keys), those of one
 error-output-type or all, that were last changed in a range of time. What each line has as rawData is appended to the log that
-puts go to, or, where the source is a data stream, to one beside its shards; from there it takes the whole way again, through
-the processors too.
+puts go to, or, where the source is a data stream, to one beside its shards. What the processors gave up is kept as it came and
+takes the whole way again; what failed later is kept as the processors had made it, and is not transformed a second time.
 
 Each object is taken once, whatever dies meanwhile. It is first copied to the same key under `redriven/`; then its records are
 put, an entry at a time: which is pinned, appended under a producer's name and number that derive from the object's key, and
@@ -22,7 +22,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -39,6 +39,7 @@ from apps.delivery.models import DeliveryJob, DeliveryStream, JobKind, JobStatus
 from apps.delivery.object_file import ObjectFile
 from apps.delivery.objects import bucket_of, kms_key_arn
 from apps.delivery.prefixes import error_type_of, steady_error_prefix
+from apps.delivery.reading import PROCESSED
 from apps.delivery.s3_client import LIST_MAX, S3, Listed, s3_for
 from apps.delivery.targets import target_for
 from apps.delivery.unpacking import Unreadable, lines, packing_of, unpacked
@@ -68,6 +69,8 @@ AGAIN_MS: Final = 10 * SECOND_MS
 TRIES_MAX: Final = 30
 FOR_GOOD: Final = frozenset({"S3.AccessDenied", "S3.MethodNotAllowed"})
 """Codes of a removal that will not work later either."""
+OF_PROCESSING: Final = ("Lambda.", "Decompression failed", "DynamicPartitioning.MetadataExtractionFailed")
+"""How the codes of what the processors gave up begin: such lines have the record as it came, all others as it was sent."""
 STAYED_MAX: Final = 1_000
 COUNTED_PAGES: Final = 20
 TYPE: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
@@ -255,7 +258,7 @@ class _Redrive:
             total = Greatest(F("total"), F("done") + 1)
             rows.update(done=F("done") + 1, total=total, records=F("records") + reading.put, error="")
 
-    def _put(self, log_key: int, key: str, number: int, records: list[bytes]) -> None:
+    def _put(self, log_key: int, key: str, number: int, records: list[_Put]) -> None:
         """One entry: pinned, stored once, noted."""
         if self._held.pinned is None:
             hold.pin(self._held, {"entry": number, "at_ms": self._runtime.clock.now_ms()})
@@ -284,9 +287,11 @@ class _Redrive:
             if not DeliveryJob.objects.filter(pk=self._job.pk, status=JobStatus.RUNNING).exists():
                 raise _Cancelled
 
-    def _append(self, log_key: int, records: list[bytes], producer: tuple[str, int]) -> None:
-        flat: list[str | bytes | None] = [part for one in records for part in (None, one)]
-        size_bytes = sum(map(len, records))
+    def _append(self, log_key: int, records: list[_Put], producer: tuple[str, int]) -> None:
+        flat: list[str | bytes | None] = [
+            part for one in records for part in (PROCESSED if one.processed else None, one.data)
+        ]
+        size_bytes = sum(len(one.data) + len(PROCESSED) * one.processed for one in records)
         entry = Entry(log_key, flat, len(records), size_bytes, UNITS, METER_KEY, producer, self._key(size_bytes))
         answers: list[Any] = self._runtime.wait_for(self._runtime.record_log.append([entry]))
         if isinstance(answers[0], ShardClosed):
@@ -307,6 +312,14 @@ def _stayed(stream: DeliveryStream) -> frozenset[str]:
 
 class _Line(msgspec.Struct):
     rawData: str  # noqa: N815 - AWS's name
+    errorCode: str = ""  # noqa: N815
+
+
+class _Put(NamedTuple):
+    """What is put once more. processed: the data had been through the processors."""
+
+    data: bytes
+    processed: bool
 
 
 class _Reading:
@@ -319,24 +332,25 @@ class _Reading:
         self.put = 0
         self.bad_lines = 0
 
-    def records(self) -> Iterator[bytes]:
+    def records(self) -> Iterator[_Put]:
         for line in lines(unpacked(self._file, self._packing), LINE_BYTES_MAX):
             try:
-                data = base64.b64decode(self._decode(line).rawData, validate=True)
+                said = self._decode(line)
+                data = base64.b64decode(said.rawData, validate=True)
             except (msgspec.DecodeError, UnicodeError, binascii.Error):
                 self.bad_lines += 1
                 continue
             self.put += 1
-            yield data
+            yield _Put(data, not said.errorCode.startswith(OF_PROCESSING))
 
 
-def _entries(records: Iterator[bytes]) -> Iterator[list[bytes]]:
+def _entries(records: Iterator[_Put]) -> Iterator[list[_Put]]:
     """The same ones for the same object, whenever it is read."""
-    some: list[bytes] = []
+    some: list[_Put] = []
     size_bytes = 0
-    for data in records:
-        some.append(data)
-        size_bytes += len(data)
+    for one in records:
+        some.append(one)
+        size_bytes += len(one.data)
         if len(some) >= ENTRY_RECORDS or size_bytes >= ENTRY_BYTES:
             yield some
             some, size_bytes = [], 0

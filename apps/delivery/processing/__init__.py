@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def chain_for(runtime: Runtime, target: Target, source_kind: str) -> Chain:
     """The processors of a delivery stream, for one slice. source_kind: "direct" or "stream"; a transform is told of the data
     stream that a record is from."""
-    from apps.delivery.processing.chain import Steps, steps_of
+    from apps.delivery.processing.chain import Steps, steps_of, steps_once_more
 
-    return Steps(steps_of(runtime, target, source_kind))
+    return Steps(steps_of(runtime, target, source_kind), steps_once_more(runtime, target))
 
 
 def check(destination_type: str, description: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ readable, records are taken apart, transformed, asked for their metadata, given 
 from __future__ import annotations
 
 import base64
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from apps.delivery.destinations.interface import Target
 from apps.delivery.models import DestinationType
 from apps.delivery.processing import configuration
+from apps.delivery.processing.configuration import wanted_keys
 from apps.delivery.processing.interface import Processed
 from apps.delivery.processing.work import Item, Step, Work
 from apps.delivery.record import Record
@@ -32,20 +34,38 @@ class Appending:
             item.record = msgspec.structs.replace(item.record, data=item.record.data + self._delimiter)
 
 
-class Steps:
-    """See processing.interface.Chain."""
+class Undelimited:
+    """Takes off what AppendDelimiterToRecord put behind a record when it was processed before."""
 
-    def __init__(self, steps: list[Step]) -> None:
+    def __init__(self, delimiter: bytes) -> None:
+        self._delimiter = delimiter
+
+    def run(self, work: Work) -> None:
+        """See Step.run."""
+        for item in work.items:
+            data = item.record.data.removesuffix(self._delimiter)
+            item.record = msgspec.structs.replace(item.record, data=data)
+
+
+class Steps:
+    """See processing.interface.Chain. once_more: the steps of records that have been through all of them before; None: the
+    same ones."""
+
+    def __init__(self, steps: list[Step], once_more: list[Step] | None = None) -> None:
         self._steps = steps
+        self._once_more = once_more
 
     def run(self, records: list[Record], now_ms: int) -> Processed:
         """See processing.interface.Chain.run."""
-        work = Work([Item(record) for record in records], now_ms)
-        for step in self._steps:
-            if work.items:
-                step.run(work)
-        work.done.records = [item.record for item in work.items]
-        return work.done
+        done = Processed([])
+        for processed, some in groupby(records, key=lambda record: record.processed):
+            steps = self._once_more if processed and self._once_more is not None else self._steps
+            work = Work([Item(record) for record in some], now_ms, done)
+            for step in steps:
+                if work.items:
+                    step.run(work)
+            done.records += [item.record for item in work.items]
+        return done
 
 
 def steps_of(runtime: Runtime, target: Target, source_kind: str, *, trial: bool = False) -> list[Step]:
@@ -74,6 +94,22 @@ def steps_of(runtime: Runtime, target: Target, source_kind: str, *, trial: bool 
     steps += _partitioning(runtime, target, given.get(configuration.METADATA))
     if configuration.DELIMITER in given:
         steps.append(Appending(configuration.delimiter(given[configuration.DELIMITER])))
+    return steps
+
+
+def steps_once_more(runtime: Runtime, target: Target) -> list[Step] | None:
+    """The steps of a record that was processed before, and could not be delivered: it is asked for its partition or its table
+    again, since lines under the error prefix do not tell them. None: only the transform knows them, so it takes all steps."""
+    description = target.description
+    given = configuration.by_type(description)
+    if configuration.transform(target.destination_type, description) is not None and (
+        target.destination_type == DestinationType.ICEBERG or (partitions(description) and wanted_keys(description)[1])
+    ):
+        return None
+    steps = _partitioning(runtime, target, given.get(configuration.METADATA))
+    if configuration.DELIMITER in given:
+        delimiter = configuration.delimiter(given[configuration.DELIMITER])
+        steps = [Undelimited(delimiter), *steps, Appending(delimiter)]
     return steps
 
 

@@ -26,7 +26,8 @@ BODIES = st.one_of(
     ]),
 )  # fmt: skip
 HEADERS = st.sampled_from([
-    b"", b"Content-Range: bytes x/y\r\n", b"Content-Range: bytes 0-1/\xb2\r\n", b"Content-Encoding: gzip\r\n", b"Last-Modified: never\r\n", b'ETag: ""\r\n',
+    b"", b"Content-Range: bytes x/y\r\n",
+    b"Content-Range: bytes 0-1/\xb2\r\n", b"Content-Encoding: gzip\r\n", b"Last-Modified: never\r\n", b'ETag: ""\r\n',
     b"x-amz-bucket-region: ../../evil\r\n", b"Content-Type: text/html\r\n", b"x-amz-missing-meta: -1\r\n",
 ])  # fmt: skip
 STATUSES = st.sampled_from(

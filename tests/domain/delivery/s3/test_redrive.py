@@ -1,6 +1,7 @@
 """Failed records come back from under the error prefix: each once, only this delivery stream's, whatever dies meanwhile."""
 
 import base64
+import gzip
 
 import pytest
 
@@ -19,6 +20,7 @@ from apps.leases.models import Lease
 from apps.recordlog.interface import Entry
 from tests.support.delivery_batches import NOW_MS, Engine, records_of
 from tests.support.delivery_rows import make_delivery, s3_description
+from tests.support.processors import partitioned, processing, processor, query
 from workers import slices
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,11 +43,11 @@ def made(runtime, team, name="ticker", **description):
     return stream
 
 
-def fail(runtime, stream, datas, kind="http-endpoint-failed", first=1):
+def fail(runtime, stream, datas, kind="http-endpoint-failed", first=1, code="Code"):
     """What the engine writes when a destination was down for too long."""
     target = target_for(runtime, stream, part="errors")
     batch = Engine(records_of(datas, first)).batch()
-    failed = [Failed(record, kind, "Code", "down", 3, NOW_MS) for piece in batch.pieces() for record in piece]
+    failed = [Failed(record, kind, code, "down", 3, NOW_MS) for piece in batch.pieces() for record in piece]
     return write_failed(runtime, target, batch.identity, failed, plan_failed(target, [kind], batch))
 
 
@@ -233,3 +235,29 @@ def test_a_job_ends_when_s3_is_away_for_good(s3_faults, s3_runtime, team, clock,
     job.refresh_from_db()
     assert job.status == "FAILED"
     assert job.error.startswith("S3.")
+
+
+def test_what_was_processed_is_not_processed_again_and_what_was_not_is(s3, s3_runtime, clock, team, bucket):
+    newline = processor("AppendDelimiterToRecord", Delimiter="\\n")
+    unpacks = processing(processor("Decompression", CompressionFormat="GZIP"), newline)
+    stream = made(s3_runtime, team, **unpacks)
+    fail(s3_runtime, stream, [b'{"n":1}\n', b'{"n":2}\n'])
+    raw = [gzip.compress(b'{"n":3}')]
+    fail(s3_runtime, stream, raw, "decompression-failed", 10, "Decompression failed.")
+    redrive.start(stream, now(s3_runtime, clock, s3, bucket))
+    settle(s3_runtime, clock)
+    settle(s3_runtime, clock)
+    assert sorted(delivered(s3, bucket).splitlines(keepends=True)) == [b'{"n":%d}\n' % n for n in (1, 2, 3)]
+    assert redrive.found(s3_runtime, stream) == []
+
+
+def test_what_was_processed_finds_its_partition_again(s3, s3_runtime, clock, team, bucket):
+    newline = processor("AppendDelimiterToRecord", Delimiter="|")
+    description = partitioned("1/!{partitionKeyFromQuery:n}/", query("{n:.n}"), newline)
+    stream = made(s3_runtime, team, **description)
+    fail(s3_runtime, stream, [b'{"n":"a"}|', b'{"n":"b"}|'], "processing-failed", 1, "S3.SlowDown")
+    redrive.start(stream, now(s3_runtime, clock, s3, bucket))
+    settle(s3_runtime, clock)
+    settle(s3_runtime, clock)
+    found = {key[:4]: body for key, body in s3.objects(bucket).items() if key.startswith("1/")}
+    assert found == {"1/a/": b'{"n":"a"}|', "1/b/": b'{"n":"b"}|'}
