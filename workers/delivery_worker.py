@@ -12,8 +12,10 @@ import django
 
 from apps.base.processes import die_with
 from apps.metrics import flush
-from workers import heartbeat
+from workers import backlog, heartbeat
 from workers.app import app, owner, runtime
+
+QUEUE = "delivery"
 
 
 class _Beating:
@@ -38,10 +40,10 @@ def main() -> None:
 
     flusher = flush.start(runtime())
     heartbeat.send(runtime().config.redis, owner(), heartbeat.DELIVERY)
-    lookout = Lookout(runtime(), _Beating()).start()
+    lookout = Lookout(runtime(), _Beating(), lambda: backlog.room(runtime().config.redis, QUEUE)).start()
     try:
         app.Worker(
-            pool="threads", concurrency=THREADS, queues=["delivery"], loglevel="WARNING", quiet=True,
+            pool="threads", concurrency=THREADS, queues=[QUEUE], loglevel="WARNING", quiet=True,
             without_gossip=True, without_mingle=True, without_heartbeat=True, redirect_stdouts=False, hostname="delivery@%h",
         ).start()  # fmt: skip
     finally:

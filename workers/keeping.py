@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from apps.leases import hold
 from apps.leases.hold import Held, LeaseLost
@@ -18,6 +18,8 @@ from apps.leases.hold import Held, LeaseLost
 log = structlog.get_logger(__name__)
 
 RENEWALS_PER_TTL = 4
+IDLE_TTL_MS = 20_000
+"""While nothing is kept: as if a lease like a delivery's were, since one may be added before the next look."""
 LONGEST_S = 1_800.0
 """A slice that takes longer hangs: its lease is let go. The longest legal one is a few transforms of five minutes each."""
 
@@ -48,7 +50,7 @@ class _Keeper:
         while True:
             with self._lock:
                 every_s = (
-                    min((ttl_ms for _, ttl_ms, _ in self._kept.values()), default=60_000) / 1000 / RENEWALS_PER_TTL
+                    min((ttl_ms for _, ttl_ms, _ in self._kept.values()), default=IDLE_TTL_MS) / 1000 / RENEWALS_PER_TTL
                 )
             self._changed.wait(every_s)
             with self._lock:
@@ -63,8 +65,8 @@ class _Keeper:
                 hold.renew(held, ttl_ms)
         except LeaseLost:
             left_s = 0
-        except DatabaseError as error:
-            log.warning("lease_not_renewed", kind=held.kind, key=held.key, error=str(error))
+        except Exception as error:  # noqa: BLE001 - without this thread every slice loses its lease
+            log.warning("lease_not_renewed", kind=held.kind, key=held.key, error=repr(error))
         with self._lock:
             if key in self._kept:
                 self._kept[key] = (held, ttl_ms, left_s)

@@ -16,8 +16,8 @@ from apps.leases.hold import Held, LeaseLost
 from apps.leases.progress import Progress
 from apps.leases.wake import task_name, wake
 from apps.runtime import Runtime
-from workers import heartbeat
-from workers.app import app, owner, runtime
+from workers import backlog, heartbeat
+from workers.app import QUEUES, app, owner, runtime
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +88,11 @@ def _advance(given: Runtime, work: Slice, held: Held) -> Progress | int | None:
 
 @app.task(name="tidegate.tick")
 def tick(kind: str) -> None:
-    """Wake every due key of the kind."""
-    for key in hold.due(kind, DUE_PER_TICK_MAX):
+    """Wake every due key of the kind; of deliveries, which may all have to wait for endpoints, as many as there is room for."""
+    limit = DUE_PER_TICK_MAX
+    if kind in QUEUES["delivery"]:
+        limit = min(limit, backlog.room(runtime().config.redis, "delivery"))
+    for key in hold.due(kind, limit) if limit else ():
         wake(kind, key)
 
 

@@ -80,23 +80,27 @@ def open_lanes(runtime: Runtime, stream: DeliveryStream, log_key: int, shard: in
     """
     have = set(stream.lanes.filter(log_key=log_key, parent__isnull=True).values_list("role", flat=True))
     from_ms = 0 if shard is None else stream.source["DeliveryStartTimestamp"]
+    wanted: dict[str, int] = {}
     if not have & set(MAIN):
-        _open(runtime, stream, log_key, shard, main_role(stream), from_ms=from_ms)
+        wanted[main_role(stream)] = from_ms
     if LaneRole.BACKUP not in have and backup_s3(stream.destination_type, stream.destination):
-        _open(runtime, stream, log_key, shard, LaneRole.BACKUP, from_ms=runtime.clock.now_ms() if have else from_ms)
+        wanted[LaneRole.BACKUP] = runtime.clock.now_ms() if have else from_ms
+    starts = {role: _start(runtime, log_key, since_ms) for role, since_ms in wanted.items()}
+    with transaction.atomic():  # together: a backup that comes after a crash would begin too late
+        for role, start in starts.items():
+            _open(runtime, stream, log_key, shard, role, start)
 
 
 def _open(
-    runtime: Runtime, stream: DeliveryStream, log_key: int, shard: int | None, role: str, *, from_ms: int
+    runtime: Runtime, stream: DeliveryStream, log_key: int, shard: int | None, role: str, start: Checkpoint
 ) -> None:
-    start = _start(runtime, log_key, from_ms)
-    with transaction.atomic():
-        lane = Lane.objects.create(
-            delivery_stream=stream, role=role, log_key=log_key, source_shard=shard, opened_at_ms=runtime.clock.now_ms()
-        )
-        hold.ensure(KIND, str(lane.pk), runtime.clock.now_ms())
-        Lease.objects.filter(kind=KIND, key=str(lane.pk)).update(checkpoint=start.kept())
-        DeliveryStream.objects.filter(pk=stream.pk).update(version=F("version") + 1)
+    now_ms = runtime.clock.now_ms()
+    lane = Lane.objects.create(
+        delivery_stream=stream, role=role, log_key=log_key, source_shard=shard, opened_at_ms=now_ms
+    )
+    hold.ensure(KIND, str(lane.pk), now_ms)
+    Lease.objects.filter(kind=KIND, key=str(lane.pk)).update(checkpoint=start.kept())
+    DeliveryStream.objects.filter(pk=stream.pk).update(version=F("version") + 1)
 
 
 def _start(runtime: Runtime, log_key: int, from_ms: int) -> Checkpoint:

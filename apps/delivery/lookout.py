@@ -16,7 +16,8 @@ import structlog
 from django.db import close_old_connections
 
 from apps.base.units import SECOND_MS
-from apps.delivery import due, extents, metrics
+from apps.delivery import extents, metrics
+from apps.delivery.due import KIND as STREAM_KIND
 from apps.delivery.extents import Checkpoint, Waiting
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus, Lane, LaneRole
 from apps.delivery.settings import Hints, processing
@@ -34,6 +35,8 @@ log = structlog.get_logger(__name__)
 EVERY_S = 0.5
 READ_ROWS_EVERY_MS = 2 * SECOND_MS
 OBSERVE_EVERY_MS = 10 * SECOND_MS
+WAKES_MAX = 1_000
+"""Hints of one round."""
 WAKE_AGAIN_MS = 2 * SECOND_MS
 """Between two hints for one lane."""
 DUE_AHEAD_MAX_MS = 2 * hold.LONGEST_DUE_MS[KIND]
@@ -58,10 +61,16 @@ class _Seen:
 
 
 class Lookout:
-    """See the module's docstring. start() and stop(); or round() alone, for tests."""
+    """See the module's docstring. start() and stop(); or round() alone, for tests. room: how many hints may be sent now."""
 
-    def __init__(self, runtime: Runtime, after_round: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        after_round: Callable[[], None] = lambda: None,
+        room: Callable[[], int] = lambda: WAKES_MAX,
+    ) -> None:
         self._runtime = runtime
+        self._room = room
         self._after_round = after_round
         self._seen: dict[int, _Seen] = {}
         self._read_ms = 0
@@ -94,25 +103,26 @@ class Lookout:
         if not 0 <= now_ms - self._read_ms < READ_ROWS_EVERY_MS:
             self._read_rows(now_ms)
         bounds = self._bounds({seen.lane.log_key for seen in self._seen.values()})
-        woken = []
-        for seen in self._seen.values():
-            if self._is_due(seen, bounds.get(seen.lane.log_key), now_ms) and not (
-                0 <= now_ms - seen.woken_ms < WAKE_AGAIN_MS
-            ):
-                seen.woken_ms = now_ms
-                woken.append(seen.lane.pk)
-        for key in woken:
-            wake(KIND, str(key))
+        due = [
+            seen
+            for seen in self._seen.values()
+            if self._is_due(seen, bounds.get(seen.lane.log_key), now_ms)
+            and not 0 <= now_ms - seen.woken_ms < WAKE_AGAIN_MS
+        ]
+        due.sort(key=lambda seen: seen.woken_ms)  # with little room, each has its turn
+        woken = due[: min(WAKES_MAX, self._room())] if due else []
+        for seen in woken:
+            seen.woken_ms = now_ms
+            wake(KIND, str(seen.lane.pk))
         if not 0 <= now_ms - self._observed_ms < OBSERVE_EVERY_MS:
             self._observe(now_ms)
-        return woken
+        return [seen.lane.pk for seen in woken]
 
     # --- what the database says -------------------------------------------------------------------------------------
 
     def _read_rows(self, now_ms: int) -> None:
-        rows = Lane.objects.select_related("delivery_stream").filter(
-            ended_at_ms__isnull=True, delivery_stream__status__in=SERVING, delivery_stream__paused_at_ms__isnull=True
-        )
+        streams = DeliveryStream.objects.filter(status__in=SERVING, paused_at_ms__isnull=True).in_bulk()
+        hints: dict[tuple[int, str], Hints] = {}
         leases = {
             int(key): (checkpoint, pinned is not None, due_at_ms)
             for key, checkpoint, pinned, due_at_ms in Lease.objects.filter(kind=KIND).values_list(
@@ -120,11 +130,15 @@ class Lookout:
             )
         }
         before, self._seen = self._seen, {}
-        for lane in rows:
-            if lane.pk not in leases:
+        for lane in Lane.objects.filter(ended_at_ms__isnull=True):
+            if lane.pk not in leases or lane.delivery_stream_id not in streams:
                 continue
+            lane.delivery_stream = streams[lane.delivery_stream_id]  # one for all its lanes: descriptions are long
+            kind = (lane.delivery_stream_id, lane.role)
+            if kind not in hints:
+                hints[kind] = _hints(lane)
             checkpoint, pinned, due_at_ms = leases[lane.pk]
-            seen = _Seen(lane, Checkpoint.of(checkpoint), _hints(lane), pinned, due_at_ms)
+            seen = _Seen(lane, Checkpoint.of(checkpoint), hints[kind], pinned, due_at_ms)
             if (old := before.get(lane.pk)) is not None:
                 seen.oldest, seen.woken_ms = old.oldest, old.woken_ms
             self._seen[lane.pk] = seen
@@ -149,7 +163,7 @@ class Lookout:
                 since_ms = stream.source.get("DeliveryStartTimestamp", 0)
                 wanted = shard.closed_at_ms is None or shard.closed_at_ms >= since_ms
                 if wanted and shard.pk not in have[stream.pk]:
-                    wake(due.KIND, str(stream.pk))
+                    wake(STREAM_KIND, str(stream.pk))
 
     # --- what the logs say ------------------------------------------------------------------------------------------
 

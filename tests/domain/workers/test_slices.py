@@ -1,13 +1,18 @@
 """workers/slices.py: lease, deadline, errors, and what is woken."""
 
+import threading
+
 import pytest
+from celery import Celery
+from django.db import InterfaceError
 
 from apps.base.clock import SystemClock
 from apps.leases import hold, wake
 from apps.leases.models import Lease
 from apps.leases.progress import Progress
-from workers import slices
-from workers.app import app, use
+from tests.support.valkey import Valkey
+from workers import backlog, keeping, slices
+from workers.app import app, broker_url, use
 
 pytestmark = pytest.mark.django_db
 KIND = "test-kind"
@@ -139,3 +144,50 @@ def test_every_kind_that_ticks_has_its_slice_and_its_queue():
     app.loader.import_default_modules()
     assert set(TICKS_S) <= set(slices.SLICES), MODULES
     assert set(TICKS_S) <= {kind for kinds in QUEUES.values() for kind in kinds}
+
+
+def test_deliveries_get_as_many_hints_as_their_queue_has_room_for(
+    work, woken, monkeypatch, django_capture_on_commit_callbacks
+):
+    for key in range(5):
+        hold.ensure("delivery", str(key), 1)
+        hold.ensure("lifecycle", str(key), 1)
+    monkeypatch.setattr(slices.backlog, "room", lambda _url, queue: {"delivery": 2}[queue])
+    with django_capture_on_commit_callbacks(execute=True):
+        slices.tick("delivery")
+    assert len(woken) == 2
+    with django_capture_on_commit_callbacks(execute=True):
+        slices.tick("lifecycle")
+    assert len(woken) == 7
+
+
+def test_a_lease_is_renewed_on_after_whatever_went_wrong(monkeypatch):
+    """A thread that dies of an error would let go of every lease of its process."""
+    keeper, renewed = keeping._Keeper(), threading.Event()
+    calls = []
+
+    def renew(_held, _ttl_ms):
+        calls.append(1)
+        if len(calls) == 1:
+            raise InterfaceError("connection already closed")
+        renewed.set()
+
+    monkeypatch.setattr(keeping.hold, "renew", renew)
+    keeper.add(hold.Held("k", "1", "me", 1, {}, None), 40)
+    assert renewed.wait(30)
+    keeper.remove(next(iter(keeper._kept.values()))[0])
+
+
+def test_room_is_what_the_queue_does_not_hold(monkeypatch):
+    monkeypatch.setattr(backlog, "HINTS_MAX", 3)
+    valkey = Valkey().start()
+    try:
+        with Celery(broker=broker_url(valkey.url)) as sender:
+            assert backlog.room(valkey.url, "delivery") == 3
+            for _ in range(5):
+                sender.send_task("tidegate.delivery", args=("1",), queue="delivery", ignore_result=True)
+                left = backlog.room(valkey.url, "delivery")
+            assert left == 0
+    finally:
+        valkey.close()
+    assert backlog.room(valkey.url, "delivery") == 0, "nobody takes hints there"

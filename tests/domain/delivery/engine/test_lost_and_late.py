@@ -6,6 +6,7 @@ from apps.base.units import DAY_MS, HOUR_MS, MIB
 from apps.delivery import extents, formats, lanes, partitions, processing, reading
 from apps.delivery.destinations import s3
 from apps.delivery.destinations.interface import DeliveryFailed
+from apps.delivery.lookout import Lookout
 from apps.delivery.models import DeliveryError, DeliveryLog, Lane, LaneRole, LogPurpose
 from apps.delivery.processing_lane import ProcessingLane
 from apps.delivery.reading import Source, source_of
@@ -456,6 +457,46 @@ def test_failed_records_of_a_type_that_was_not_foreseen_are_written(engine):
     engine.clock.advance(60_000)
     engine.slice(lane)
     assert len(engine.lines) == 1
+
+
+def test_a_backup_comes_with_its_lane_or_not_at_all(engine, source, monkeypatch):
+    """A crash between the two would make the backup begin when the lane is found without it."""
+    description = {"S3BackupMode": "Enabled", "S3BackupDescription": {"BufferingHints": {}}}
+    monkeypatch.setattr(lanes.hold, "ensure", ensure := Once(lanes.hold.ensure))
+    with pytest.raises(ValueError, match="died"):
+        from_stream(engine, source, description=description)
+    assert ensure.calls == 2
+    assert not Lane.objects.exists()
+
+
+class Once:
+    """Works once."""
+
+    def __init__(self, does):
+        self.does, self.calls = does, 0
+
+    def __call__(self, *args):
+        self.calls += 1
+        if self.calls > 1:
+            raise ValueError("died")
+        return self.does(*args)
+
+
+def test_a_full_queue_gets_no_more_hints_and_nobody_is_forgotten(engine):
+    """All threads wait for endpoints: what is due is asked for when there is room, each lane in its turn."""
+    first, second = engine.create(), engine.create(name="second")
+    room = [0]
+    lookout = Lookout(engine.runtime, room=lambda: room[0])
+    for stream in (first, second):
+        engine.put(stream.lanes.get().log_key, b"a")
+    engine.clock.advance(60_000)
+    assert lookout.round() == []
+    room[0] = 1
+    woken = []
+    for _ in range(4):
+        woken += lookout.round()
+        engine.clock.advance(2_000)
+    assert sorted(woken[:2]) == sorted(woken[2:]) == [first.lanes.get().pk, second.lanes.get().pk]
 
 
 # --- clocks ------------------------------------------------------------------------------------------------------------
