@@ -10,8 +10,6 @@ import json
 from collections import Counter
 from typing import Final
 
-import msgspec
-
 from apps.delivery.processing.work import Item, Work
 
 SUB_RECORDS_MAX: Final = 500
@@ -37,10 +35,14 @@ class Deaggregation:
         items: list[Item] = []
         for item in work.items:
             record = item.record
-            for data in self._pieces(record.data) if len(items) < RUN_RECORDS_MAX else [record.data]:
+            pieces = self._pieces(record.data) if len(items) < RUN_RECORDS_MAX else [record.data]
+            for data in pieces:
                 sub = numbers[record.ordinal]
                 numbers[record.ordinal] += 1
-                items.append(Item(msgspec.structs.replace(record, data=data, sub=sub), item.raw, item.answered))
+                one = item.piece(data, sub)
+                if len(pieces) == 1:
+                    one.raw = item.raw
+                items.append(one)
         work.items = items
 
     def _pieces(self, data: bytes) -> list[bytes]:

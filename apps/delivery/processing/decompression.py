@@ -7,6 +7,7 @@ events of a message stay one record.
 
 from __future__ import annotations
 
+import gzip
 from typing import Final
 
 import msgspec
@@ -66,7 +67,9 @@ class Decompression:
             if data is None:
                 work.done.dropped += 1
             else:
-                kept.append(item.with_data(data))
+                made = item.with_data(data)
+                made.pack = _packed_message if self._extract else _packed
+                kept.append(made)
         work.items = kept
 
     def _readable(self, plain: bytes) -> bytes | None:
@@ -80,6 +83,19 @@ class Decompression:
         if message.messageType != DATA_MESSAGE:
             raise ValueError(f"messageType is {message.messageType[:50]!r}")
         return "".join(f"{event.message}\n" for event in message.logEvents).encode()
+
+
+def _packed(piece: bytes) -> bytes:
+    return gzip.compress(piece, 1, mtime=0)
+
+
+def _packed_message(piece: bytes) -> bytes:
+    """The piece as CloudWatch Logs would have sent it alone; one that is no text cannot have come from there alone."""
+    try:
+        event = {"id": "", "timestamp": 0, "message": piece.decode()}
+    except UnicodeDecodeError:
+        return piece
+    return _packed(msgspec.json.encode({"messageType": DATA_MESSAGE, "logEvents": [event]}))
 
 
 def gunzipped(data: bytes, room: int) -> bytes:

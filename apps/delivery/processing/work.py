@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,11 +22,23 @@ class Item(msgspec.Struct, gc=False):
     """Partition keys that a transform answered."""
     queried: dict[str, str] | None = None
     """What the query of MetadataExtraction answered."""
+    pack: Callable[[bytes], bytes] | None = None
+    """Of what was decompressed: makes of a piece of it a record that comes to the same piece when it is put in again."""
+
+    @property
+    def kept(self) -> bytes | None:
+        """What is kept of it if it fails; None: its data."""
+        return self.pack(self.record.data) if self.raw is None and self.pack is not None else self.raw
 
     def with_data(self, data: bytes) -> Item:
         """The same with other data; what it was is what would be kept of it."""
-        raw = self.record.data if self.raw is None else self.raw
-        return Item(msgspec.structs.replace(self.record, data=data), raw, self.answered)
+        raw = self.record.data if self.kept is None else self.kept
+        return Item(msgspec.structs.replace(self.record, data=data), raw, self.answered, None, self.pack)
+
+    def piece(self, data: bytes, sub: int) -> Item:
+        """One of several that it is taken apart into. The whole is not kept of each: a record would become as many times
+        as large, and all its pieces would come once more with the one that failed."""
+        return Item(msgspec.structs.replace(self.record, data=data, sub=sub), None, self.answered, None, self.pack)
 
 
 @dataclass(slots=True)
@@ -58,7 +70,7 @@ class Work:
                 why.message,
                 why.attempts,
                 self.now_ms if ended_ms is None else ended_ms,
-                item.raw,
+                item.kept,
                 dict(why.extra),
             )
         )

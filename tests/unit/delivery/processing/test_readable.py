@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from apps.delivery.processing import chain_for, deaggregation, decompression
 from apps.delivery.processing.deaggregation import json_objects
+from apps.delivery.processing.work import Failure, Item, Work
 from apps.delivery.record import Record
 from tests.support.delivery_batches import NOW_MS, records_of, target
 from tests.support.processors import processing, processor
@@ -205,3 +207,32 @@ def test_a_delimiter_behind_each_record():
     done = run(records, processor("AppendDelimiterToRecord"))
     assert [one.data for one in done.records] == [b"a\n", b"\n", b"c\n\n"]
     assert records[0].data == b"a"
+
+
+def kept_of_pieces(data, changed=False):
+    """What is kept of each piece of a compressed message if it fails; changed: after a transform."""
+    work = Work([Item(records_of([data])[0])], NOW_MS)
+    decompression.Decompression(extract=True).run(work)
+    deaggregation.Deaggregation(None).run(work)
+    for item in work.items:
+        work.fail(item.with_data(b"else") if changed else item, Failure("processing-failed", "code", "message"))
+    return [one.raw for one in work.done.failed]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_is_kept_of_a_piece_is_the_piece_and_not_all_it_came_with(changed):
+    """A message of 300 events fails event by event: the error prefix has about the message's size, not 300 times as much;
+    and each comes back alone when it is put in once more."""
+    events = [json.dumps({"n": n, "text": random.Random(n).randbytes(300).hex()}) for n in range(300)]
+    message = gzip.compress(log_message(*events))
+    kept = kept_of_pieces(message, changed)
+    assert len(kept) == 300
+    assert sum(map(len, kept)) < 3 * len(message)
+    again = run(records_of([kept[7]]), *EXTRACT, BY_JSON)
+    assert [one.data.strip() for one in again.records] == [events[7].encode()]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_is_kept_of_one_piece_is_the_record_as_it_came(changed):
+    message = gzip.compress(log_message('{"a":1}'))
+    assert kept_of_pieces(message, changed) == [message]
