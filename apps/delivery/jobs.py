@@ -67,6 +67,12 @@ def finish(held: Held, job: DeliveryJob, status: str, error: str, now_ms: int) -
     return Progress.DONE
 
 
+def delivery_stream_of(held: Held) -> int:
+    """Row id of the delivery stream whose job this is; 0: there is no such job any more."""
+    found = DeliveryJob.objects.filter(pk=int(held.key)).values_list("delivery_stream_id", flat=True).first()
+    return found or 0
+
+
 def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     """One slice of the job whose row id is the lease's key."""
     rows = DeliveryJob.objects.select_related("delivery_stream__team", "delivery_stream__source_stream")

@@ -42,6 +42,8 @@ DOCUMENTS_MAX: Final = 5_000
 
 ANSWER_S = 120.0
 ANSWER_BYTES_MAX: Final = 16 * MIB
+EXPLAINED_BYTES_MAX: Final = 64 * 1024
+"""Of what is said of one document; the words about it are cut shorter still."""
 FOR_NOW: Final = frozenset({401, 403, 404, 408, 409, 429})
 """Statuses of a document that may be another one later, besides 5xx: rights, an index that somebody still makes, load."""
 
@@ -67,13 +69,19 @@ CODES: Final = {
 }
 
 
-class _Item(msgspec.Struct):
+class _Item(msgspec.Struct, gc=False):
     status: int
-    error: Any = None
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Result(msgspec.Struct, gc=False):
+    index: _Item
 
 
 class _BulkAnswer(msgspec.Struct):
-    items: list[dict[str, _Item]]
+    """What is not looked at is not made objects of: 16 MiB of empty lists would be a gigabyte."""
+
+    items: list[_Result]
 
 
 @dataclass(slots=True)
@@ -214,8 +222,8 @@ class SearchDestination:
             raise DeliveryFailed(str(answer.status), said(answer))
         try:
             items = msgspec.json.decode(answer.body, type=_BulkAnswer).items
-            results = [next(iter(item.values())) for item in items]
-        except (msgspec.DecodeError, RecursionError, StopIteration) as error:
+            results = [item.index for item in items]
+        except (msgspec.DecodeError, RecursionError) as error:
             raise self._failure("InvalidResponse", said(answer)) from error
         if len(results) != len(documents.places):
             text = f"The answer tells of {len(results)} documents; {len(documents.places)} were sent."
@@ -236,7 +244,9 @@ class SearchDestination:
         return (
             self._serverless
             and "_id" not in self._without
-            and any(result.status == 400 and "Document ID is not supported" in str(result.error) for result in results)
+            and any(
+                result.status == 400 and b"Document ID is not supported" in bytes(result.error) for result in results
+            )
         )
 
     def _too_large(self, batch: Batch, documents: _Documents, answer: Answer) -> int:
@@ -328,9 +338,15 @@ def one_line(data: bytes) -> bytes | None:
     return document
 
 
-def _explained(error: Any) -> tuple[str, str]:
+def _explained(said: msgspec.Raw) -> tuple[str, str]:
     """Kind and message of what a server says of a document, which old ones do in plain text."""
+    try:
+        error = msgspec.json.decode(said) if len(said) <= EXPLAINED_BYTES_MAX else None
+    except (msgspec.DecodeError, RecursionError):
+        error = None
+    if isinstance(error, str):
+        return "refused", error
     if not isinstance(error, dict):
-        return "refused", str(error)
+        return "refused", bytes(said)[:EXPLAINED_BYTES_MAX].decode(errors="replace")
     shown = {name: error[name] for name in ("type", "reason", "caused_by") if name in error}
     return str(error.get("type", "refused")), msgspec.json.encode(shown).decode()

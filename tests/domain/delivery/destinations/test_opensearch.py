@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from apps.base.outgoing import Answer
 from apps.delivery.destinations import opensearch
 from apps.delivery.destinations.fates import CAUSES_MAX, LEFT, TAKEN, Fates
 from apps.delivery.destinations.interface import DeliveryFailed
@@ -311,3 +313,19 @@ def test_causes_are_bounded() -> None:
     kept = fates.kept() or {}
     assert len(kept["causes"]) == CAUSES_MAX
     assert fates.cause(1_999) is not None
+
+
+@pytest.mark.parametrize("entry", [b"{}", b"[]", b'{"index":{"status":201,"x":[[],[],[],[],[],[],[],[]]}}'])
+def test_an_answer_full_of_nothing_takes_little_memory(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, entry: bytes
+) -> None:
+    size = 2 * 1024 * 1024
+    body = b'{"items":[' + b",".join([entry] * (size // len(entry))) + b"]}"
+    monkeypatch.setattr(opensearch, "call", lambda *_a, **_k: Answer(200, {}, body))
+    case = Case(runtime, "http://127.0.0.1:1", numbered(3))
+    tracemalloc.start()
+    try:
+        assert case.failure().code == "OS.InvalidResponse"
+        assert tracemalloc.get_traced_memory()[1] < 5 * size
+    finally:
+        tracemalloc.stop()

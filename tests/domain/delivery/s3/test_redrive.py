@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,6 +16,7 @@ from apps.delivery.jobs import UNFINISHED
 from apps.delivery.models import DeliveryJob, Lane
 from apps.delivery.record import Failed
 from apps.delivery.s3_client import S3
+from apps.delivery.shares import AGAIN_MS, EACH, Shares
 from apps.delivery.targets import target_for
 from apps.leases.models import Lease
 from apps.recordlog.interface import Entry
@@ -261,3 +263,19 @@ def test_what_was_processed_finds_its_partition_again(s3, s3_runtime, clock, tea
     settle(s3_runtime, clock)
     found = {key[:4]: body for key, body in s3.objects(bucket).items() if key.startswith("1/")}
     assert found == {"1/a/": b'{"n":"a"}|', "1/b/": b'{"n":"b"}|'}
+
+
+def test_a_redrive_waits_for_its_turn_like_deliveries(s3, s3_runtime, clock, team, bucket):
+    """A team's S3 may take minutes to answer: jobs must not have all threads."""
+    stream = made(s3_runtime, team)
+    fail(s3_runtime, stream, DATAS[:3])
+    job = redrive.start(stream, now(s3_runtime, clock, s3, bucket))
+    with ExitStack() as stack:
+        for _ in range(EACH):
+            assert stack.enter_context(s3_runtime.part(Shares).of(stream.pk))
+        assert slices.run(s3_runtime, "delivery-jobs", str(job.pk)) == clock.now_ms() + AGAIN_MS
+        job.refresh_from_db()
+        assert job.status == "WAITING"
+    run_jobs(s3_runtime)
+    job.refresh_from_db()
+    assert (job.status, job.records) == ("COMPLETE", 3)
