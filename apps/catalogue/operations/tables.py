@@ -175,12 +175,17 @@ def _definition(given: Json) -> Json:
 
 
 def _names(expression: str) -> re.Pattern[str]:
-    """A form for names: wildcards and alternatives only, so that no expression takes long."""
-    alternatives = [
-        ".*".join(re.escape(part) for part in re.sub(r"\*+", "*", one.replace(".*", "*")).split("*"))
-        for one in expression.lower().strip("^$").split("|")
-    ]
-    return re.compile("|".join(f"(?:{one})" for one in alternatives))
+    """A form for names: wildcards and alternatives only, and what stands between two wildcards is looked for once (the
+    first place is as good as any later one), so that no expression takes long."""
+    return re.compile("|".join(map(_alternative, expression.lower().strip("^$").split("|"))))
+
+
+def _alternative(one: str) -> str:
+    first, *further = (re.escape(part) for part in re.sub(r"\*+", "*", one.replace(".*", "*")).split("*"))
+    if not further:
+        return f"(?:{first})"
+    *between, last = further
+    return f"(?:{first}{''.join(f'(?>.*?{part})' for part in between)}.*{last})"
 
 
 def _attributes(table: Json, wanted: list[str]) -> Json:

@@ -186,3 +186,14 @@ def test_registered_schemas(runtime: Runtime, glue: Glue, team: TestTeam) -> Non
     for arn in ("", "arn:aws:glue:us-east-1:123456789012:schema/r/s", made["SchemaArn"] + "x"):
         with pytest.raises(EntityNotFoundException):
             registry.newest_of(*mine, arn)
+
+
+def test_expressions_of_names(glue: Glue) -> None:
+    for name in ("aab", "abab", "b", "a" * 200):
+        glue("CreateTable", DatabaseName="sales", TableInput={"Name": name})
+    for expression, expected in {
+        "*": 4, "a*b": 2, "*ab*ab": 1, "a.*": 3, "*b*": 3, "aab|b": 2, "^b$": 1, "*ba*": 1, "a": 0,
+        "*a" * 100 + "*b": 0,  # a matcher that goes back would try for ever
+    }.items():  # fmt: skip
+        found = glue("GetTables", DatabaseName="sales", Expression=expression)["TableList"]
+        assert len(found) == expected, expression
