@@ -17,6 +17,7 @@ from django.db import close_old_connections
 
 from apps.base.units import SECOND_MS
 from apps.delivery import extents, metrics
+from apps.delivery.advancing import UNREADABLE_AGAIN_MS
 from apps.delivery.due import KIND as STREAM_KIND
 from apps.delivery.extents import Checkpoint, Waiting
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus, Lane, LaneRole
@@ -185,6 +186,8 @@ class Lookout:
         seen.waiting = extents.of_bounds(bounds, seen.checkpoint, lambda first: self._arrival(seen, first))
         if seen.pinned:
             return seen.due_at_ms is None or not now_ms < seen.due_at_ms <= now_ms + DUE_AHEAD_MAX_MS
+        if seen.lane.failing_since_ms and now_ms < (seen.due_at_ms or 0) <= now_ms + UNREADABLE_AGAIN_MS:
+            return False  # what waits cannot be read now; to ask all the time would cost the others their threads
         due_ms = extents.due_at_ms(seen.waiting, seen.checkpoint, seen.hints, now_ms)
         return due_ms is not None and due_ms <= now_ms
 

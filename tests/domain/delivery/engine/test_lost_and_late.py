@@ -301,6 +301,22 @@ def test_what_cannot_be_read_now_is_seen_and_never_given_up(engine, unreadable, 
     assert lane.failing_since_ms is None
 
 
+def test_what_cannot_be_read_is_asked_for_every_ten_seconds(engine, unreadable):
+    stream = engine.create()
+    lane = stream.lanes.get()
+    engine.put(lane.log_key, b"a")
+    engine.clock.advance(60_000)
+    lookout, woken = engine.lookout(), []
+    assert lookout.round() == [lane.pk]
+    unreadable.error = KeyUnavailable(Disabled("off"))
+    engine.clock.advance(2_000)
+    engine.slice(lane)
+    for _ in range(11):
+        woken += lookout.round()
+        engine.clock.advance(1_000)
+    assert woken == [lane.pk]
+
+
 # --- KPL aggregates ----------------------------------------------------------------------------------------------------
 
 
