@@ -35,14 +35,16 @@ class CopyFailed(Exception):
 
 class Redshift:
     """fault: asked at each COPY; "cut-after": loaded, and the connection ends before the answer; "cut-before": not loaded;
-    "denied": the bucket is closed; "stall": no answer until `release` is set. copies: the statements seen."""
+    "denied": the bucket is closed; "stall": no answer until `release` is set; "endless": an answer of a gigabyte, of which `said`
+    bytes were taken. copies: the statements seen. asks_for: the authentication (3: the password, 7: GSSAPI)."""
 
     def __init__(self, postgres_url: str, s3: Any) -> None:
         self._url, self._s3 = postgres_url, s3
         self.copies: list[str] = []
         self.fault: Callable[[], str] = lambda: ""
         self.release = threading.Event()
-        self.running = self.running_most = 0
+        self.running = self.running_most = self.said = 0
+        self.asks_for = 3
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=32)
@@ -85,7 +87,7 @@ class Redshift:
 
     def _signed_in(self, client: socket.socket) -> bool:
         said = self._startup(client)
-        client.sendall(_message(b"R", struct.pack("!I", 3)))
+        client.sendall(_message(b"R", struct.pack("!I", self.asks_for)))
         _, password = _read(client)
         if said.get("database") != DATABASE:
             client.sendall(_error("3D000", f'database "{said.get("database")}" does not exist', "FATAL"))
@@ -146,6 +148,10 @@ class Redshift:
         try:
             if fault == "stall":
                 self.release.wait(60)
+            if fault == "endless":
+                client.sendall(b"N" + struct.pack("!I", 1 << 30))
+                while self.said < 1 << 30:
+                    self.said += client.send(bytes(65_536))
             if fault in {"cut-before", "stall"}:
                 raise EOFError
             self._load(statement, denied=fault == "denied")

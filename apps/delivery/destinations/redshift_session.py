@@ -10,7 +10,9 @@ import os
 import re
 import socket
 import ssl
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apps.base import outgoing
 from apps.base.outgoing import OutgoingFailed, OutgoingRefused
+from apps.base.units import MIB
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,6 +30,15 @@ STATEMENT_S: Final = 240
 """A COPY that takes longer is cancelled and tried again; the lease that keeps a second one away lives 5 minutes."""
 ANSWER_S: Final = STATEMENT_S + 15
 """When the connection is cut by force: the server did not cancel by itself."""
+ANSWER_BYTES_MAX: Final = 4 * MIB
+"""Of all that a server says in a session: a COPY's answer has some hundred. libpq keeps rows and messages of a gigabyte."""
+LOOK_S: Final = 0.05
+"""Between two looks at how much came."""
+BYTES_RECEIVED: Final = struct.Struct("@128xQ")
+"""Where Linux has tcpi_bytes_received in its struct tcp_info (linux/tcp.h)."""
+
+PASSWORDS_ALONE: Final = "password,md5,scram-sha-256"
+"""How a server may ask who comes. Not by what lies about the machine: a Kerberos ticket or a certificate of the operator's."""
 
 CONNECTION_FAILED: Final = "Redshift.ConnectionFailed"
 
@@ -111,15 +123,14 @@ def session(where: Where) -> Iterator[psycopg.Connection[Any]]:
     import psycopg
 
     connection = _connected(where)
-    cut = threading.Timer(ANSWER_S, _cut, [connection])
-    cut.daemon = True
-    cut.start()
+    over = threading.Event()
+    threading.Thread(target=_watch, args=(connection, over), name="redshift-watch", daemon=True).start()
     try:
         yield connection
     except psycopg.Error as error:
         raise _failed(error) from error
     finally:
-        cut.cancel()
+        over.set()
         connection.close()
 
 
@@ -166,13 +177,32 @@ def _connected(where: Where) -> psycopg.Connection[Any]:
                 host=where.host, hostaddr=address, port=where.port, dbname=where.database, user=where.user,
                 password=where.password, connect_timeout=CONNECT_S, autocommit=True, gssencmode="disable",
                 client_encoding="UTF8", application_name="tidegate", keepalives_idle=30, keepalives_interval=10,
-                keepalives_count=3, passfile=os.devnull, **tls,
+                keepalives_count=3, passfile=os.devnull, require_auth=PASSWORDS_ALONE, sslcertmode="disable", **tls,
             )  # fmt: skip
         except psycopg.Error as error:
             failure = _failed(error, connecting=True)
             if failure.code != CONNECTION_FAILED:
                 break
     raise failure or SessionFailed(CONNECTION_FAILED, f"{where.host} has no address.")
+
+
+def _watch(connection: psycopg.Connection[Any], over: threading.Event) -> None:
+    """Cut the connection when it lasts too long, or when too much came."""
+    until_s = time.monotonic() + ANSWER_S
+    while not over.wait(LOOK_S):
+        if time.monotonic() >= until_s or _received(connection) > ANSWER_BYTES_MAX:
+            _cut(connection)
+            return
+
+
+def _received(connection: psycopg.Connection[Any]) -> int:
+    """Bytes that came, as far as the kernel tells."""
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as mine:
+            said = mine.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_RECEIVED.size)
+        return int(BYTES_RECEIVED.unpack(said)[0])
+    except Exception:  # noqa: BLE001 - it is closed already, or the kernel does not count
+        return 0
 
 
 def _cut(connection: psycopg.Connection[Any]) -> None:

@@ -192,6 +192,21 @@ def test_a_server_that_never_answers_is_left(bench: Bench, monkeypatch: pytest.M
     assert bench.fails(Engine(records_of(rows_of(1))), bench.target()).code == "Redshift.ConnectionFailed"
 
 
+def test_a_server_that_never_ends_is_left(bench: Bench) -> None:
+    """libpq would keep a message of a gigabyte in memory."""
+    bench.redshift.fault = lambda: "endless"
+    assert bench.fails(Engine(records_of(rows_of(1))), bench.target()).code == "Redshift.ConnectionFailed"
+    assert bench.redshift.said < 256 * 1024 * 1024
+
+
+def test_nothing_but_the_password_is_shown(bench: Bench) -> None:
+    """GSSAPI would be the operator's Kerberos ticket."""
+    bench.redshift.asks_for = 7
+    failure = bench.fails(Engine(records_of(rows_of(1))), bench.target())
+    assert failure.code == "Redshift.ConnectionFailed"
+    assert "GSSAPI" in failure.message
+
+
 def test_private_addresses_are_not_connected_to(bench: Bench) -> None:
     object.__setattr__(bench.runtime.config, "private_destinations", "refuse")
     failure = bench.fails(Engine(records_of(rows_of(1))), bench.target())
