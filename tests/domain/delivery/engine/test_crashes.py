@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ from tests.support.teams import make_team
 RECORDS = 30
 TROUBLES = [
     "go on", "destination fails", "unanswered", "dies before the pin", "dies after the pin", "dies at the checkpoint",
-    "append fails", "append is unheard of", "update", "later",
+    "append fails", "append is unheard of", "update", "later", "stopped for longer than the lease",
 ]  # fmt: skip
 
 
@@ -45,6 +46,7 @@ class Objects:
     def __init__(self):
         self.kept = {}
         self.trouble = None
+        self.meanwhile = None
 
     def plan(self, batch):
         return {"key": f"{batch.lane_id}/{batch.first:06d}", "version": self.version}
@@ -53,6 +55,9 @@ class Objects:
         trouble, self.trouble = self.trouble, None
         if trouble == "destination fails":
             raise DeliveryFailed("S3.Error", "no")
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         content = [(record.data, record.partition_keys) for piece in batch.pieces() for record in piece]
         self.kept[batch.plan["key"]] = content
         if trouble == "unanswered":
@@ -130,7 +135,10 @@ class AnyCrash(TestCase):
                 runtime.wait_for(log.engine.append([Entry(source.log_key, [None, payload], 1, len(payload), 1)]))
             self._trouble(stream, log, objects, clock, trouble)
             for lane in Lane.objects.order_by("pk"):
+                if trouble == "stopped for longer than the lease":
+                    objects.meanwhile = partial(self._slice, runtime, lane, "go on")
                 self._slice(runtime, lane, trouble)
+                objects.meanwhile = None
         self._check(runtime, objects, processed)
 
     def _trouble(self, stream, log, objects, clock, trouble):
@@ -170,7 +178,7 @@ class AnyCrash(TestCase):
         if trouble == "dies at the checkpoint":
             hold.save_checkpoint = die
         try:
-            with contextlib.suppress(_Died):
+            with contextlib.suppress(_Died, hold.LeaseLost):
                 advancing.advance(runtime, held, runtime.clock.now_ms() + 10_000)
         finally:
             hold.pin, hold.save_checkpoint = pin, save
