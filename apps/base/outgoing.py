@@ -29,6 +29,13 @@ WRITE_BYTES: Final = 256 * 1024
 """Of a body at a time, between two looks at the deadline."""
 
 
+LOCAL: Final = tuple(
+    ipaddress.ip_network(one) for one in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")
+)
+"""What Python takes for addresses of the whole internet, and is not: IANA's special purposes (Oracle's metadata service is at
+192.0.0.192), relays of 6to4, Azure's platform service, examples."""
+
+
 class OutgoingRefused(Exception):
     """The address may not be called; the text says why and may be shown to whoever chose it."""
 
@@ -154,6 +161,8 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """May an address be called by somebody outside? Addresses that carry another one are judged by it, too."""
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return False
+    if any(address in network for network in LOCAL):
+        return False
     if isinstance(address, ipaddress.IPv4Address):
         return True
     if address.is_site_local:  # fec0::/10, which Python counts among the global ones
@@ -210,10 +219,17 @@ def _answering(
             headers = [(name.encode(), value.encode()) for name, value in asked.headers.items()]
             with pool.stream(asked.method, url, headers=headers, content=asked.body) as response:
                 yield response
-        except httpcore.LocalProtocolError as error:
-            raise OutgoingRefused(f"This cannot be sent by HTTP: {error}"[:200]) from error
+        except (httpcore.LocalProtocolError, UnicodeEncodeError) as error:
+            raise OutgoingRefused(f"This cannot be sent by HTTP: {_without_value(error)}.") from None
         except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
             raise OutgoingFailed(f"{type(error).__name__}: {error}"[:200], _kind(error)) from error
+
+
+def _without_value(error: Exception) -> str:
+    """What h11 says of a header that cannot be sent, without the header: its value may be somebody's key."""
+    if isinstance(error, UnicodeEncodeError):
+        return "a header has a character that none can have"
+    return str(error).partition(" b'")[0].partition(' b"')[0][:100]
 
 
 def _kind(error: Exception) -> Failure:

@@ -253,9 +253,12 @@ def test_a_connection_says_where_it_really_is(runtime: Runtime, receiver: Fireho
 
 
 def test_a_key_that_is_no_header_is_a_clear_failure(runtime: Runtime, receiver: FirehoseReceiver) -> None:
-    failure = Case(runtime, receiver.endpoint, [b"a"], key="two\nlines").failure()
-    assert "cannot be sent by HTTP" in failure.message
-    assert failure.permanent
+    for key in ("two\nlines", "lines'and\ntwo", " lines two", "lines\ud800 two"):
+        failure = Case(runtime, receiver.endpoint, [b"a"], key=key).failure()
+        assert "cannot be sent by HTTP" in failure.message
+        assert failure.permanent
+        assert not [word for word in ("two", "lines", "ud800") if word in str(failure)]  # it stands where people look
+        assert failure.__cause__ is None or "two" not in str(failure.__cause__)
 
 
 def test_what_a_line_under_the_error_prefix_has(runtime: Runtime) -> None:
