@@ -6,6 +6,7 @@ be told without a network, and once more by whoever connects.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ BUCKETS: Final = frozenset({"s3", "backup"})
 """Parts that are called with signed requests: an endpoint of the team's needs keys of the team's."""
 
 REGION_CHARACTERS_MAX: Final = 40
+REGION: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+"""It becomes a part of AWS's hosts."""
 KEY_CHARACTERS_MAX: Final = 256
 SECRET_CHARACTERS_MAX: Final = 1_024
 
@@ -69,6 +72,8 @@ def check(part: str, given: Given, *, allow_private: bool, has_secret: bool = Fa
         except OutgoingRefused as error:
             raise ConnectionRefused("endpoint_url", str(error)) from error
     _plain("region", given.region, REGION_CHARACTERS_MAX)
+    if given.region and not REGION.fullmatch(given.region):
+        raise ConnectionRefused("region", "A region has letters, digits and hyphens, as us-east-1 has.")
     _plain("access_key_id", given.access_key_id, KEY_CHARACTERS_MAX)
     _plain("secret", given.secret or "", SECRET_CHARACTERS_MAX)
     holds = bool(given.secret) or (has_secret and given.secret is None)

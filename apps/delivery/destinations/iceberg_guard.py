@@ -20,6 +20,9 @@ METADATA_BYTES_MAX: Final = 16 * MIB
 MANIFEST_BYTES_MAX: Final = 64 * MIB
 """Of a manifest, or a list of them, unpacked."""
 
+MANIFEST_ENTRIES_MAX: Final = 100_000
+"""Of either. An entry of ten bytes is a kilobyte of objects when it is read."""
+
 CALLS: Final = ("write.py-location-provider.impl", "py-io-impl")
 """Properties by which a table names code."""
 
@@ -49,9 +52,12 @@ def check_avro(data: bytes) -> None:
         raise ValueError("a manifest is not an Avro file")
     codec, at = _header(data, 4)
     at += SYNC_BYTES
-    left = MANIFEST_BYTES_MAX
+    left, entries = MANIFEST_BYTES_MAX, 0
     while at < len(data):
-        _, at = _long(data, at)
+        count, at = _long(data, at)
+        entries += count
+        if count < 0 or entries > MANIFEST_ENTRIES_MAX:
+            raise ValueError(f"a manifest has more than {MANIFEST_ENTRIES_MAX} entries")
         size, at = _long(data, at)
         if size < 0 or at + size > len(data):
             raise ValueError("a manifest is cut short")

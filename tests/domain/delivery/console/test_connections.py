@@ -85,6 +85,8 @@ def test_a_change_is_seen_by_the_hot_path(delivery, put):
         ("s3", {"secret": "x"}, "access_key_id"),
         ("s3", {"access_key_id": "A\nB", "secret": "x"}, "access_key_id"),
         ("lambda", {"region": "x" * 41}, "region"),
+        ("s3", {"region": "x@169.254.169.254/", "access_key_id": "AKID", "secret": "x"}, "region"),
+        ("s3", {"region": "a.example", "access_key_id": "AKID", "secret": "x"}, "region"),
     ],
 )
 def test_what_cannot_be_is_refused_and_not_kept(delivery, put, part, given, member):

@@ -384,6 +384,9 @@ def test_files_that_unpack_without_end_are_not_unpacked(bench: Bench, monkeypatc
     bomb = good[: good.index(good[-16:]) + 16] + b"\x02" + zigzag(len(packed)) + packed + good[-16:]
     with pytest.raises(ValueError, match="more than"):
         check_avro(bomb)
+    for count in (b"\x01", zigzag(100_000), zigzag(1 << 62)):  # the first is -1
+        with pytest.raises(ValueError, match="entries"):
+            check_avro(good + count + zigzag(0) + good[-16:])
     bench.objects.put("lake", key, io.BytesIO(bomb))
     with pytest.raises(DeliveryFailed, match=r"Iceberg\.InvalidTable"):
         bench.deliver(Engine(records_of([order(2)], first=2)), to)
