@@ -33,7 +33,7 @@ SPLUNK_LAMBDA_BUFFER_MB: Final = 0.25
 LAMBDA_BUFFER_S: Final = 60
 """Defaults; the model's documentation of ProcessorParameterName."""
 PIECE_BYTES: Final = 4 * MIB
-COMPRESSED_PIECE_BYTES: Final = 512 * KIB
+COMPRESSED_PIECE_BYTES: Final = 128 * KIB
 """Log lines are compressed to a tenth or a twentieth."""
 APART_PIECE_BYTES: Final = MIB
 """A record of a few bytes takes some 150 in memory."""

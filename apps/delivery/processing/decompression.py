@@ -18,9 +18,9 @@ from apps.delivery.processing.work import Failure, Item, Work
 
 DECOMPRESSED_BYTES_MAX: Final = 10 * 1_024_000
 """Ten times what a record may have: CloudWatch Logs compresses to about a tenth."""
-RUN_BYTES_MAX: Final = 64 * 1_024_000
-"""Of all records of a run, of which there are 512 KiB (configuration.py): what is compressed more than a hundredfold is no log,
-and many of that would not fit into memory."""
+RUN_BYTES_MAX: Final = 2 * DECOMPRESSED_BYTES_MAX
+"""Of all records of a run, of which there are 128 KiB (configuration.py) or one larger record: what is compressed more than
+a hundredfold is no log, and many of that would not fit into memory."""
 GZIP_WINDOW: Final = 31
 """zlib's number for: a gzip header, and the largest window."""
 
@@ -31,7 +31,7 @@ DATA_MESSAGE: Final = "DATA_MESSAGE"
 CONTROL_MESSAGE: Final = "CONTROL_MESSAGE"
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     message: str
 
 

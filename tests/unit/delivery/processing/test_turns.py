@@ -1,5 +1,7 @@
 """A worker's threads are never all held by transforms, nor most of them by one team's."""
 
+from contextlib import ExitStack
+
 from apps.delivery.processing import turns
 from apps.delivery.processing.turns import turn
 from tests.support.delivery_batches import target
@@ -26,4 +28,20 @@ def test_a_turn_is_given_back_and_only_needed_by_what_waits(monkeypatch):
     with turn(runtime, waits) as first, turn(runtime, asks) as second, turn(runtime, plain) as third:
         assert (first, second, third) == (True, False, True)
     with turn(runtime, asks) as again:
+        assert again
+
+
+def test_what_unpacks_much_in_memory_has_few_threads():
+    runtime = memory_runtime()
+    apart = processing(processor("RecordDeAggregation", SubRecordType="JSON"))
+    gzip = processing(processor("Decompression"))
+    with ExitStack() as stack:
+
+        def enter(description, team_id):
+            return stack.enter_context(turn(runtime, target("ExtendedS3", description, team_id=team_id)))
+
+        assert [enter(one, 1) for one in (gzip, apart, gzip)] == [True, True, False]
+        assert [enter(gzip, 2), enter(gzip, 3)] == [True, False]
+        assert enter(processing(processor("Decompression"), function()), 3)  # it would hold one for minutes
+    with turn(runtime, target("ExtendedS3", gzip)) as again:
         assert again
