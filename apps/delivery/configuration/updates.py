@@ -47,6 +47,9 @@ def updated(before: tuple[DestinationType, Json], update: tuple[DestinationType,
 
 def laid_over(old: Json, given: Json) -> Json:
     """A description as a configuration, with the members of an update laid over it."""
+    given = dict(
+        sorted(given.items(), key=lambda member: member[0] == "Password")
+    )  # laid over what its address takes away
     configuration = copy.deepcopy({RENAMED.get(name, name): value for name, value in old.items()})
     for name, value in given.items():
         if name in LAID_OVER:
@@ -57,6 +60,10 @@ def laid_over(old: Json, given: Json) -> Json:
             configuration[name] = {**configuration.get(name, {}), **value}
         elif name == "EndpointConfiguration":
             configuration[name] = _endpoint(configuration.get(name, {}), value)
+        elif name == "ClusterJDBCURL":
+            if value != configuration.get(name):
+                configuration.pop("Password", None)  # it stays with its address, like an access key
+            configuration[name] = value
         elif name in {"DomainARN", "ClusterEndpoint"}:
             configuration = {
                 key: kept for key, kept in configuration.items() if key not in {"DomainARN", "ClusterEndpoint"}

@@ -201,3 +201,15 @@ def test_an_update_that_says_nothing_changes_nothing_but_the_version(firehose):
         after = firehose.update(name, 1, **{f"{kind}DestinationUpdate": {}})
         assert after["Destinations"] == before["Destinations"], example
         assert (after["VersionId"], bool(firehose.row(name).sealed_secrets)) == ("2", bool(sealed)), example
+
+
+def test_a_password_is_never_sent_to_another_cluster(firehose):
+    """Whoever may update a delivery stream, but was never told its password, could name a server of their own."""
+    firehose.create(kind="Redshift")
+    url = LEAST["Redshift"]["ClusterJDBCURL"]
+    elsewhere = "jdbc:redshift://elsewhere.example:5439/dev"
+    code, said = refused(firehose, 1, RedshiftDestinationUpdate={"ClusterJDBCURL": elsewhere})
+    assert (code, said) == ("InvalidArgumentException", "Username and Password must be specified.")
+    firehose.update("d", 1, RedshiftDestinationUpdate={"ClusterJDBCURL": url})
+    firehose.update("d", 2, RedshiftDestinationUpdate={"Password": "Another-1", "ClusterJDBCURL": elsewhere})
+    assert destination(firehose.describe())["ClusterJDBCURL"] == elsewhere
