@@ -207,7 +207,7 @@ def test_a_password_is_never_sent_to_another_cluster(firehose):
     """Whoever may update a delivery stream, but was never told its password, could name a server of their own."""
     firehose.create(kind="Redshift")
     url = LEAST["Redshift"]["ClusterJDBCURL"]
-    elsewhere = "jdbc:redshift://elsewhere.example:5439/dev"
+    elsewhere = "jdbc:redshift://other.abc.us-west-2.redshift.elsewhere.example:5439/dev"
     code, said = refused(firehose, 1, RedshiftDestinationUpdate={"ClusterJDBCURL": elsewhere})
     assert (code, said) == ("InvalidArgumentException", "Username and Password must be specified.")
     firehose.update("d", 1, RedshiftDestinationUpdate={"ClusterJDBCURL": url})
