@@ -18,7 +18,7 @@ from django.db.models import F
 from apps.access import audit
 from apps.base import outgoing
 from apps.base.outgoing import OutgoingRefused
-from apps.delivery.models import Connection, DeliveryStream
+from apps.delivery.models import Connection, DeliveryStream, DeliveryStreamStatus, DestinationType
 from apps.encryption.sealed_text import open_text, seal_text
 
 PARTS: Final = ("s3", "backup", "lambda", "destination")
@@ -32,6 +32,9 @@ REGION: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 """It becomes a part of AWS's hosts."""
 KEY_CHARACTERS_MAX: Final = 256
 SECRET_CHARACTERS_MAX: Final = 1_024
+
+UNTOLD: Final = frozenset({DestinationType.HTTP, DestinationType.REDSHIFT})
+"""Kinds whose secret is not described either."""
 
 Json = dict[str, Any]
 
@@ -104,6 +107,8 @@ def put(
         found = Connection.objects.select_for_update().filter(delivery_stream=delivery_stream, part=part).first()
         keeps = found is not None and bool(found.sealed_secret) and _same_place(found, given)
         check(part, given, allow_private=allow_private, has_secret=keeps)
+        if part == "destination" and given.endpoint_url != (found.endpoint_url if found is not None else ""):
+            _forget_secret(delivery_stream)
         if given.is_empty:
             if found is not None:
                 found.delete()
@@ -123,6 +128,16 @@ def put(
             },
         )
         _written(delivery_stream, "PutDeliveryConnection", f"{part} {given.endpoint_url}".strip(), by)
+
+
+def _forget_secret(delivery_stream: DeliveryStream) -> None:
+    """An HTTP endpoint's access key and a cluster's password are told to nobody, so they must not be sent to another address,
+    which only has to listen: they are to be given anew, by UpdateDestination. One that is just being made brings its own."""
+    if delivery_stream.status == DeliveryStreamStatus.CREATING or delivery_stream.destination_type not in UNTOLD:
+        return
+    delivery_stream.versions.update(sealed_secrets="")
+    DeliveryStream.objects.filter(pk=delivery_stream.pk).update(sealed_secrets="")
+    delivery_stream.sealed_secrets = ""
 
 
 def _same_place(found: Connection, given: Given) -> bool:

@@ -66,6 +66,23 @@ def test_a_secret_that_is_not_given_again_stays_but_never_moves(delivery, put, r
     assert opened(delivery, runtime)["s3"]["endpoint_url"] == "http://localhost:9000"
 
 
+@pytest.mark.parametrize(("kind", "status", "stays"), [
+    ("HttpEndpoint", "ACTIVE", False), ("Redshift", "ACTIVE", False), ("HttpEndpoint", "CREATING", True), ("Splunk", "ACTIVE", True),
+])  # fmt: skip
+def test_a_secret_of_the_destination_is_not_sent_to_another_address(delivery, put, kind, status, stays):
+    delivery.destination_type, delivery.status, delivery.sealed_secrets = kind, status, "sealed"
+    delivery.save()
+    delivery.versions.update(sealed_secrets="sealed")
+    put("s3", access_key_id="AKID", secret=SECRET)
+    put("destination", region="eu-west-1", access_key_id="AKID", secret=SECRET)
+    delivery.refresh_from_db()
+    assert delivery.sealed_secrets == "sealed"
+    put("destination", endpoint_url="https://elsewhere.example")
+    delivery.refresh_from_db()
+    kept = {delivery.sealed_secrets, *delivery.versions.values_list("sealed_secrets", flat=True)}
+    assert kept == {"sealed" if stays else ""}
+
+
 def test_a_change_is_seen_by_the_hot_path(delivery, put):
     put("s3", access_key_id="AKID", secret=SECRET)
     before = delivery.version
