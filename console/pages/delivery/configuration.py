@@ -159,7 +159,7 @@ def _save_connections(request: TeamRequest, row: Any, context: Json) -> bool:
     form: ConnectionFields = context["connections_form"]
     if not form.is_valid():
         return False
-    given = form.cleaned_data
+    given, had_secret = form.cleaned_data, bool(row.sealed_secrets)
     for part in connections.PARTS:
         wanted = Given(
             given[f"{part}_endpoint"], given[f"{part}_region"], given[f"{part}_key"], given[f"{part}_secret"] or None
@@ -174,6 +174,10 @@ def _save_connections(request: TeamRequest, row: Any, context: Json) -> bool:
     if form.errors:
         return False
     messages.success(request, "Connections saved")
+    if had_secret and not row.sealed_secrets:
+        messages.warning(
+            request, "The destination has another address now: its access key or password must be given anew."
+        )
     return True
 
 
