@@ -38,12 +38,12 @@ class Delivery:
     def create(self, kind: str, configuration: Json, endpoint: str) -> None:
         hints = {"SizeInMBs": 1, "IntervalInSeconds": 60}
         self("CreateDeliveryStream", **configured(kind, {"BufferingHints": hints, **configuration}))
-        run_due(self.runtime, "delivery-streams", "delivery")
         stream = DeliveryStream.objects.get(name="d")
         connections.put(
             stream, "destination", connections.Given(endpoint), by="a test", allow_private=True,
             master_key_path=self.runtime.config.master_key_path,
         )  # fmt: skip
+        run_due(self.runtime, "delivery-streams", "delivery")
 
     def put(self, *datas: bytes) -> None:
         self("PutRecordBatch", Records=[{"Data": data} for data in datas])
