@@ -16,7 +16,7 @@ WEB_PROCESSES = 2
 
 def kind(seen: Seen, by_pid: dict[int, Seen]) -> str:
     """What a process of the tree is."""
-    for word in ("manage.py up", "manage.py serve", "celery", "workers.beat", "valkey-server", "redis-server"):
+    for word in ("manage.py up", "manage.py serve", "workers.delivery_worker", "celery", "workers.beat", "valkey-server", "redis-server"):
         if word in seen.command:
             is_head = seen.group == seen.pid
             return word if is_head else f"child of {word}"
@@ -35,6 +35,7 @@ WHOLE = Counter(
         "child of manage.py serve": WEB_PROCESSES,
         "celery": 1,
         "child of celery": 2,
+        "workers.delivery_worker": 1,
         "workers.beat": 1,
         "valkey-server": 1,
     }
@@ -51,7 +52,7 @@ def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
 
         assert eventually(whole, what="all are there"), census(started.tree())
         victims = [seen for seen in started.tree() if seen.pid != started.process.pid]
-        assert len(victims) == 8
+        assert len(victims) == 9
         for victim in victims:
             if victim.pid not in {seen.pid for seen in started.tree()}:
                 continue  # it went with its head

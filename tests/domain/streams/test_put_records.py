@@ -515,7 +515,7 @@ async def test_a_database_that_fails_in_the_middle_of_a_reshard_fails_only_what_
     async def away(*_arguments):
         raise OSError("away")
 
-    monkeypatch.setattr("apps.streams.catalog.in_thread", away)
+    monkeypatch.setattr("apps.streams.snapshots.in_thread", away)
     answer = await plane.put_many("s", [("a", b"0"), ("b", b"1")])
     assert [hasattr(r, "error_code") for r in answer.records] == [False, True]
     with pytest.raises(InternalFailure):
