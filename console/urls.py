@@ -13,6 +13,7 @@ from console.pages import (
     consumers,
     create,
     demo,
+    docs,
     faults,
     home,
     ingestion,
@@ -61,6 +62,7 @@ def delivery_urlpatterns(team: str, stream: str) -> list[URLPattern]:
     return [
         path(team + "delivery", delivery_list.delivery_streams, name="delivery-streams"),
         path(team + "delivery-strip", delivery_list.strip, name="delivery-strip"),
+        path(team + "docs/tested", docs.tested, name="docs-tested"),
         path(team + "create-delivery", delivery_create.create, name="delivery-create"),
         path(team + "create-delivery/beside", delivery_create.beside, name="delivery-create-beside"),
         path(stream.rstrip("/"), delivery.delivery_stream, name="delivery-stream"),

@@ -134,6 +134,7 @@ ADDRESSES = (
     Address("keys", "/t/first/keys"),
     Address("key-created", "/t/first/keys", then=_new_key),
     Address("delivery-streams", "/t/first/delivery"),
+    Address("docs-tested", "/t/first/docs/tested"),
     Address("delivery-empty", "/t/empty/delivery"),
     Address("delivery-create", "/t/first/create-delivery", then=_dry_run),
     Address("delivery-create-refused", "/t/first/create-delivery", then=_all_of_the_wizard),

@@ -53,6 +53,7 @@ PAGES = {
     "stream-delete": ("stream:delete", STREAM),
     "delivery-streams": ("delivery:read", {}),
     "delivery-strip": ("delivery:read", {}),
+    "docs-tested": ("delivery:read", {}),
     "delivery-create": ("delivery:create", {}),
     "delivery-stream": ("delivery:read", DELIVERY),
     "delivery-state": ("delivery:read", DELIVERY),
