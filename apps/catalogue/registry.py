@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 
 from apps.catalogue.errors import EntityNotFoundException
-from apps.catalogue.models import Schema, SchemaVersion
+from apps.catalogue.models import SchemaVersion
 
 SCHEMA_ARN = re.compile(r"arn:aws[-a-z0-9]*:glue:([-a-z0-9]+):(\d{12}):schema/([-a-zA-Z0-9_$#.]+)/([-a-zA-Z0-9_$#.]+)")
 REGISTRY_ARN = re.compile(r"arn:aws[-a-z0-9]*:glue:([-a-z0-9]+):(\d{12}):registry/([-a-zA-Z0-9_$#.]+)")
@@ -58,12 +58,6 @@ def registry_arn(region: str, account_id: str, registry: str) -> str:
 def schema_arn(region: str, account_id: str, registry: str, name: str) -> str:
     """AWS's form."""
     return f"arn:aws:glue:{region}:{account_id}:schema/{registry}/{name}"
-
-
-def schemas_of(team_id: int) -> list[tuple[str, str]]:
-    """Registry and name of a team's schemas, in order."""
-    rows = Schema.objects.filter(registry__team_id=team_id).order_by("registry__name", "name")
-    return list(rows.values_list("registry__name", "name"))
 
 
 def _versions(team_id: int) -> QuerySet[SchemaVersion]:

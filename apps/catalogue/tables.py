@@ -67,17 +67,6 @@ def find_database(team_id: int, name: str) -> Database:
     return found
 
 
-def databases_of(team_id: int) -> list[str]:
-    """Names of a team's databases, in order."""
-    return list(Database.objects.filter(team_id=team_id).order_by("name").values_list("name", flat=True))
-
-
-def tables_of(team_id: int, database: str) -> list[str]:
-    """Names of a database's tables, in order; none if there is no such database."""
-    rows = Table.objects.filter(database__team_id=team_id, database__name=database.lower())
-    return list(rows.order_by("name").values_list("name", flat=True))
-
-
 def change(table: Table, definition: Json, now_ms: int, *, expected: int, keep_old: bool) -> Table:
     """Give a table another definition and the next version, if it still has the expected one: one conditional UPDATE.
 

@@ -1,8 +1,8 @@
 """KPL aggregates: several user records in one record of a data stream, taken apart again.
 
-Format (semantics.md §7): four magic bytes, a protobuf message, the MD5 of the message. The message has a table of partition
-keys, a table of explicit hash keys (of no use after placement), and the records, each with the index of its key. What only
-looks like an aggregate is a record like any other, and stays whole: nothing is lost for being odd.
+Format, as the KPL's own description has it: four magic bytes, a protobuf message, the MD5 of the message. The message has a
+table of partition keys, a table of explicit hash keys (of no use after placement), and the records, each with the index of
+its key. What only looks like an aggregate is a record like any other, and stays whole: nothing is lost for being odd.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from apps.delivery.destinations.interface import Batch, DeliveryFailed, Target
 from apps.delivery.destinations.s3 import S3Destination, moment_of
 from apps.delivery.error_objects import description_of, error_key
 from apps.delivery.looking import Seen, hex_dump, seen_in
-from apps.delivery.models import DeliveryStream, DestinationType, Lane
+from apps.delivery.models import DestinationType
 from apps.delivery.objects import bucket_of
-from apps.delivery.reading import Source, pieces, source_of
+from apps.delivery.reading import Source, pieces
 from apps.delivery.record import Failed, Record
 from apps.delivery.role_limits import role_problem
 from apps.delivery.s3_client import s3_for
@@ -105,20 +105,6 @@ def pasted(texts: Iterable[str], now_ms: int) -> list[Record]:
     if sum(map(len, datas)) > PASTED_BYTES_MAX:
         raise ValueError(f"At most {PASTED_BYTES_MAX} bytes are taken.")
     return [Record(data, now_ms, place) for place, data in enumerate(datas, 1)]
-
-
-def newest_of_delivery(runtime: Runtime, delivery_stream: DeliveryStream) -> list[Record]:
-    """The newest records that its source has, at most RECORDS_MAX; none if all were delivered and removed."""
-    lanes = Lane.objects.filter(
-        delivery_stream=delivery_stream, parent__isnull=True, ended_at_ms__isnull=True, role__in=("deliver", "process")
-    ).select_related("delivery_stream__team")
-    found: list[Record] = []
-    for lane in lanes.order_by("-pk")[:RECORDS_MAX]:
-        try:
-            found += _newest(runtime, source_of(lane))
-        except Shard.DoesNotExist:
-            continue
-    return sorted(found, key=lambda record: record.arrival_ms)[-RECORDS_MAX:]
 
 
 def newest_of_stream(runtime: Runtime, stream: Stream) -> list[Record]:

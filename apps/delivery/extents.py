@@ -4,7 +4,7 @@ A batch is due when what waits has the hinted size, or when its oldest record ha
 that would bring it past the size. Sizes are those of data, without partition keys and before compression, as AWS measures.
 
 When delivery lags, batches grow: once the oldest record has waited LAG_INTERVALS intervals and LAG_MS, the size is doubled as
-long as so much waits, up to what AWS allows for the destination (semantics.md §8: "size is raised when delivery lags").
+long as so much waits, up to what AWS allows for the destination. AWS's guide: the size is raised when delivery lags.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from apps.runtime import Runtime
 Json = dict[str, Any]
 
 BILLED_BYTES = 5 * 1024
-"""Firehose bills each record in multiples of this (features.md §3 F1)."""
+"""Firehose bills each record in multiples of this, as AWS's pricing page says."""
 
 SKEW_MS = MINUTE_MS
 """How far ahead of this clock another machine's may be. What arrived later than that was stamped before the clock was set
@@ -40,7 +40,7 @@ SIZE_MAX = {
     DestinationType.SPLUNK: 5 * MIB,
     DestinationType.HTTP: 64 * MIB,
 }
-"""AWS's largest buffers (features.md §2.2); 128 MiB otherwise."""
+"""AWS's largest buffers, from its guide; 128 MiB otherwise."""
 
 SIZE_MAX_OTHERWISE = 128 * MIB
 

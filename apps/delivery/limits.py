@@ -1,4 +1,4 @@
-"""Limits of putting and buffering, each with its source in AWS's quotas (features.md §2.2)."""
+"""Limits of putting and buffering, as AWS's page of Firehose's quotas has them."""
 
 from __future__ import annotations
 

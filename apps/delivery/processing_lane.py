@@ -43,7 +43,7 @@ USED_EVERY_MS = 5_000
 PIECE_RECORDS = 10_000
 
 PARTITIONS_EXCEEDED = "activePartitionExceeded"
-"""AWS's error-output-type (semantics.md §8)."""
+"""AWS's error-output-type of records beyond the number of active partitions."""
 
 Json = dict[str, Any]
 

@@ -55,7 +55,7 @@ class Failed(msgspec.Struct, gc=False):
     extra: Json = {}
 
     def line(self) -> bytes:
-        """The line under the error prefix, as AWS writes it (semantics.md §8), with the newline."""
+        """The line under the error prefix, as AWS writes it, with the newline."""
         record = self.record
         said: Json = {
             "attemptsMade": self.attempts,

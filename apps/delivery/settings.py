@@ -24,9 +24,6 @@ RETRY_S = {
 PARTITION_RETRY_S = 300
 """Of dynamic partitioning's own RetryOptions; AWS's default."""
 
-S3_RETRY_MS = 24 * 3_600 * SECOND_MS
-"""Direct PUT: what could not be written for so long is lost, as with AWS. From a stream: as long as the stream has it."""
-
 PROCESSED_AT_BYTES = 4 * MIB
 """Processors take records in pieces of about this size (processing/interface.py)."""
 

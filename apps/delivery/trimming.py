@@ -10,7 +10,7 @@ from apps.recordlog.interface import UnknownShard
 from apps.runtime import Runtime
 
 HELD_MS = 24 * HOUR_MS
-"""As AWS: what was put and could not be delivered for so long is lost (features.md §2.2)."""
+"""As AWS: what was put and could not be delivered for so long is lost."""
 
 RECORDS_PER_TRIM = 50_000
 KIND = "delivery"

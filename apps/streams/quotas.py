@@ -247,7 +247,7 @@ DELIVERY = (
         "Firehose {stream} under accountId {account} cannot have more than {limit} tags.",
     ),
 )
-"""Of Data Firehose (features.md §2.2); what exceeds the three rates is answered by the data plane."""
+"""Of Data Firehose, from AWS's page of its quotas; what exceeds the three rates is answered by the data plane."""
 
 _OF_STREAM = "Rate exceeded for stream {stream} under account {account}."
 _OF_ACCOUNT = "Rate exceeded for account {account}."

@@ -25,7 +25,7 @@ class Processed:
 
 
 class Chain(Protocol):
-    """The processors in AWS's order (semantics.md §8): `chain_for(runtime, target, source_kind)`.
+    """The processors in AWS's order: `chain_for(runtime, target, source_kind)`.
 
     Waits for transforms, at most for their own time-outs; their retries are the chain's. Never raises for anything in a
     record or in a transform's answer: that makes records fail.

@@ -1,6 +1,6 @@
 """The Lambda processor: records go out in batches, and come back changed, dropped or failed.
 
-The contract is AWS's (semantics.md §8): every recordId comes back once, with Ok, Dropped or ProcessingFailed. A batch whose
+The contract is AWS's: every recordId comes back once, with Ok, Dropped or ProcessingFailed. A batch whose
 invocation fails is tried again, a few times and within one run; then all of it fails. Waiting longer is not the processor's:
 what fails here is kept under the error prefix, from where it can be put in once more.
 """

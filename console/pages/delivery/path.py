@@ -8,7 +8,6 @@ from typing import Any, Final
 from apps.base.units import MIB, SECOND_MS
 from apps.delivery import settings
 from apps.delivery.models import DeliveryStream, DestinationType, SourceType
-from console.pages import words
 from console.pages.delivery import described
 
 PROCESSORS: Final = {
@@ -92,8 +91,3 @@ def aside_of(row: DeliveryStream) -> list[tuple[str, str]]:
     if row.destination_type != DestinationType.REDSHIFT:
         answer.append(("Failed records to", f"s3://{described.bucket_of(failed.get('BucketARN', ''))}/{prefix}"))
     return answer
-
-
-def interval_words(row: DeliveryStream) -> str:
-    """How long a first delivery may take."""
-    return words.duration(settings.buffering(row.destination_type, row.destination).interval_ms)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from apps.delivery import dry_run, lanes
+from apps.delivery import dry_run
 from apps.recordlog.interface import Entry
 from tests.support.delivery_batches import NOW_MS, target
-from tests.support.delivery_rows import ROLE, make_delivery, s3_description
+from tests.support.delivery_rows import ROLE, s3_description
 from tests.support.processors import processing, processor, query
 from tests.support.runtimes import memory_runtime
+from tests.support.stream_rows import create_log, make_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -92,13 +93,12 @@ def test_ten_records_and_a_mebibyte_at_most(clock, team):
         dry_run.pasted(["x" * 1_000_000, "y" * 1_000_000], NOW_MS)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_newest_real_records(runtime, team):
-    stream = make_delivery(team, status="CREATING")
-    lanes.activate(runtime, stream)
-    assert dry_run.newest_of_delivery(runtime, stream) == []
-    key = stream.lanes.get().log_key
+def test_the_newest_real_records_of_a_data_stream(runtime, team):
+    stream = make_stream(team.team, shards=1)
+    key = stream.shards.get().pk
+    runtime.wait_for(create_log(runtime, [key]))
+    assert dry_run.newest_of_stream(runtime, stream) == []
     datas = [b"%d" % n for n in range(25)]
-    flat = [part for data in datas for part in (None, data)]
+    flat = [part for data in datas for part in ("key", data)]
     runtime.wait_for(runtime.record_log.append([Entry(key, flat, 25, 40, 25)]))
-    assert [one.data for one in dry_run.newest_of_delivery(runtime, stream)] == datas[-10:]
+    assert [one.data for one in dry_run.newest_of_stream(runtime, stream)] == datas[-10:]
