@@ -73,11 +73,10 @@ def produce(row: DeliveryStream) -> list[Sample]:
         Sample("python", "Python", "python", _boto3() + (
             f'firehose.put_record(\n    DeliveryStreamName="{name}",\n    Record={{"Data": b\'{text}\\n\'}},\n)'
         )),
-        # Data are base64 to version 2 of the CLI; it takes bytes as they are with cli-binary-format.
-        Sample("cli", "CLI", "bash", _cli(
+        # Data in the text are base64 to version 2 of the CLI, and version 1 has no option for it; fileb is bytes to both.
+        Sample("cli", "CLI", "bash", f"printf '%s\\n' {shlex.quote(text)} |\n" + _cli(
             "aws firehose put-record", f"--endpoint-url {endpoint()}", f"--region {region()}",
-            f"--delivery-stream-name {shlex.quote(name)}", "--cli-binary-format raw-in-base64-out",
-            "--record " + shlex.quote(json.dumps({"Data": text + "\n"})),
+            f"--delivery-stream-name {shlex.quote(name)}", "--record Data=fileb:///dev/stdin",
         )),
         Sample("node", "Node", "js", (
             'import { FirehoseClient, PutRecordCommand } from "@aws-sdk/client-firehose";\n\n'
