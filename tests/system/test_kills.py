@@ -16,7 +16,15 @@ WEB_PROCESSES = 2
 
 def kind(seen: Seen, by_pid: dict[int, Seen]) -> str:
     """What a process of the tree is."""
-    for word in ("manage.py up", "manage.py serve", "workers.delivery_worker", "celery", "workers.beat", "valkey-server", "redis-server"):
+    for word in (
+        "manage.py up",
+        "manage.py serve",
+        "workers.delivery_worker",
+        "celery",
+        "workers.beat",
+        "valkey-server",
+        "redis-server",
+    ):
         if word in seen.command:
             is_head = seen.group == seen.pid
             return word if is_head else f"child of {word}"
