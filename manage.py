@@ -4,7 +4,7 @@
 import os
 import sys
 
-NEED_DATA = ("audit", "compact", "endpoint", "faults", "fsck", "import_file", "quotas", "replay", "scale")
+NEED_DATA = ("audit", "buckets", "compact", "endpoint", "faults", "fsck", "import_file", "quotas", "replay", "scale")
 """Commands about data that is there: on a mistyped folder they must not find everything in order."""
 
 

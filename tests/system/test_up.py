@@ -210,6 +210,7 @@ def test_a_part_of_the_data_directory_that_cannot_be_used(tmp_path, name):
     "command",
     [
         "audit",
+        "buckets list",
         "compact",
         "endpoint list",
         "faults stream",
