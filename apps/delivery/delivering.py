@@ -270,10 +270,10 @@ class Delivering:
             self._change_pin(attempt=attempt + 1)
             return now_ms + backoff_ms(attempt, batch.identity)
         count = failed.count if gave_up["keep"] else batch.count
-        what = "written under the error prefix" if gave_up["keep"] else "not kept, as with AWS,"
+        what = "written under the error prefix" if gave_up["keep"] else "not kept, as with AWS"
         if not gave_up["keep"] and isinstance(destination, KeepsItself):
-            what = "left in the bucket, and listed under errors/manifests/,"
-        message = f"{count} records were {what} after {gave_up['attempts']} attempts: {gave_up['message']}"
+            what = "left in the bucket, and listed under errors/manifests/"
+        message = f"Records {what}: {count}; attempts: {gave_up['attempts']}. {gave_up['message']}"
         error_log.note(self._stream.pk, self._part, gave_up["code"], message, self._now_ms(), max(1, count))
         records, size_bytes = gave_up["delivered"]
         self._done(target, Delivered(records, size_bytes), written)
