@@ -74,9 +74,10 @@ def produce(row: DeliveryStream) -> list[Sample]:
             f'firehose.put_record(\n    DeliveryStreamName="{name}",\n    Record={{"Data": b\'{text}\\n\'}},\n)'
         )),
         # Data in the text are base64 to version 2 of the CLI, and version 1 has no option for it; fileb is bytes to both.
+        # Within a parameter it takes @=, which both have since November 2024; after = it would be the data.
         Sample("cli", "CLI", "bash", f"printf '%s\\n' {shlex.quote(text)} |\n" + _cli(
             "aws firehose put-record", f"--endpoint-url {endpoint()}", f"--region {region()}",
-            f"--delivery-stream-name {shlex.quote(name)}", "--record Data=fileb:///dev/stdin",
+            f"--delivery-stream-name {shlex.quote(name)}", "--record Data@=fileb:///dev/stdin",
         )),
         Sample("node", "Node", "js", (
             'import { FirehoseClient, PutRecordCommand } from "@aws-sdk/client-firehose";\n\n'

@@ -23,7 +23,7 @@ def test_both_versions_of_the_cli_put_the_data_as_it_is_read(shown, data, base64
     (command,) = (sample.text for sample in shown if sample.key == "cli")
     assert "--cli-binary-format" not in command  # version 1 has no such option
     read = (
-        "import base64, sys; given = sys.argv[-1].removeprefix('Data=')\n"
+        "import base64, sys; given = sys.argv[-1].removeprefix('Data@=')\n"
         "data = open(given.removeprefix('fileb://'), 'rb').read() if given.startswith('fileb://')"
         f" else {'base64.b64decode(given)' if base64_first else 'given.encode()'}\n"
         "sys.stdout.buffer.write(data)"
