@@ -23,21 +23,19 @@ class Tested:
 
 
 TESTED: Final = (
-    Tested(
-        "S3", "An S3 server that answers as AWS does, and a proxy that fails", "versitygw and MinIO", "AWS's own S3"
-    ),
+    Tested("S3", "moto, and a proxy that fails", "versitygw and MinIO", "AWS's own S3"),
     Tested(
         "HTTP endpoint",
-        "A receiver that checks every rule of the protocol",
+        "A strict receiver of the protocol",
         "None",
         "OpenTelemetry's awsfirehose receiver",
     ),
-    Tested("Splunk", "A HEC receiver with tokens, channels and acknowledgements", "None", "Splunk itself"),
+    Tested("Splunk", "A strict HEC receiver with acks", "None", "Splunk itself"),
     Tested("OpenSearch", "A receiver of the bulk API", "An OpenSearch node, over TLS", "AWS's domains, Serverless"),
     Tested("Elasticsearch", "The same receiver", "None", "Elasticsearch itself"),
-    Tested("Redshift", "PostgreSQL behind a stand-in that understands COPY", "None", "Redshift itself"),
+    Tested("Redshift", "PostgreSQL behind a COPY stand-in", "None", "Redshift itself"),
     Tested("Iceberg", "Read back by pyiceberg and DuckDB", "None", "AWS Glue, S3 Tables"),
-    Tested("Parquet and ORC", "Read back by pyarrow and DuckDB, row by row", "None", "Athena, Hive"),
+    Tested("Parquet and ORC", "Read back by pyarrow and DuckDB", "None", "Athena, Hive"),
     Tested("Transforms", "A strict Lambda-compatible server", "None", "AWS Lambda"),
     Tested("Clients of Firehose", "boto3", "The AWS CLI, every kind of destination", "The Kinesis Agent itself"),
 )
