@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatu
 from apps.streams.quotas import QUOTAS
 from console import calls
 from console.pages import samples, words
+from console.pages.filter_text import named_and_tagged, parts_of
 from console.pages.shell import TeamRequest, is_fragment, know_list_counts, list_counters, team_page
 
 PAGE_ROWS = 50
@@ -61,11 +61,7 @@ class Filter:
     def read(cls, text: str) -> Filter:
         """Take the text apart; what it does not know becomes a problem to show, never a silent nothing."""
         found = cls(text)
-        try:
-            parts = shlex.split(text)
-        except ValueError:
-            parts = text.replace('"', " ").replace("'", " ").split()
-        for part in parts:
+        for part in parts_of(text):
             name, colon, value = part.partition(":")
             if not colon:
                 found.words.append(part)
@@ -88,12 +84,7 @@ class Filter:
 
     def apply(self, streams: QuerySet[Stream]) -> QuerySet[Stream]:
         """The streams that match all of it."""
-        for word in self.words:
-            streams = streams.filter(name__icontains=word)
-        for tag in self.tags:
-            key, equals, value = tag.partition("=")
-            wanted = Q(tags__key=key, tags__value=value) if equals else Q(tags__key=key)
-            streams = streams.filter(wanted)
+        streams = named_and_tagged(streams, self.words, self.tags)
         if self.status:
             streams = streams.filter(status=STATUSES[self.status])
         return streams.filter(mode=MODES[self.mode]) if self.mode else streams

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from apps.metrics.store import STREAMS_MAX
 from console import calls
 from console.pages.delivery import described, samples
 from console.pages.delivery.figures import figures, with_figures
+from console.pages.filter_text import named_and_tagged, parts_of
 from console.pages.shell import TeamRequest, is_fragment, list_counts, team_page
 
 PAGE_ROWS = 50
@@ -59,11 +59,7 @@ class Filter:
         """Take the text apart; what it does not know becomes a problem to show, never a silent nothing. status, to: what
         the two selects of the page ask for, where the text does not say."""
         found = cls(text, status=status if status in STATES else "", to=to if to in described.KEYS else "")
-        try:
-            parts = shlex.split(text)
-        except ValueError:
-            parts = text.replace('"', " ").replace("'", " ").split()
-        for part in parts:
+        for part in parts_of(text):
             found._take(part)
         return found
 
@@ -84,11 +80,7 @@ class Filter:
 
     def apply(self, rows: QuerySet[DeliveryStream]) -> QuerySet[DeliveryStream]:
         """The delivery streams that match all of it. They have failing_ms already."""
-        for word in self.words:
-            rows = rows.filter(name__icontains=word)
-        for tag in self.tags:
-            key, equals, value = tag.partition("=")
-            rows = rows.filter(Q(tags__key=key, tags__value=value) if equals else Q(tags__key=key))
+        rows = named_and_tagged(rows, self.words, self.tags)
         if self.to:
             rows = rows.filter(destination_type=described.KEYS[self.to])
         return rows.filter(_in_state(self.status)) if self.status else rows
