@@ -36,13 +36,7 @@ def main_role(stream: DeliveryStream) -> str:
 
 def open_direct(runtime: Runtime, stream: DeliveryStream) -> None:
     """The log that puts go to, and its lanes. May be repeated."""
-    found = stream.logs.filter(purpose=LogPurpose.DIRECT).first()
-    if found is None:
-        found = DeliveryLog.objects.create(
-            delivery_stream=stream, purpose=LogPurpose.DIRECT, created_at_ms=runtime.clock.now_ms()
-        )
-    runtime.wait_for(runtime.record_log.create(found.log_key))
-    open_lanes(runtime, stream, found.log_key, None)
+    _open_log(runtime, stream, LogPurpose.DIRECT)
 
 
 def open_shards(runtime: Runtime, stream: DeliveryStream) -> None:
@@ -63,10 +57,15 @@ def redrive_log(runtime: Runtime, stream: DeliveryStream) -> int:
     shards, which is made if there is none."""
     if stream.source_type == SourceType.DIRECT_PUT:
         return stream.logs.get(purpose=LogPurpose.DIRECT).log_key
-    found = stream.logs.filter(purpose=LogPurpose.REDRIVE).first()
+    return _open_log(runtime, stream, LogPurpose.REDRIVE)
+
+
+def _open_log(runtime: Runtime, stream: DeliveryStream, purpose: LogPurpose) -> int:
+    """Key of the delivery stream's only log of this purpose, with its lanes; what is missing of both is made."""
+    found = stream.logs.filter(purpose=purpose).first()
     if found is None:
         found = DeliveryLog.objects.create(
-            delivery_stream=stream, purpose=LogPurpose.REDRIVE, created_at_ms=runtime.clock.now_ms()
+            delivery_stream=stream, purpose=purpose, created_at_ms=runtime.clock.now_ms()
         )
     runtime.wait_for(runtime.record_log.create(found.log_key))
     open_lanes(runtime, stream, found.log_key, None)
