@@ -1,4 +1,4 @@
-"""A dry run: a configuration over a few records, real ones or pasted, and what each stage makes of them.
+"""A dry run: a configuration over a few records and what each stage makes of them.
 
 The same processors, prefixes and formats run as in a delivery; transforms are really called. Nothing is written anywhere: the
 object that would be is shown, with its key, and so are the lines that would go under the error prefix. If asked to, the
@@ -8,11 +8,11 @@ bucket is looked at, which needs no right to write.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from apps.base.units import KIB, MIB
+from apps.base.units import KIB
 from apps.delivery import formats
 from apps.delivery.destinations.interface import Batch, DeliveryFailed, Target
 from apps.delivery.destinations.s3 import S3Destination, moment_of
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 RECORDS_MAX: Final = 10
-PASTED_BYTES_MAX: Final = MIB
 SHOWN_BYTES: Final = 4 * KIB
 OUTPUTS_MAX: Final = 50
 """Of one record in one stage: a record may be taken apart into 500."""
@@ -97,14 +96,6 @@ def run(runtime: Runtime, target: Target, records: list[Record], *, from_stream:
     _failed_objects(runtime, target, failed, found)
     _problems(runtime, target, found, probe=probe)
     return found
-
-
-def pasted(texts: Iterable[str], now_ms: int) -> list[Record]:
-    """Records from what somebody pasted. Raises ValueError with a sentence."""
-    datas = [text.encode("utf-8", "surrogatepass") for text in texts if text][:RECORDS_MAX]
-    if sum(map(len, datas)) > PASTED_BYTES_MAX:
-        raise ValueError(f"At most {PASTED_BYTES_MAX} bytes are taken.")
-    return [Record(data, now_ms, place) for place, data in enumerate(datas, 1)]
 
 
 def newest_of_stream(runtime: Runtime, stream: Stream) -> list[Record]:
