@@ -88,6 +88,14 @@ def test_renew_prolongs_and_never_shortens(lease):
     assert row().expires_at_ms > before + TTL_MS // 2
 
 
+def test_a_renewal_that_comes_after_the_release_holds_nothing(lease):
+    held = hold.take(*lease, "a", TTL_MS)
+    hold.release(held, None)
+    with pytest.raises(LeaseLost):
+        hold.renew(held, TTL_MS)
+    assert hold.take(*lease, "b", TTL_MS) is not None
+
+
 def test_the_next_holder_finds_pin_and_checkpoint(lease):
     held = hold.take(*lease, "a", TTL_MS)
     hold.save_checkpoint(held, {"at": 7})
