@@ -32,7 +32,7 @@ from apps.delivery.destinations.interface import (
     Written,
 )
 from apps.delivery.extents import Checkpoint, Extent
-from apps.delivery.lost import skip_lost
+from apps.delivery.lost import skip_lost, unpin_lost
 from apps.delivery.models import LOG_KEYS_FROM, DeliveredObject, DestinationType, Lane, LaneRole
 from apps.delivery.reading import RecordsGone, Source, pieces
 from apps.delivery.record import Failed, Record
@@ -120,13 +120,7 @@ class Delivering:
     def _pin(self, extent: Extent) -> int | None:
         """Write down the batch with the destination's plan. Answers when to try again if it cannot be planned now."""
         pinned: Json = {
-            "first": extent.first,
-            "end": extent.end,
-            "count": extent.count,
-            "data": extent.data_bytes,
-            "stored": extent.stored_bytes,
-            "units": extent.units,
-            "arrived": [extent.oldest_ms, extent.newest_ms],
+            **extent.pinned(),
             "version": self._stream.version_id,
             "made": self._now_ms(),
             "attempt": 1,
@@ -144,12 +138,9 @@ class Delivering:
         try:
             return self._try()
         except RecordsGone:
-            bounds = self._runtime.wait_for(self._runtime.record_log.bounds(self._source.log_key))
-            if bounds.first_offset <= self._pinned["first"]:
+            # What is left is a batch of another name, since under this one an earlier attempt may have delivered the whole.
+            if not unpin_lost(self._runtime, self._held, self._source.log_key):
                 raise
-            # Who has lost the lease to somebody who was done ends here. Else retention took records of the batch: what is
-            # left is one of another name, since under this one an earlier attempt may have delivered the whole.
-            hold.save_checkpoint(self._held, self._held.checkpoint)
             return None
 
     def _try(self) -> int | None:

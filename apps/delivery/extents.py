@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from apps.base.units import MIB, MINUTE_MS, SECOND_MS
 from apps.delivery.aggregation import MAGIC, user_records
+from apps.delivery.limits import BILLED_BYTES
 from apps.delivery.models import DestinationType, LaneRole
 from apps.delivery.reading import PIECE_BYTES, PIECE_RECORDS, Source
 from apps.delivery.settings import Hints
@@ -22,9 +23,6 @@ from apps.recordlog.interface import Bounds, Slice
 from apps.runtime import Runtime
 
 Json = dict[str, Any]
-
-BILLED_BYTES = 5 * 1024
-"""Firehose bills each record in multiples of this, as AWS's pricing page says."""
 
 SKEW_MS = MINUTE_MS
 """How far ahead of this clock another machine's may be. What arrived later than that was stamped before the clock was set
@@ -88,6 +86,13 @@ class Extent:
     oldest_ms: int
     newest_ms: int
     full: bool
+
+    def pinned(self) -> Json:
+        """What every pin of it holds."""
+        return {
+            "first": self.first, "end": self.end, "count": self.count, "data": self.data_bytes,
+            "stored": self.stored_bytes, "units": self.units, "arrived": [self.oldest_ms, self.newest_ms],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from apps.delivery.extents import Checkpoint, Waiting
 from apps.delivery.models import Lane
 from apps.leases import hold
 from apps.leases.hold import Held
+from apps.runtime import Runtime
 
 
 def skip_lost(held: Held, lane: Lane, checkpoint: Checkpoint, found: Waiting, now_ms: int) -> Checkpoint:
@@ -18,3 +19,13 @@ def skip_lost(held: Held, lane: Lane, checkpoint: Checkpoint, found: Waiting, no
     message = f"{found.lost} records were removed by the retention of their source before they could be delivered."
     error_log.note(lane.delivery_stream_id, "source", "RecordsExpired", message, now_ms, found.lost)
     return moved
+
+
+def unpin_lost(runtime: Runtime, held: Held, log_key: int) -> bool:
+    """Let the pin go if retention took records of it; False if they are there. Raises LeaseLost: somebody else was done
+    with it."""
+    bounds = runtime.wait_for(runtime.record_log.bounds(log_key))
+    if held.pinned is None or bounds.first_offset <= held.pinned["first"]:
+        return False
+    hold.save_checkpoint(held, held.checkpoint)
+    return True

@@ -35,6 +35,7 @@ from apps.delivery.destinations.interface import Delivered, Target
 from apps.delivery.models import LOG_KEYS_FROM, DeliveryStream, DestinationType, Lane, LogPurpose, SourceType
 from apps.delivery.processing.interface import Processed
 from apps.delivery.settings import converts
+from apps.delivery.trimming import KIND as LANE_KIND
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.models import Lease
@@ -197,7 +198,7 @@ def _rows(runtime: Runtime, log_key: int, from_ms: int) -> list[MeterRow]:
 def _of_lanes(stream: DeliveryStream, from_ms: int, read_at_ms: int) -> list[Reading]:
     """The sums over all lanes, as of one moment."""
     keys = stream.lanes.annotate(lease=Cast("pk", models.CharField())).values("lease")
-    checkpoints = Lease.objects.filter(kind="delivery", key__in=keys).values_list("checkpoint", flat=True)
+    checkpoints = Lease.objects.filter(kind=LANE_KIND, key__in=keys).values_list("checkpoint", flat=True)
     readings = []
     for name, hours in together(checkpoint.get("metered") for checkpoint in checkpoints).items():
         for hour, value in hours.items():

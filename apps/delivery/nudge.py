@@ -13,11 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from apps.delivery.catalog import DirectLog
+from apps.delivery.trimming import KIND as LANE_KIND
 from apps.leases.wake import wake
 from apps.runtime import Runtime
-
-LANE_KIND = "delivery"
-"""The lease kind of lanes."""
 
 SHARE = 4
 """A quarter of the size hint."""

@@ -14,7 +14,7 @@ import structlog
 
 from apps.delivery import encryption, error_log, extents, meters, metrics
 from apps.delivery.extents import Checkpoint
-from apps.delivery.lost import skip_lost
+from apps.delivery.lost import skip_lost, unpin_lost
 from apps.delivery.models import Lane, LaneRole
 from apps.delivery.partitions import children_of, label_of, marks_log, open_child, room_for
 from apps.delivery.processing.configuration import piece_bytes
@@ -110,13 +110,7 @@ class ProcessingLane:
         )
         if extent is None:
             return Progress.DONE
-        hold.pin(
-            self._held,
-            {
-                "first": extent.first, "end": extent.end, "count": extent.count, "data": extent.data_bytes,
-                "stored": extent.stored_bytes, "units": extent.units, "arrived": [extent.oldest_ms, extent.newest_ms],
-            },
-        )  # fmt: skip
+        hold.pin(self._held, extent.pinned())
         return None
 
     def _attempt(self) -> None:
@@ -124,10 +118,8 @@ class ProcessingLane:
         try:
             self._process()
         except RecordsGone:
-            bounds = self._runtime.wait_for(self._runtime.record_log.bounds(self._source.log_key))
-            if self._held.pinned is None or bounds.first_offset <= self._held.pinned["first"]:
+            if not unpin_lost(self._runtime, self._held, self._source.log_key):
                 raise
-            hold.save_checkpoint(self._held, self._held.checkpoint)
 
     def _process(self) -> None:
         pinned = self._held.pinned

@@ -42,6 +42,7 @@ from apps.delivery.prefixes import error_type_of, steady_error_prefix
 from apps.delivery.reading import PROCESSED
 from apps.delivery.s3_client import LIST_MAX, S3, Listed, s3_for
 from apps.delivery.targets import target_for
+from apps.delivery.trimming import KIND as LANE_KIND
 from apps.delivery.unpacking import Unreadable, lines, packing_of, unpacked
 from apps.leases import hold
 from apps.leases.hold import Held
@@ -62,7 +63,6 @@ RANGE_BYTES: Final = 4 * MIB
 METER_KEY: Final = "redrive"
 UNITS: Final = 0
 """Nothing is billed a second time: the records were when they first came."""
-LANE_KIND: Final = "delivery"
 RENEW_MS: Final = 30 * SECOND_MS
 AGAIN_MS: Final = 10 * SECOND_MS
 """After S3 or the log did not answer."""

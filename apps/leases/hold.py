@@ -106,7 +106,9 @@ def renew(held: Held, ttl_ms: int) -> None:
     """Hold on for another ttl_ms from now; never shortens. Raises LeaseLost, also once it was given back: somebody who
     renews for others may come too late."""
     assert 0 < ttl_ms <= LONGEST_TTL_MS, ttl_ms
-    _kept(_mine(held).filter(owner=held.owner).update(expires_at_ms=Greatest(F("expires_at_ms"), DatabaseNow() + ttl_ms)))
+    _kept(
+        _mine(held).filter(owner=held.owner).update(expires_at_ms=Greatest(F("expires_at_ms"), DatabaseNow() + ttl_ms))
+    )
 
 
 def confirm(held: Held) -> None:
