@@ -185,6 +185,10 @@ def set_state(runtime: Runtime, alarm: Alarm, state: State, reason: str, reason_
     history.bound(alarm.team_id, alarm.name)
     log.info("alarm_changed", team=alarm.team_id, alarm=alarm.name, before=before, now=state)
     targets = alarm.settings.get(ACTIONS_OF[state]) or [] if alarm.actions_enabled else []
+    if targets and (alarm.muted_until_ms or 0) > now_ms:
+        told = {"actionState": "Muted", "mutedUntil": iso(alarm.muted_until_ms or 0)}
+        history.write(alarm, HistoryKind.ACTION, now_ms, "Actions were not executed: the alarm is muted", told)
+        return
     body = msgspec.json.encode(_message(runtime, alarm, before, state, reason, now_ms)).decode() if targets else ""
     if targets and Delivery.objects.filter(team_id=alarm.team_id).count() + len(targets) > WAITING_MAX:
         told = {"actionState": "Failed", "error": f"{WAITING_MAX} actions of the account wait already."}

@@ -56,3 +56,16 @@ class InvalidNextToken(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("The next token that was specified is invalid.")
+
+
+class DashboardInvalidInputError(ServiceError):
+    """A dashboard that cannot be kept; dashboardValidationMessages say where."""
+
+    code = "DashboardInvalidInputError"
+
+
+class DashboardNotFoundError(ServiceError):
+    """No such dashboard. HTTP 404."""
+
+    code = "DashboardNotFoundError"
+    status = 404

@@ -1,4 +1,4 @@
-"""Alarms, what happened to them, and what is still to be sent."""
+"""Alarms, what happened to them, what is still to be sent; dashboards; what people have set aside."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Alarm(models.Model):
     """When it was last set to another one."""
     due_at_ms = models.BigIntegerField()
     tags = models.JSONField(default=dict)
+    muted_until_ms = models.BigIntegerField(null=True, blank=True)
+    """Until then it changes its state and does nothing else. Ours, not AWS's (muting.py)."""
     version = models.PositiveBigIntegerField(default=0)
     """Rises with every change by a caller, so that an evaluation that began before it changes nothing."""
 
@@ -89,3 +91,39 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.alarm_name} to {self.target}"
+
+
+class Dashboard(models.Model):
+    """Widgets over metrics, as PutDashboard took them (dashboards.py reads the body)."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.CASCADE, related_name="+", db_index=False)
+    name = models.CharField(max_length=255)
+    body = models.TextField()
+    """JSON."""
+    modified_at_ms = models.BigIntegerField()
+    tags = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["team", "name"], name="one_dashboard_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Acknowledgement(models.Model):
+    """Something that needs attention, and that a person has seen: hidden from this person while it is as it was, at most
+    until until_ms. concern: what it is about; state: how it was."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
+    concern = models.CharField(max_length=300)
+    state = models.CharField(max_length=64)
+    until_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "user", "concern"], name="one_acknowledgement_per_concern")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.concern} by {self.user_id}"

@@ -1,5 +1,5 @@
-"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys, alarms, delivery
-streams and channels, by ARN."""
+"""Tags of what is no stream, consumer or queue, for aws:ResourceTag: users, roles, policies, keys, alarms,
+dashboards, delivery streams and channels, by ARN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.access.models import Identity, ManagedPolicy
 from apps.base.arn import parse_channel_arn, parse_delivery_stream_arn
-from apps.cloudwatch.models import Alarm
+from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.catalog import DeliveryCatalog
 from apps.delivery.models import DeliveryStream
 from apps.encryption.models import Key
@@ -53,7 +53,9 @@ def _of_channel(team_id: int, channel_id: str) -> Mapping[str, str]:
     return dict(found.tags.values_list("key", "value")) if found is not None else NONE
 
 
-def _find(team_id: int, service: str, rest: str) -> Identity | ManagedPolicy | Key | Alarm | None:
+def _find(team_id: int, service: str, rest: str) -> Identity | ManagedPolicy | Key | Alarm | Dashboard | None:
+    if service == "cloudwatch" and rest.startswith("dashboard/"):
+        return Dashboard.objects.filter(team_id=team_id, name=rest.removeprefix("dashboard/")).first()
     if service == "cloudwatch":
         return Alarm.objects.filter(team_id=team_id, name=rest.removeprefix("alarm:")).first()
     kind, _, path = rest.partition("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.cloudwatch.operations import alarms, metrics, put, tags
+from apps.cloudwatch.operations import alarms, dashboards, metrics, put, tags
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "GetMetricData": metrics.get_metric_data,
@@ -20,6 +20,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "EnableAlarmActions": alarms.enable_alarm_actions,
     "DisableAlarmActions": alarms.disable_alarm_actions,
     "DescribeAlarmHistory": alarms.describe_alarm_history,
+    "PutDashboard": dashboards.put_dashboard,
+    "GetDashboard": dashboards.get_dashboard,
+    "ListDashboards": dashboards.list_dashboards,
+    "DeleteDashboards": dashboards.delete_dashboards,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "ListTagsForResource": tags.list_tags_for_resource,

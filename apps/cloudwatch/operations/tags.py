@@ -1,4 +1,4 @@
-"""TagResource, UntagResource, ListTagsForResource: tags of alarms."""
+"""TagResource, UntagResource, ListTagsForResource: tags of alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.cloudwatch.alarms import arn_of
+from apps.cloudwatch.dashboards import arn_of as dashboard_arn
 from apps.cloudwatch.errors import InvalidParameterValueException, ResourceNotFoundException
-from apps.cloudwatch.models import Alarm
+from apps.cloudwatch.models import Alarm, Dashboard
 from apps.runtime import Call
 
 TAGS_MAX = 50
@@ -17,24 +18,24 @@ Json = dict[str, Any]
 
 
 def tag_resource(call: Call, params: Json) -> Json:
-    """Set tags of an alarm; those with the same key are replaced. Kept from AWS: 50 tags, the prefix aws: is AWS's."""
-    alarm = _alarm(call, params["ResourceARN"])
-    alarm.tags = merged(alarm.tags, params["Tags"])
-    alarm.save(update_fields=["tags"])
+    """Set tags of an alarm or a dashboard; those with the same key are replaced. Kept from AWS: 50 tags, the prefix aws: is AWS's."""
+    found = _tagged(call, params["ResourceARN"])
+    found.tags = merged(found.tags, params["Tags"])
+    found.save(update_fields=["tags"])
     return {}
 
 
 def untag_resource(call: Call, params: Json) -> Json:
     """Take tags away; keys that are not there are no error, as with AWS."""
-    alarm = _alarm(call, params["ResourceARN"])
-    alarm.tags = {key: value for key, value in alarm.tags.items() if key not in params["TagKeys"]}
-    alarm.save(update_fields=["tags"])
+    found = _tagged(call, params["ResourceARN"])
+    found.tags = {key: value for key, value in found.tags.items() if key not in params["TagKeys"]}
+    found.save(update_fields=["tags"])
     return {}
 
 
 def list_tags_for_resource(call: Call, params: Json) -> Json:
-    """The tags of an alarm, by key."""
-    tags = _alarm(call, params["ResourceARN"]).tags
+    """The tags of an alarm or a dashboard, by key."""
+    tags = _tagged(call, params["ResourceARN"]).tags
     return {"Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
 
 
@@ -48,10 +49,15 @@ def merged(there: dict[str, str], tags: Sequence[Json]) -> dict[str, str]:
     return after
 
 
-def _alarm(call: Call, arn: str) -> Alarm:
-    prefix = arn_of(call.runtime.config, call.principal.account_id, "")
-    rows = Alarm.objects.select_for_update().filter(team_id=call.principal.team_id)
-    alarm = rows.filter(name=arn.removeprefix(prefix)).first() if arn.startswith(prefix) else None
-    if alarm is None:
-        raise ResourceNotFoundException(f"Resource {arn} not found.", ResourceType="alarm", ResourceId=arn)
-    return alarm
+def _tagged(call: Call, arn: str) -> Alarm | Dashboard:
+    """By its ARN. Raises ResourceNotFoundException."""
+    alarm = arn_of(call.runtime.config, call.principal.account_id, "")
+    dashboard = dashboard_arn(call.principal.account_id, "")
+    for prefix, model in ((alarm, Alarm), (dashboard, Dashboard)):
+        if arn.startswith(prefix):
+            rows = model.objects.select_for_update().filter(team_id=call.principal.team_id)
+            found: Alarm | Dashboard | None = rows.filter(name=arn.removeprefix(prefix)).first()
+            if found is not None:
+                return found
+    kind = "dashboard" if arn.startswith(dashboard) else "alarm"
+    raise ResourceNotFoundException(f"Resource {arn} not found.", ResourceType=kind, ResourceId=arn)
