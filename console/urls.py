@@ -6,12 +6,14 @@ from allauth.account import views as account
 from django.urls import URLPattern, URLResolver, path, re_path, register_converter
 
 from console import prometheus
+from console.api.urls import urlpatterns as api_urlpatterns
 from console.live import views as live
 from console.pages import (
     configuration,
     connect,
     consumers,
     create,
+    deleting,
     demo,
     docs,
     faults,
@@ -141,8 +143,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "connect", connect.connect, name="stream-connect"),
     path(S + "configuration", configuration.configuration, name="stream-configuration"),
     path(S + "faults", faults.faults, name="stream-faults"),
-    path(S + "delete", configuration.delete, name="stream-delete"),
+    path(S + "delete", deleting.delete, name="stream-delete"),
     *delivery_urlpatterns(T, D),
+    *api_urlpatterns,
 ]
 
 handler400 = "console.pages.system.bad_request"

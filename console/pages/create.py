@@ -18,6 +18,7 @@ from console import calls
 from console.pages import samples
 from console.pages.shell import TeamRequest, team_page
 from console.pages.streams import counts_of
+from console.pages.tag_field import TagField
 
 NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 NAME_MAX = 128
@@ -34,23 +35,6 @@ FIELDS = {
     "MaxRecordSizeInKiB": "max_record_kib",
     "Tags": "tags",
 }
-
-
-class TagField(forms.CharField):
-    """Tags as text, one `key=value` a line; a line without = is a key alone."""
-
-    widget = forms.Textarea
-
-    def clean(self, value: str | None) -> dict[str, str]:
-        """A dict; later lines win. Raises ValidationError for a line without a key."""
-        tags: dict[str, str] = {}
-        for line in super().clean(value).splitlines():
-            key, _, text = line.partition("=")
-            if line.strip() and not key.strip():
-                raise forms.ValidationError(f"{line!r} has no key before the equals sign.")
-            if line.strip():
-                tags[key.strip()] = text.strip()
-        return tags
 
 
 class StreamForm(forms.Form):

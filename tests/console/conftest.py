@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from apps.accounts.models import Membership, User
 from apps.gateway import app as gateway_app
 from apps.gateway.app import Gateway
 from console.pages import reading
@@ -52,6 +53,15 @@ def stream(team, served):
 def signed_in(team):
     browser = Client()
     browser.force_login(team.user)
+    return browser
+
+
+def signed_in_as(team, role):
+    """The browser of one more member."""
+    user = User.objects.create_user(f"{role}@first.example.test", None)
+    Membership.objects.create(team=team.team, user=user, role=role)
+    browser = Client()
+    browser.force_login(user)
     return browser
 
 

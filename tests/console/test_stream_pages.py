@@ -210,6 +210,6 @@ def test_every_link_of_every_page_leads_somewhere(client):
 
 def test_configuration_tells_whether_records_are_encrypted(client):
     page = "/t/first/streams/orders/configuration"
-    assert '<dt>Encryption</dt><dd title="">Off</dd>' in client.get(page).content.decode()
+    assert "<h2>Encryption</h2><p>off</p>" in client.get(page).content.decode()
     Stream.objects.filter(name="orders").update(encryption_key_arn="arn:aws:kms:x", encryption_key_id="alias/mine")
     assert "KMS, alias/mine" in client.get(page).content.decode()

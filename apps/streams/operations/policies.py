@@ -31,7 +31,7 @@ def put_resource_policy(call: Call, params: Json) -> None:
     Not kept: channels have no policies, because there are none; StreamId is reserved in the model and means nothing;
     principals are not looked up.
     """
-    document = _checked(params["Policy"])
+    document = checked(params["Policy"])
     holder = _holder(call, params["ResourceARN"])
     stream = _stream_of(holder)
     named.change(stream)
@@ -59,7 +59,8 @@ def delete_resource_policy(call: Call, params: Json) -> None:
     _save(holder, "")
 
 
-def _checked(document: str) -> str:
+def checked(document: str) -> str:
+    """The document. Raises InvalidArgumentException and LimitExceededException for one that could not be put."""
     try:
         policy = parse(document, Kind.RESOURCE)
     except Malformed as error:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from django import forms
 
-from console.pages.create import TagField
 from console.pages.delivery.described import DESTINATIONS, KEYS
+from console.pages.tag_field import TagField
 
 NAME_MAX: Final = 64
 URL_MAX: Final = 2_048
