@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from apps.accounts.principal import Principal
 from apps.base.errors import ServiceError, ValidationException
@@ -16,10 +16,19 @@ from apps.runtime import Runtime
 if TYPE_CHECKING:
     from django import forms
 
-    from console.pages.shell import TeamRequest
+    from apps.accounts.models import Team, User
 
 METER_KEY = "console"
-"""What usage is booked under that a person causes in the console."""
+"""What usage is booked under that a person causes in the console; of the REST API it is the token's name."""
+
+
+class Asker(Protocol):
+    """A request inside a team: a page's or the API's."""
+
+    user: User
+    team: Team
+    meter_key: str
+
 
 _VALUE_AT = re.compile(r"Value '[^']*' at '([A-Za-z0-9.]+)' failed to satisfy constraint: (.+)", re.DOTALL)
 
@@ -36,32 +45,32 @@ def now_ms() -> int:
     return runtime().clock.now_ms()
 
 
-def principal(request: TeamRequest) -> Principal:
+def principal(request: Asker) -> Principal:
     """The signed-in person, speaking for the team of the page."""
-    return Principal(request.team.id, request.team.account_id, METER_KEY, request.user.pk)
+    return Principal(request.team.id, request.team.account_id, request.meter_key, request.user.pk)
 
 
-def call(request: TeamRequest, operation: str, **params: Any) -> Any:
+def call(request: Asker, operation: str, **params: Any) -> Any:
     """One Kinesis operation as the signed-in person. Raises ServiceError."""
     return invoke_sync(runtime(), principal(request), "kinesis", operation, params)
 
 
-def firehose(request: TeamRequest, operation: str, then: Callable[[], None] | None = None, **params: Any) -> Any:
+def firehose(request: Asker, operation: str, then: Callable[[], None] | None = None, **params: Any) -> Any:
     """One operation of Data Firehose as the signed-in person. then: done in the same transaction. Raises ServiceError."""
     return invoke_sync(runtime(), principal(request), "firehose", operation, params, then=then)
 
 
-def glue(request: TeamRequest, operation: str, **params: Any) -> Any:
+def glue(request: Asker, operation: str, **params: Any) -> Any:
     """One operation of the catalogue as the signed-in person. Raises ServiceError."""
     return invoke_sync(runtime(), principal(request), "glue", operation, params)
 
 
-def person(request: TeamRequest) -> str:
+def person(request: Asker) -> str:
     """Who asks, as the audit trail names people in entries that are no call of AWS's."""
     return f"{principal(request).arn}, {request.user.email}"
 
 
-def wait_until_active(request: TeamRequest, name: str, timeout_s: float) -> None:
+def wait_until_active(request: Asker, name: str, timeout_s: float) -> None:
     """Return when the stream is ACTIVE. Raises TimeoutError, and ServiceError if it is gone."""
     pause = threading.Event()
     end = time.monotonic() + timeout_s

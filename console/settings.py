@@ -35,6 +35,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "drf_spectacular",
+    "knox",
     "allauth",
     "allauth.account",
     "apps.accounts",
@@ -139,6 +141,21 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip,5/m/key",
     "reset_password_from_key": "20/m/ip",
     "change_password": "5/m/user",
+}
+KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model's name
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "tgt_", "TOKEN_TTL": None}
+REST_FRAMEWORK = {  # the rest stands in console/api/view.py
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "console.api.schema.Operation",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tidegate REST API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 # Without a mail server of its own, what would be sent is kept where the person who runs Tidegate finds it.
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

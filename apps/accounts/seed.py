@@ -14,7 +14,8 @@ from pathlib import Path
 
 from django.db import transaction
 
-from apps.accounts.models import AccessKey, Membership, Role, Team, User
+from apps.accounts.models import AccessKey, Membership, Team, User
+from apps.accounts.roles import Role
 from apps.accounts.secrets import SecretUnreadable, decrypt, encrypt
 from apps.base.config import Config
 from apps.base.datadir import StartRefused
@@ -123,7 +124,7 @@ def _check_master_key(config: Config) -> None:
 
 def _make_team(wanted: Credentials, now_ms: int) -> Team:
     team = Team.objects.create(account_id=wanted.account_id, slug="first", name=TEAM_NAME, created_at_ms=now_ms)
-    user = User.objects.create_user(wanted.admin_email, wanted.admin_password, created_at_ms=now_ms)
+    user = User.objects.create_user(wanted.admin_email, wanted.admin_password, is_staff=True, created_at_ms=now_ms)
     Membership.objects.create(team=team, user=user, role=Role.OWNER)
     return team
 

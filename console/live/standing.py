@@ -23,11 +23,11 @@ class Standing:
 
     user_id: int
     team_id: int
-    role: str
+    actions: frozenset[str]
 
     def may(self, need: str) -> bool:
         """Does the role have this permission?"""
-        return allowed(self.role, need)
+        return allowed(self.actions, need)
 
 
 def signed_in(session_key: str | None) -> int | None:
@@ -42,8 +42,8 @@ def signed_in(session_key: str | None) -> int | None:
 
 def standing(user_id: int, team_slug: str) -> Standing | None:
     """The person's place in the team, or None if there is none."""
-    row = Membership.objects.filter(user_id=user_id, team__slug=team_slug).values_list("team_id", "role").first()
-    return Standing(user_id, *row) if row else None
+    mine = Membership.objects.filter(user_id=user_id, team__slug=team_slug).select_related("own_role").first()
+    return Standing(user_id, mine.team_id, mine.actions) if mine else None
 
 
 def series_ids(team_id: int, of: str, names: Iterable[str]) -> dict[str, int]:

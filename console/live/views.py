@@ -33,7 +33,7 @@ def live(request: TeamRequest, team: str) -> HttpResponse:
     enter(request, team)
     topic = protocol.topic_of(request.GET.get("topic", ""))
     need = topic.need if topic else "stream:read"
-    if not allowed(request.membership.role, need):
+    if not allowed(request.actions, need):
         return _refused(403, "forbidden", need=need)
     res_s, since = _whole(request.GET.get("res", "1")), _whole(request.GET.get("since", ""))
     if topic is None or res_s not in protocol.RESOLUTIONS_S:

@@ -19,7 +19,7 @@ def connect(request: TeamRequest, name: str) -> HttpResponse:
     """Produce and consume, in four languages."""
     stream = find(request, name)
     keys = []
-    if allowed(request.membership.role, "key:read"):
+    if allowed(request.actions, "key:read"):
         mine = AccessKey.objects.filter(team=request.team, is_active=True).order_by("-last_used_at_ms", "-id")
         keys = list(mine[:KEYS_SHOWN])
     context = {

@@ -165,7 +165,7 @@ def _start_import(request: TeamRequest, given: dict[str, Any]) -> Ingestion:
 @team_page("record:write")
 def replay(request: TeamRequest) -> HttpResponse:
     """Put what arrived in a stream within a time range into another one. Needs to read the one and write the other."""
-    if not allowed(request.membership.role, "record:read"):
+    if not allowed(request.actions, "record:read"):
         return forbidden(request, "record:read")
     initial = {"source": request.GET.get("source", "")}
     form = ReplayForm(request.POST or None, initial=initial)

@@ -98,7 +98,7 @@ def _streams(request: TeamRequest, text: str) -> list[Stream]:
 
 
 def _deliveries(request: TeamRequest, text: str) -> list[DeliveryStream]:
-    if not allowed(request.membership.role, "delivery:read"):
+    if not allowed(request.actions, "delivery:read"):
         return []
     mine = DeliveryStream.objects.filter(team=request.team, channel_id="")
     if text:
@@ -146,7 +146,7 @@ def _of_stream(request: TeamRequest, stream: Stream) -> Option:
 def _option(
     request: TeamRequest, icon: str, label: str, name: str, action: str, arguments: list[str], hint: str = ""
 ) -> Option:  # fmt: skip
-    needs = "" if allowed(request.membership.role, action) else action
+    needs = "" if allowed(request.actions, action) else action
     return Option(icon, label, reverse(name, args=[request.team.slug, *arguments]), hint, needs)
 
 

@@ -69,7 +69,7 @@ def profile(request: TeamRequest) -> HttpResponse:
             update_session_auth_hash(request, password.user)
             messages.success(request, "Password changed. Other sessions are signed out.")
             return redirect("profile", request.team.slug)
-    grants = [(sentence, allowed(request.membership.role, action)) for action, sentence in ACTIONS.items()]
+    grants = [(sentence, allowed(request.actions, action)) for action, sentence in ACTIONS.items()]
     context = {"about": about, "password": password, "grants": grants}
     return render(request, "people/profile.html", context, status=422 if part else 200)
 

@@ -99,7 +99,7 @@ def put(request: TeamRequest, name: str) -> HttpResponse:
             calls.put_error(form, error, FIELDS)
         else:
             _tell(request, len(records), answer)
-            where = "stream-records" if allowed(request.membership.role, "record:read") else "stream"
+            where = "stream-records" if allowed(request.actions, "record:read") else "stream"
             return redirect(where, request.team.slug, name)
     context = {**frame(request, stream, "stream-records"), "form": form, "count_max": COUNT_MAX}
     return render(request, "records/put.html", context, status=422 if request.method == "POST" else 200)
@@ -117,7 +117,7 @@ def _tell(request: TeamRequest, count: int, answer: dict[str, Any]) -> None:
 def _again(request: TeamRequest, stream: Any) -> dict[str, Any]:
     """The form filled with a record of this stream, for people who may read it."""
     address = request.GET.get("again", "")
-    if not address or not allowed(request.membership.role, "record:read"):
+    if not address or not allowed(request.actions, "record:read"):
         return {}
     try:
         found = one(request, stream, list(shown(stream, calls.now_ms())), address)

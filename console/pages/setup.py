@@ -77,6 +77,6 @@ def _finish(request: HttpRequest, link: SetupLink, given: dict[str, Any]) -> Htt
     get_adapter().add_message(request, messages.SUCCESS, message=f"Welcome to Tidegate, {given['name']}")
     if given["demo"]:
         inside = cast("TeamRequest", request)
-        inside.team = link.team
+        inside.team, inside.meter_key = link.team, calls.METER_KEY
         demo.load(inside)
     return redirect("streams", link.team.slug)

@@ -21,6 +21,7 @@ from apps.accounts.models import Membership, Team, User
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
+from console.calls import METER_KEY
 
 P = ParamSpec("P")
 
@@ -34,6 +35,8 @@ class TeamRequest(HttpRequest):
     user: User
     team: Team
     membership: Membership
+    actions: frozenset[str]
+    meter_key: str
     memberships: list[Membership]
 
 
@@ -41,14 +44,14 @@ class TeamRequest(HttpRequest):
 class May:
     """`{% if may.stream_create %}` in templates: the same answer that the view gives."""
 
-    role: str
+    actions: frozenset[str]
 
     def __getitem__(self, name: str) -> bool:
         """By the action's name with an underscore for the colon. An unknown one is a KeyError."""
         action = name.replace("_", ":", 1)
         if action not in ACTIONS:
             raise KeyError(name)
-        return allowed(self.role, action)
+        return allowed(self.actions, action)
 
 
 def team_page(
@@ -68,7 +71,7 @@ def team_page(
             refuse_nul(request)
             enter(request, team)
             wanted = post if post and request.method == "POST" else action
-            if not allowed(request.membership.role, wanted):
+            if not allowed(request.actions, wanted):
                 return forbidden(request, wanted)
             return view(request, *args, **kwargs)
 
@@ -86,12 +89,13 @@ def refuse_nul(request: HttpRequest) -> None:
 
 def enter(request: TeamRequest, slug: str) -> None:
     """Set the request's team and membership. Raises Http404 for anybody who is not a member."""
-    memberships = Membership.objects.filter(user=request.user).select_related("team").order_by("team__name")
+    memberships = Membership.objects.filter(user=request.user).select_related("team", "own_role").order_by("team__name")
     request.memberships = list(memberships)
     mine = next((m for m in request.memberships if m.team.slug == slug), None)
     if mine is None:
         raise Http404("no such team")
-    request.membership, request.team = mine, mine.team
+    request.membership, request.team, request.actions = mine, mine.team, mine.actions
+    request.meter_key = METER_KEY
 
 
 def forbidden(request: HttpRequest, action: str) -> HttpResponse:
@@ -140,7 +144,7 @@ def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
             Entry(label, icon, reverse(name, args=[request.team.slug]),
                   current.split("-")[0] == name.split("-")[0].rstrip("s"), _count(request, name))
             for label, icon, name, action in lines
-            if allowed(request.membership.role, action)
+            if allowed(request.actions, action)
         ]  # fmt: skip
         if entries:
             answer.append((heading, entries))
@@ -188,7 +192,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     }
     if hasattr(request, "membership"):
         inside = cast("TeamRequest", request)
-        answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.membership.role)}
+        answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.actions)}
         answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 

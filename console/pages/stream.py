@@ -72,7 +72,7 @@ def tabs(request: TeamRequest, stream: Any, current: str) -> list[Tab]:
     answer = []
     for label, name, action in TABS:
         locked = ""
-        if not allowed(request.membership.role, action):
+        if not allowed(request.actions, action):
             locked = f"Needs {action}: {', '.join(roles_with(action))}"
         address = reverse(name, args=[request.team.slug, stream.name])
         answer.append(Tab(label, address, name == current, counts.get(name), locked))

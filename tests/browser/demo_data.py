@@ -70,7 +70,8 @@ QUIET = "session-replay"
 SPLITS = ("shardId-000000000000", "shardId-000000000001", "shardId-000000000004")
 
 PEOPLE = """
-from apps.accounts.models import Membership, Role, Team, User
+from apps.accounts.models import Membership, Team, User
+from apps.accounts.roles import Role
 team = Team.objects.get()
 Team.objects.update(name="Acme Retail")
 User.objects.update(name="Mira Okafor")

@@ -8,7 +8,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from apps.access.models import AuditEntry
-from apps.accounts.models import Membership, Role, User
+from apps.accounts.models import Membership, User
+from apps.accounts.roles import Role
 from apps.streams.faults import Faults, faults_of
 from apps.streams.models import Stream
 from tests.console.conftest import text_of

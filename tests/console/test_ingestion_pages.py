@@ -148,7 +148,7 @@ def test_another_teams_job_is_not_there(client, served):
 
 
 def test_replaying_needs_to_read_as_well(served, team):
-    from apps.accounts.models import Role
+    from apps.accounts.roles import Role
     from console.pages.shell import allowed
 
     assert all(allowed(role, "record:read") for role in Role.values if allowed(role, "record:write"))

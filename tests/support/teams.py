@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from apps.accounts.models import AccessKey, Membership, Role, Team, User
+from apps.accounts.models import AccessKey, Membership, Team, User
 from apps.accounts.principal import Principal
+from apps.accounts.roles import Role
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"

@@ -1,0 +1,71 @@
+"""Lists by cursor: a page begins after the last row of the one before, so that nothing is skipped or told twice while
+rows come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from django.core import signing
+from django.db.models import Model, Q, QuerySet
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from console.api.request import ApiRequest
+
+LIMIT_DEFAULT, LIMIT_MAX = 50, 500
+
+M = TypeVar("M", bound=Model)
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """What every list takes; lists with filters inherit from it."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=LIMIT_MAX, default=LIMIT_DEFAULT, help_text="Rows at most.")
+    cursor = serializers.CharField(
+        max_length=2_000, required=False, default="", allow_blank=True, help_text="`next_cursor` of the page before."
+    )
+
+
+def page(
+    request: ApiRequest, rows: QuerySet[M], order: Sequence[str], query: dict[str, Any], shown: Callable[[M], Any]
+) -> dict[str, Any]:
+    """One page of rows: {"items": […], "next_cursor": …}, null on the last.
+
+    order: columns that together are unique and never null, `-name` for falling. query: of a PageQuery. Raises
+    ValidationError for a cursor that was not given out for this list.
+    """
+    salt = f"{request.path}?{','.join(order)}#{request.team.pk}"
+    if query["cursor"]:
+        rows = rows.filter(_after(order, _opened(query["cursor"], salt, len(order))))
+    found = list(rows.order_by(*order)[: query["limit"] + 1])
+    more = len(found) > query["limit"]
+    found = found[: query["limit"]]
+    last = [getattr(found[-1], name.removeprefix("-")) for name in order] if more else None
+    return {"items": [shown(row) for row in found], "next_cursor": signing.dumps(last, salt=salt) if last else None}
+
+
+def _opened(cursor: str, salt: str, length: int) -> list[Any]:
+    try:
+        values = signing.loads(cursor, salt=salt)
+    except signing.BadSignature as error:
+        raise ValidationError({"cursor": "This is no cursor of this list."}) from error
+    assert len(values) == length
+    return list(values)
+
+
+def _after(order: Sequence[str], values: Sequence[Any]) -> Q:
+    """(a, b) > (x, y), column by column."""
+    answer, equal = Q(), Q()
+    for name, value in zip(order, values, strict=True):
+        column = name.removeprefix("-")
+        answer |= equal & Q(**{f"{column}__{'lt' if name.startswith('-') else 'gt'}": value})
+        equal &= Q(**{column: value})
+    return answer
+
+
+def page_of(item: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
+    """The document's shape of a page of these."""
+    name = item.__name__.removesuffix("Serializer") + "Page"
+    fields = {"items": item(many=True), "next_cursor": serializers.CharField(allow_null=True)}
+    return type(name, (serializers.Serializer,), fields)

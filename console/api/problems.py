@@ -1,0 +1,163 @@
+"""Errors as RFC 9457 has them (application/problem+json), each with the request's id.
+
+What an AWS operation refuses keeps AWS's code and text; the status is the one that HTTP has for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from apps.base.errors import InternalFailure, ServiceError
+
+log = structlog.get_logger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUS_OF: Final[dict[str, int]] = {
+    "ResourceNotFoundException": 404,
+    "ResourceNotFound": 404,
+    "EntityNotFoundException": 404,
+    "NoSuchEntity": 404,
+    "ResourceInUseException": 409,
+    "ConcurrentModificationException": 409,
+    "AlreadyExistsException": 409,
+    "AccessDeniedException": 403,
+    "LimitExceededException": 429,
+    "LimitExceeded": 429,
+    "ProvisionedThroughputExceededException": 429,
+    "ThrottlingException": 429,
+    "Throttling": 429,
+    "KMSThrottlingException": 429,
+}
+"""AWS's error codes whose HTTP status says less (400) than HTTP can."""
+
+TITLES: Final[dict[int, str]] = {
+    400: "The request is not right",
+    401: "A token is needed",
+    403: "Not allowed",
+    404: "Not there",
+    405: "Not a method of this address",
+    406: "Not a format of this address",
+    409: "In conflict with what is there",
+    412: "Changed in the meantime",
+    413: "Too large",
+    415: "Not a format that is read here",
+    422: "The same idempotency key, another request",
+    429: "Too much for now",
+    500: "Something failed here",
+    501: "Not implemented",
+    503: "Not available for the moment",
+}
+
+
+class Conflict(exceptions.APIException):
+    """409."""
+
+    status_code = 409
+
+
+class PreconditionFailed(exceptions.APIException):
+    """412: If-Match names another state."""
+
+    status_code = 412
+    default_detail = "It was changed since you read it: read it again, and send its new ETag as If-Match."
+
+
+class TooLarge(exceptions.APIException):
+    """413."""
+
+    status_code = 413
+    default_detail = "The body is too large."
+
+
+class KeyReused(exceptions.APIException):
+    """422: an idempotency key came with another request before."""
+
+    status_code = 422
+    default_detail = "This Idempotency-Key was used for another request. Take a new key for a new request."
+
+
+class Needs(exceptions.PermissionDenied):
+    """403 for want of an action."""
+
+    def __init__(self, action: str, detail: str) -> None:
+        super().__init__(detail)
+        self.action = action
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler."""
+    request = context["request"]
+    if isinstance(error, ServiceError):
+        return _of_service(error, request.request_id)
+    match error:
+        case Http404():
+            error = exceptions.NotFound("There is nothing at this address, or not for you.")
+        case PermissionDenied():
+            error = exceptions.PermissionDenied()
+        case RequestDataTooBig():
+            error = TooLarge()
+        case SuspiciousOperation():
+            error = exceptions.ParseError("There is a character in it that no text of ours holds.")
+    if not isinstance(error, exceptions.APIException):
+        log.error("api_failed", exc_info=error, request_id=request.request_id, method=request.method, path=request.path)
+        return problem(500, "It is in the log under the request's id.", request.request_id)
+    response = problem(error.status_code, *_texts(error), request.request_id, **_more(error))
+    if isinstance(error, exceptions.Throttled):
+        response["Retry-After"] = str(max(1, round(getattr(error, "wait", None) or 1)))
+    if isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed)):
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def problem(status: int, detail: str, request_id: str, **more: Any) -> Response:
+    """One problem document. more: further members; those that are empty are left out."""
+    body = {"type": "about:blank", "title": TITLES.get(status, "Refused"), "status": status, "detail": detail}
+    body |= {"request_id": request_id} | {name: value for name, value in more.items() if value}
+    return Response(body, status, content_type=CONTENT_TYPE)
+
+
+def _of_service(error: ServiceError, request_id: str) -> Response:
+    if isinstance(error, InternalFailure):
+        return problem(500, "It is in the log under the request's id.", request_id, code=error.code)
+    status = STATUS_OF.get(error.code, error.status)
+    response = problem(status, error.message or error.code, request_id, code=error.code)
+    if status == 429:
+        response["Retry-After"] = "1"
+    return response
+
+
+def _texts(error: exceptions.APIException) -> tuple[str]:
+    if isinstance(error, exceptions.ValidationError):
+        return ("Some values are not right.",)
+    return (str(error.detail),)
+
+
+def _more(error: exceptions.APIException) -> dict[str, Any]:
+    if isinstance(error, Needs):
+        return {"needs": error.action}
+    if isinstance(error, exceptions.ValidationError):
+        return {"errors": list(_fields("", error.detail))}
+    return {}
+
+
+def _fields(path: str, detail: Any) -> Iterator[dict[str, str]]:
+    """Each wrong value: where it is (`tags.team`, `records[3].data`; empty: the whole), and what is wrong with it."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            named = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
+            yield from _fields(named, inner)
+    elif isinstance(detail, list) and any(isinstance(inner, (dict, list)) for inner in detail):
+        for index, inner in enumerate(detail):
+            yield from _fields(f"{path}[{index}]", inner)
+    elif isinstance(detail, list):
+        yield from ({"field": path, "detail": str(text)} for text in detail)
+    else:
+        yield {"field": path, "detail": str(detail)}

@@ -1,0 +1,1 @@
+"""One file per resource: its serializers, its views, its addresses."""

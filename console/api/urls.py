@@ -1,0 +1,37 @@
+"""Every address of the REST API, below /api/v1/. A view names the action that each method needs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import Http404
+from django.urls import URLPattern, URLResolver, path
+
+from console.api import document
+from console.api.resources import streams
+from console.api.view import ApiView
+
+
+class Nothing(ApiView):
+    """What no other address is: 404 as a problem, not as a page."""
+
+    schema = None  # type: ignore[assignment]  # DRF's word for: not in the document
+    needs: ClassVar[dict[str, str]] = {}
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - DRF's hook
+        """Whoever asks, by whatever method. Raises Http404."""
+        raise Http404
+
+
+PREFIX = "api/v1/"
+
+patterns: list[URLPattern | URLResolver] = [
+    path(PREFIX + "streams", streams.Streams.as_view(), name="api-streams"),
+    path(PREFIX + "streams/<str:name>", streams.OneStream.as_view(), name="api-stream"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path(PREFIX + "openapi.json", document.openapi, name="api-openapi"),
+    *patterns,
+    path(PREFIX + "<path:rest>", Nothing.as_view(), name="api-nothing"),
+]
