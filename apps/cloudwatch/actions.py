@@ -63,11 +63,11 @@ def deliver(runtime: Runtime, team_id: int, until_ms: int) -> Progress | int:
             return Progress.DONE
         if delivery.due_at_ms > now_ms:
             return delivery.due_at_ms
-        _note(runtime, delivery, _try(runtime, delivery))
+        _note(runtime, delivery, attempt(runtime, delivery))
     return Progress.MORE
 
 
-def _try(runtime: Runtime, delivery: Delivery) -> str | None:
+def attempt(runtime: Runtime, delivery: Delivery) -> str | None:
     """Do it; what went wrong, None: nothing."""
     if delivery.target.startswith(MAILTO):
         return _mail(delivery)

@@ -131,12 +131,13 @@ def verdict_on(alarm: Alarm, reader: Reader) -> Verdict:
     period_s = period_of(settings)
     end_s = (reader.now_s - SETTLED_S) // min(period_s, 60) * min(period_s, 60)
     start_s = end_s - rule.looked_at * period_s
-    points = _points(settings, reader, start_s, end_s)
+    points = points_of(settings, reader, start_s, end_s)
     wanted = range(start_s, end_s, period_s)
     return evaluate(rule, [points.get(start) for start in wanted], State(alarm.state))
 
 
-def _points(settings: dict[str, Any], reader: Reader, start_s: int, end_s: int) -> dict[int, float]:
+def points_of(settings: dict[str, Any], reader: Reader, start_s: int, end_s: int) -> dict[int, float]:
+    """What is compared, by the start of each period. Raises ServiceError."""
     by_id = {query["Id"]: query for query in settings.get("Metrics") or ()}
     queries = Queries(reader, start_s * SECOND_MS, end_s * SECOND_MS, by_id)
     if by_id:
@@ -189,7 +190,7 @@ def set_state(runtime: Runtime, alarm: Alarm, state: State, reason: str, reason_
         told = {"actionState": "Muted", "mutedUntil": iso(alarm.muted_until_ms or 0)}
         history.write(alarm, HistoryKind.ACTION, now_ms, "Actions were not executed: the alarm is muted", told)
         return
-    body = msgspec.json.encode(_message(runtime, alarm, before, state, reason, now_ms)).decode() if targets else ""
+    body = msgspec.json.encode(message_of(runtime, alarm, before, state, reason, now_ms)).decode() if targets else ""
     if targets and Delivery.objects.filter(team_id=alarm.team_id).count() + len(targets) > WAITING_MAX:
         told = {"actionState": "Failed", "error": f"{WAITING_MAX} actions of the account wait already."}
         history.write(alarm, HistoryKind.ACTION, now_ms, "Failed to execute actions", told)
@@ -203,7 +204,7 @@ def set_state(runtime: Runtime, alarm: Alarm, state: State, reason: str, reason_
         wake(ACTIONS_KIND, str(alarm.team_id))
 
 
-def _message(runtime: Runtime, alarm: Alarm, before: State, state: State, reason: str, now_ms: int) -> dict[str, Any]:
+def message_of(runtime: Runtime, alarm: Alarm, before: State, state: State, reason: str, now_ms: int) -> dict[str, Any]:
     """What AWS sends through SNS, member for member."""
     settings, config = alarm.settings, runtime.config
     trigger = {name: settings[name] for name in _TRIGGER if name in settings}
