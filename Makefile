@@ -8,6 +8,8 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+# Compiled once and kept: what starts many processes would otherwise compile the product anew in each.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON_CLIENTS := aggregation async quix
 
 # A Python that is new enough: the first of PYTHONS, or the one given as PYTHON=…
@@ -47,7 +49,7 @@ up: ## Start everything; Ctrl-C ends it
 
 .PHONY: quick
 quick: ## The quick tests: functions, a call of each operation, tidiness
-	@$(SETUP); exec $(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/domain/gateway tests/tidy
+	@$(SETUP); exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not torture" tests/unit tests/domain/gateway tests/tidy
 
 .PHONY: test
 test: ## All tests but the torture

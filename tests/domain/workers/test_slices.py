@@ -182,7 +182,7 @@ def test_room_is_what_the_queue_does_not_hold(monkeypatch):
     monkeypatch.setattr(backlog, "HINTS_MAX", 3)
     valkey = Valkey().start()
     try:
-        with Celery(broker=broker_url(valkey.url)) as sender:
+        with Celery(broker=broker_url(valkey.url), set_as_current=False) as sender:
             assert backlog.room(valkey.url, "delivery") == 3
             for _ in range(5):
                 sender.send_task("tidegate.delivery", args=("1",), queue="delivery", ignore_result=True)
