@@ -1,4 +1,4 @@
-"""What the console itself keeps: answers of the REST API that may be asked for once more."""
+"""What the console itself keeps: answers of the REST API that may be asked for once more, pasted schemas."""
 
 from __future__ import annotations
 
@@ -23,3 +23,22 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class DecodingSchema(models.Model):
+    """A schema that somebody pasted to read records with; links name it by its digest. kind: avro or protobuf."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=16)
+    kind = models.CharField(max_length=8)
+    definition = models.TextField()
+    message = models.CharField(max_length=255, blank=True)
+    at_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "digest"], name="one_decoding_schema_per_digest")
+        ]
+
+    def __str__(self) -> str:
+        return self.digest

@@ -1,0 +1,1 @@
+"""Records as people read them: what they are wrapped in, and what a schema says of them."""
