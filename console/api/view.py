@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar, cast
 
 from django.utils.decorators import method_decorator
@@ -12,7 +14,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import DictField, ListSerializer, Serializer
 from rest_framework.views import APIView
 
 from apps.accounts.permissions import ACTIONS, allowed
@@ -22,6 +24,8 @@ from console.api.problems import Needs
 from console.api.rates import PerToken
 from console.api.request import ApiRequest
 from console.api.schema import Operation
+
+UNKNOWN_TOLD_MAX = 20
 
 
 class HasNeededAction(BasePermission):
@@ -99,7 +103,24 @@ class ApiView(APIView):
 def _checked(serializer: type[Serializer[Any]], given: Any, **options: Any) -> dict[str, Any]:
     made = serializer(data=given, **options)
     made.is_valid(raise_exception=True)
-    unknown = sorted(set(given) - set(made.fields))
+    unknown = list(islice(_unknown(made, given, ""), UNKNOWN_TOLD_MAX))
     if unknown:
-        raise ValidationError({name[:100]: "There is no such member." for name in unknown[:20]})
+        raise ValidationError(dict.fromkeys(unknown, "There is no such member."))
     return dict(made.validated_data)
+
+
+def _unknown(field: Any, given: Any, path: str) -> Iterator[str]:
+    """Where there are members, at any depth, that no serializer has."""
+    if isinstance(field, Serializer) and isinstance(given, Mapping):
+        for name in sorted(given):
+            where = f"{path}.{name[:100]}" if path else name[:100]
+            if name in field.fields:
+                yield from _unknown(field.fields[name], given[name], where)
+            else:
+                yield where
+    elif isinstance(field, ListSerializer) and isinstance(given, list):
+        for index, inner in enumerate(given):
+            yield from _unknown(field.child, inner, f"{path}[{index}]")
+    elif isinstance(field, DictField) and isinstance(given, Mapping):
+        for name, inner in given.items():
+            yield from _unknown(field.child, inner, f"{path}.{name[:100]}")
