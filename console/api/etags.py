@@ -21,7 +21,7 @@ def etag_of(shown: Any) -> str:
 def tagged(request: ApiRequest, shown: Any, status: int = 200) -> Response:
     """The representation with its ETag; 304 if the caller has it already."""
     etag = etag_of(shown)
-    if request.method == "GET" and _names(request.headers.get("If-None-Match", ""), etag, weak=True):
+    if request.method in {"GET", "HEAD"} and _names(request.headers.get("If-None-Match", ""), etag, weak=True):
         return Response(status=304, headers={"ETag": etag})
     return Response(shown, status, headers={"ETag": etag})
 

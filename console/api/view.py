@@ -1,31 +1,39 @@
-"""What every view of the API stands on: the action that each method needs, the request's id, keys on creation."""
+"""What every view of the API stands on: the action that each method needs, the request's id, keys on creation, ETags."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from io import BytesIO
 from itertools import islice
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
+from django.http import Http404
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import NotAuthenticated, ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
-from rest_framework.serializers import DictField, ListSerializer, Serializer
+from rest_framework.serializers import ListField, Serializer
 from rest_framework.views import APIView
 
 from apps.accounts.permissions import ACTIONS, allowed
-from console.api import idempotency, problems
+from apps.base.units import MIB
+from console.api import idempotency, problems, strict
 from console.api.authentication import BearerToken
-from console.api.problems import Needs
+from console.api.etags import require_match, tagged
+from console.api.parser import Json
+from console.api.problems import Needs, TooLarge
 from console.api.rates import PerToken
 from console.api.request import ApiRequest
 from console.api.schema import Operation
 
-UNKNOWN_TOLD_MAX = 20
+WRONG_TOLD_MAX: Final = 20
+"""Values of a body that one answer speaks of."""
+
+CHANGING: Final = ("PUT", "PATCH", "DELETE")
+ID_MAX: Final = 2**63 - 1
+"""The largest number that a row can have."""
 
 
 class HasNeededAction(BasePermission):
@@ -35,32 +43,54 @@ class HasNeededAction(BasePermission):
         """Raises NotAuthenticated, Needs."""
         if request.auth is None:
             raise NotAuthenticated("Send a token: Authorization: Bearer tgt_…")
-        action = view.needs.get(request.method or "", "")  # type: ignore[attr-defined]
-        if action and not allowed(request.actions, action):
-            raise Needs(action, f"This needs {action}: {ACTIONS[action].lower()}.")
+        require(request, view.needs.get(_asked(request), ""))  # type: ignore[attr-defined]
         return True
+
+
+def require(request: ApiRequest, action: str) -> None:
+    """Raises Needs unless the token may do this. "": any token may."""
+    if action and not allowed(request.actions, action):
+        raise Needs(action, f"This needs {action}: {ACTIONS[action].lower()}.")
+
+
+def _asked(request: ApiRequest) -> str:
+    """The method; HEAD is GET without its body."""
+    method = request.method or ""
+    return "GET" if method == "HEAD" else method
 
 
 @method_decorator(never_cache, name="dispatch")
 class ApiView(APIView):
     """needs: method to action ("": any token). names: method to the operation's name in the document.
-    creates: POST makes something, and takes an Idempotency-Key."""
+    creates: POST makes something, and takes an Idempotency-Key. examples: method to a body that the document shows.
+
+    What can be read and changed at the same address has an ETag: GET takes If-None-Match, PUT, PATCH and DELETE If-Match.
+    """
 
     needs: ClassVar[dict[str, str]]
     names: ClassVar[dict[str, str]]
     tag: ClassVar[str]
     creates: ClassVar[bool] = False
+    examples: ClassVar[dict[str, Any]] = {}
+    body_bytes_max: ClassVar[int] = 2 * MIB
 
     authentication_classes = (BearerToken,)
     permission_classes = (HasNeededAction,)
     throttle_classes = (PerToken,)
     renderer_classes = (JSONRenderer,)
-    parser_classes = (JSONParser,)
+    parser_classes = (Json,)
+    metadata_class = None
+    http_method_names = ("get", "head", "post", "put", "patch", "delete")
     schema = Operation()
 
     def get_exception_handler(self) -> Any:
         """Problems."""
         return problems.answer
+
+    @classmethod
+    def has_etag(cls) -> bool:
+        """Can be read and changed at this address."""
+        return hasattr(cls, "get") and any(hasattr(cls, method.lower()) for method in CHANGING)
 
     def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> ApiRequest:
         """Gives it an id."""
@@ -71,13 +101,21 @@ class ApiView(APIView):
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Token, permission, rate; then the body, as long as it is allowed to be, and what no text of ours holds."""
         super().initial(request, *args, **kwargs)
-        _ = request._request.body  # noqa: SLF001 - kept as it came: a key's digest needs it after the parser
-        if any("\0" in text for name, texts in request.query_params.lists() for text in (name, *texts)):
-            raise ValidationError({"": "There is a NUL in the query."})
+        _take_body(request, self.body_bytes_max)
+        _refuse_impossible(request, kwargs)
         if idempotency.HEADER in request.headers and not (self.creates and request.method == "POST"):
             raise ValidationError({idempotency.HEADER: "Only a POST that creates something takes one."})
+        if "If-Match" in request.headers:
+            self._require_match(request, *args, **kwargs)
         if self.creates and request.method == "POST":
             self.post = self._once(self.post)  # type: ignore[has-type]
+
+    def _require_match(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:
+        """Raises PreconditionFailed if the caller saw another state than GET would tell now."""
+        if not self.has_etag() or request.method not in CHANGING:
+            raise ValidationError({"If-Match": "There is nothing here that it could guard."})
+        require(request, self.needs["GET"])
+        require_match(request, self.get(request, *args, **kwargs).data)  # type: ignore[attr-defined]
 
     def _once(self, handler: Any) -> Any:
         def post(request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
@@ -86,41 +124,55 @@ class ApiView(APIView):
         return post
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Every answer tells the request's id."""
+        """Every answer tells the request's id; that of a thing which can be changed here, its ETag."""
+        if response.status_code == 200 and self.has_etag():
+            response = tagged(request, response.data)
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["X-Request-Id"] = request.request_id
         return answer
 
     def read(self, request: ApiRequest, serializer: type[Serializer[Any]], **options: Any) -> dict[str, Any]:
         """The body, checked. Members that the serializer does not know are refused, not ignored."""
-        return _checked(serializer, request.data, **options)
+        made, given = serializer(data=request.data, **options), request.data
+        wrong = dict(islice(strict.wrong(made, given), WRONG_TOLD_MAX))
+        if any(text != strict.UNKNOWN for text in wrong.values()):
+            raise ValidationError(wrong)
+        return _valid(made, wrong)
 
     def query(self, request: ApiRequest, serializer: type[Serializer[Any]]) -> dict[str, Any]:
         """The query string, checked likewise."""
-        return _checked(serializer, request.query_params)
+        made, wrong = serializer(data=request.query_params), {}
+        for name in islice(request.query_params, WRONG_TOLD_MAX):
+            field = made.fields.get(name)
+            if field is None:
+                wrong[name[: strict.NAME_CHARS]] = "There is no such parameter."
+            elif len(request.query_params.getlist(name)) > 1 and not isinstance(field, ListField):
+                wrong[name] = "It is given more than once."
+        return _valid(made, wrong)
 
 
-def _checked(serializer: type[Serializer[Any]], given: Any, **options: Any) -> dict[str, Any]:
-    made = serializer(data=given, **options)
-    made.is_valid(raise_exception=True)
-    unknown = list(islice(_unknown(made, given, ""), UNKNOWN_TOLD_MAX))
-    if unknown:
-        raise ValidationError(dict.fromkeys(unknown, "There is no such member."))
+def _valid(made: Serializer[Any], wrong: dict[str, str]) -> dict[str, Any]:
+    """What the serializer makes of it. Raises ValidationError with its findings and those that there are already."""
+    if not made.is_valid() or wrong:
+        raise ValidationError({**wrong, **made.errors})
     return dict(made.validated_data)
 
 
-def _unknown(field: Any, given: Any, path: str) -> Iterator[str]:
-    """Where there are members, at any depth, that no serializer has."""
-    if isinstance(field, Serializer) and isinstance(given, Mapping):
-        for name in sorted(given):
-            where = f"{path}.{name[:100]}" if path else name[:100]
-            if name in field.fields:
-                yield from _unknown(field.fields[name], given[name], where)
-            else:
-                yield where
-    elif isinstance(field, ListSerializer) and isinstance(given, list):
-        for index, inner in enumerate(given):
-            yield from _unknown(field.child, inner, f"{path}[{index}]")
-    elif isinstance(field, DictField) and isinstance(given, Mapping):
-        for name, inner in given.items():
-            yield from _unknown(field.child, inner, f"{path}.{name[:100]}")
+def _take_body(request: ApiRequest, bytes_max: int) -> None:
+    """Read it, and keep it as it came: a key's digest needs it after the parser. Raises TooLarge."""
+    raw = request._request  # noqa: SLF001 - DRF has no other way to the bytes
+    told = raw.META.get("CONTENT_LENGTH") or "0"
+    body = b"" if told.isdigit() and int(told) > bytes_max else raw.read(bytes_max + 1)
+    if len(body) > bytes_max or (told.isdigit() and int(told) > bytes_max):
+        raise TooLarge(f"The body has more than {bytes_max} bytes.")
+    raw.META["CONTENT_LENGTH"] = str(len(body))  # a chunked one has none, and DRF would take it for empty
+    raw._body, raw._stream = body, BytesIO(body)  # type: ignore[attr-defined]  # noqa: SLF001 - as HttpRequest.body does
+
+
+def _refuse_impossible(request: ApiRequest, places: dict[str, Any]) -> None:
+    """Raises Http404, ValidationError: no address and no text of ours has this."""
+    for value in places.values():
+        if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and value > ID_MAX):
+            raise Http404
+    if any("\0" in text for name, texts in request.query_params.lists() for text in (name, *texts)):
+        raise ValidationError({"": "There is a NUL in the query."})

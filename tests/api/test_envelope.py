@@ -85,14 +85,20 @@ def test_an_address_that_is_none(api):
 
 def test_wrong_values_are_named(api):
     told = problem(api.post("/streams", {"name": "a b", "shards": 0, "colour": "red"}), 400)
-    assert {error["field"] for error in told["errors"]} == {"name", "shards"}
+    assert {error["field"] for error in told["errors"]} == {"name", "shards", "colour"}
     told = problem(api.post("/streams", {"name": "a", "shards": 1, "colour": "red"}), 400)
     assert told["errors"] == [{"field": "colour", "detail": "There is no such member."}]
-    problem(api.post("/streams", b"{"), 400)
+    told = problem(api.post("/streams", {"name": 5, "shards": "1", "tags": [], "mode": True, "colour": 1}), 400)
+    assert {error["field"] for error in told["errors"]} == {"name", "shards", "tags", "mode", "colour"}
+    for body in (b"{", b"[" * 100_000, b"null", b'"x"', b'{"name":"\\ud800"}', b'{"shards":NaN}', b'{"shards":1e999}'):
+        problem(api.post("/streams", body), 400)
+    problem(api.post("/streams", b" " * 3_000_000), 413)
     problem(api.post("/streams", b"[]"), 400)
     problem(api.get("/streams?limit=0"), 400)
     problem(api.get("/streams?colour=red"), 400)
     problem(api.get("/streams?q=%00"), 400)
+    problem(api.get("/streams?q=a&q=b"), 400)
+    problem(api.get("/streams/a%00b"), 404)
 
 
 def test_what_aws_refuses_keeps_its_code(api, team, served):
@@ -132,7 +138,19 @@ def test_etags_guard_changes(api, team, served):
     etag = api.get("/streams/orders")["ETag"]
     assert api.get("/streams/orders", if_none_match=etag).status_code == 304
     problem(api.delete("/streams/orders", if_match='"other"'), 412)
+    problem(api.get("/streams", if_match=etag), 400)
+    blind = api_of(team.user, team.team, ["stream:delete"])
+    assert problem(blind.delete("/streams/orders", if_match=etag), 403)["needs"] == "stream:read"
     assert api.delete("/streams/orders", if_match=etag).status_code == 204
+
+
+def test_head_is_get_without_a_body_and_needs_the_same(api, team, served):
+    make_stream(served, team, "orders")
+    answer = api("HEAD", "/streams/orders")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["ETag"] == api.get("/streams/orders")["ETag"]
+    assert api_of(team.user, team.team, ["stream:delete"])("HEAD", "/streams/orders").status_code == 403
+    assert api("OPTIONS", "/streams/orders").status_code == 405
 
 
 def test_a_token_has_its_rate(api, monkeypatch):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.streams.models import Stream, StreamMode, StreamStatus
 from console import calls
-from console.api.etags import require_match, tagged
+from console.api.etags import tagged
 from console.api.paging import PageQuery, page, page_of
 from console.api.request import ApiRequest
 from console.api.view import ApiView
@@ -86,12 +86,12 @@ class OneStream(ApiView):
     @extend_schema(responses=StreamSerializer)
     def get(self, request: ApiRequest, name: str) -> Response:
         """The stream."""
-        return tagged(request, shown(one(request, name)))
+        return Response(shown(one(request, name)))
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: ApiRequest, name: str) -> Response:
         """Delete it, with its consumers (DeleteStream)."""
-        require_match(request, shown(one(request, name)))
+        one(request, name)
         calls.call(request, "DeleteStream", StreamName=name, EnforceConsumerDeletion=True)
         return Response(status=204)
 
