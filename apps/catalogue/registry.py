@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 
 from apps.catalogue.errors import EntityNotFoundException
-from apps.catalogue.models import SchemaVersion
+from apps.catalogue.models import Schema, SchemaVersion
 
 SCHEMA_ARN = re.compile(r"arn:aws[-a-z0-9]*:glue:([-a-z0-9]+):(\d{12}):schema/([-a-zA-Z0-9_$#.]+)/([-a-zA-Z0-9_$#.]+)")
 REGISTRY_ARN = re.compile(r"arn:aws[-a-z0-9]*:glue:([-a-z0-9]+):(\d{12}):registry/([-a-zA-Z0-9_$#.]+)")
@@ -48,6 +48,21 @@ def version_of(team_id: int, version_id: UUID) -> RegisteredSchema:
     if row is None:
         raise EntityNotFoundException(f"Schema version is not found. SchemaVersionId: {version_id}")
     return _shown(row)
+
+
+def named(team_id: int, registry: str, name: str) -> RegisteredSchema:
+    """The newest version of a schema by its names. Raises EntityNotFoundException."""
+    rows = _versions(team_id).filter(number=F("schema__newest"))
+    row = rows.filter(schema__registry__name=registry, schema__name=name).first()
+    if row is None:
+        raise EntityNotFoundException(f"Schema is not found. SchemaName: {name}, RegistryName: {registry}")
+    return _shown(row)
+
+
+def names(team_id: int, data_format: str, most: int) -> list[tuple[str, str]]:
+    """(registry, schema) of the team's schemas of a format that have a version, by name."""
+    rows = Schema.objects.filter(registry__team_id=team_id, data_format=data_format, newest__gt=0)
+    return list(rows.order_by("registry__name", "name").values_list("registry__name", "name")[:most])
 
 
 def registry_arn(region: str, account_id: str, registry: str) -> str:

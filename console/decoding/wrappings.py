@@ -25,12 +25,14 @@ AVRO_CONTAINER: Final = b"Obj\x01"
 @dataclass(frozen=True, slots=True)
 class Unwrapped:
     """What is inside. steps: what was taken off, in words. parts: key and data of each user record of an aggregate.
-    version: the schema version that a registry's header names."""
+    version: the schema version that a registry's header names; framed: the data with that header, for who does not know
+    the version: then it was none."""
 
     data: bytes
     steps: tuple[str, ...] = ()
     parts: list[tuple[str, bytes]] = field(default_factory=list)
     version: UUID | None = None
+    framed: bytes = b""
 
     @property
     def is_container(self) -> bool:
@@ -54,15 +56,14 @@ def unwrap(data: bytes) -> Unwrapped:
     body: bytes | None = data[GLUE_HEADER_BYTES:]
     if data[1] == GLUE_ZLIB:
         body = _unpacked(data[GLUE_HEADER_BYTES:], zlib.MAX_WBITS)
-    return Unwrapped(data, steps) if body is None else Unwrapped(body, (*steps, "registry header"), version=version)
+    return Unwrapped(data, steps) if body is None else Unwrapped(body, steps, version=version, framed=data)
 
 
 def _glue_version(data: bytes) -> UUID | None:
     """The id in a header of AWS Glue's schema registry; None for data without one."""
     if len(data) < GLUE_HEADER_BYTES or data[0] != GLUE_VERSION or data[1] not in {GLUE_PLAIN, GLUE_ZLIB}:
         return None
-    version = UUID(bytes=data[2:GLUE_HEADER_BYTES])
-    return version if version.version == 4 else None
+    return UUID(bytes=data[2:GLUE_HEADER_BYTES])
 
 
 def _unpacked(data: bytes, wbits: int) -> bytes | None:

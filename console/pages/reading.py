@@ -19,7 +19,7 @@ from apps.streams.errors import ProvisionedThroughputExceededException
 from apps.streams.models import Shard
 from apps.streams.retention import horizon_ms
 from console import calls
-from console.pages.record_filter import RecordFilter
+from console.pages.record_filter import Wanted
 from console.pages.shell import TeamRequest
 
 PAGE_ROWS = 50
@@ -171,7 +171,7 @@ def read(
     request: TeamRequest,
     stream_name: str,
     starts: dict[Shard, dict[str, Any]],
-    wanted: RecordFilter,
+    wanted: Wanted,
     limit: int,
     *,
     patient: bool = True,
@@ -193,7 +193,10 @@ def read(
             continue
         page.was_read.add(shard.index)
         page.more = page.more or len(answer["Records"]) == limit or answer["MillisBehindLatest"] > 0
-        read_bytes += _take(page, shard, answer, wanted)
+        read_bytes += _take(page, shard, answer)
+    if wanted:
+        good = wanted.which([(found.key, found.data) for found in page.records])
+        page.records = [found for found, passes in zip(page.records, good, strict=True) if passes]
     page.records.sort(key=lambda found: (found.arrival_ms, found.shard.index, found.ordinal))
     return page
 
@@ -209,7 +212,7 @@ def _get_records(
         return None
 
 
-def _take(page: Page, shard: Shard, answer: dict[str, Any], wanted: RecordFilter) -> int:
+def _take(page: Page, shard: Shard, answer: dict[str, Any]) -> int:
     """Add a shard's answer to the page; bytes read."""
     size = 0
     for record in answer["Records"]:
@@ -218,9 +221,8 @@ def _take(page: Page, shard: Shard, answer: dict[str, Any], wanted: RecordFilter
         assert parts is not None
         size += len(data)
         page.next[shard.index] = parts.ordinal + 1
-        if wanted.matches(key, data):
-            arrival_ms = record["ApproximateArrivalTimestamp"]
-            page.records.append(Found(shard, parts.ordinal, record["SequenceNumber"], key, data, arrival_ms))
+        arrival_ms = record["ApproximateArrivalTimestamp"]
+        page.records.append(Found(shard, parts.ordinal, record["SequenceNumber"], key, data, arrival_ms))
     page.scanned += len(answer["Records"])
     return size
 

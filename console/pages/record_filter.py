@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 CONDITIONS_MAX = 10
 TEXT_MAX = 1_000
@@ -47,6 +47,15 @@ _ORDERS: dict[str, Callable[[float, float], bool]] = {
 
 class FilterError(Exception):
     """The text is not a filter. Says where it stops making sense."""
+
+
+class Wanted(Protocol):
+    """What reading.py asks: RecordFilter, or one that decodes as well. False: everything passes."""
+
+    def __bool__(self) -> bool: ...
+
+    def which(self, records: Sequence[tuple[str | None, bytes]]) -> list[bool]:
+        """For each record (key, data), whether it passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,10 @@ class RecordFilter:
         if self.words and self.words not in data and self.words not in (key or "").encode():
             return False
         return all(condition.holds(key or "", data) for condition in self.conditions)
+
+    def which(self, records: Sequence[tuple[str | None, bytes]]) -> list[bool]:
+        """For each record (key, data), whether it passes."""
+        return [self.matches(key, data) for key, data in records]
 
 
 def read(text: str) -> RecordFilter:

@@ -22,9 +22,11 @@ from apps.streams import hashkeys
 from apps.streams.models import Shard, Stream
 from apps.streams.operations.shards import shown
 from console import calls
+from console.decoding.choice import Decoding
 from console.pages import reading, record_filter, record_views
+from console.pages.decoding import DecodedFilter, decoding_of, pieces_of, rows_of
 from console.pages.reading import PAGE_ROWS, SCAN_ROWS, Found, Page, Positions
-from console.pages.record_filter import FilterError, RecordFilter
+from console.pages.record_filter import FilterError, RecordFilter, Wanted
 from console.pages.shell import TeamRequest, is_fragment, team_page
 from console.pages.stream import find, frame
 
@@ -37,7 +39,7 @@ STARTS = {
 }
 """The five starting positions; `newest` looks back from LATEST."""
 
-VIEWS = {"json": "JSON", "raw": "Raw", "hex": "Hex", "meta": "Metadata"}
+VIEWS = {"decoded": "Decoded", "json": "JSON", "raw": "Raw", "hex": "Hex", "meta": "Metadata"}
 
 FOLLOW_ROWS = 50
 """A second. What comes quicker is counted as skipped."""
@@ -59,14 +61,14 @@ class Query:
     start: str = "newest"
     at: str = ""
     at_ms: int = 0
-    filter: RecordFilter = field(default_factory=lambda: RecordFilter(""))
+    filter: Wanted = field(default_factory=lambda: RecordFilter(""))
     filter_text: str = ""
     positions: Positions = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     too_many: bool = False
 
 
-def read_query(values: Any, shards: list[Shard], now_ms: int) -> Query:
+def read_query(values: Any, shards: list[Shard], now_ms: int, decoding: Decoding) -> Query:
     """Take the address apart. Nothing is ignored: what cannot be understood is a problem at its field."""
     opened = [shard for shard in shards if shard.closed_at_ms is None]
     query = Query(opened, values.get("shard", ""), values.get("start") or "newest", values.get("at", "").strip())
@@ -81,9 +83,11 @@ def read_query(values: Any, shards: list[Shard], now_ms: int) -> Query:
     _read_at(query, now_ms)
     query.filter_text = values.get("q", "")
     try:
-        query.filter = record_filter.read(query.filter_text)
+        query.filter = DecodedFilter(record_filter.read(query.filter_text), decoding)
     except FilterError as error:
         query.problems["q"] = str(error)
+    if decoding.problem:
+        query.problems["decode"] = decoding.problem
     query.positions = read_positions(values.get("from", ""))
     return query
 
@@ -182,7 +186,8 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
     stream = find(request, name)
     now_ms = calls.now_ms()
     shards = list(shown(stream, now_ms))
-    query = read_query(request.GET, shards, now_ms)
+    decoding = decoding_of(request)
+    query = read_query(request.GET, shards, now_ms, decoding)
     target = request.headers.get("HX-Target", "") if is_fragment(request) else ""
     context: dict[str, Any] = {
         "stream": stream,
@@ -190,20 +195,21 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
         "starts": STARTS,
         "all_shards": shards,
         "now_ms": now_ms,
+        "decoding": decoding,
     }
-    context |= inspector(request, stream, shards, request.GET.get("record", ""))
+    context |= inspector(request, stream, shards, request.GET.get("record", ""), decoding)
     if target == "inspector":
         return render(request, "records/inspector.html", context)
-    context |= listing(request, stream, query)
+    context |= listing(request, stream, query, decoding)
     if target == "records":
         return render(request, "records/list.html", context)
     if not context["address"] and context["rows"]:
         newest = context["rows"][0].found
-        context |= {"address": newest.address, **shown_as(request, stream, newest, context["view"])}
+        context |= {"address": newest.address, **shown_as(request, stream, newest, context["view"], decoding)}
     return render(request, "records/viewer.html", {**frame(request, stream, "stream-records"), **context})
 
 
-def listing(request: TeamRequest, stream: Stream, query: Query) -> dict[str, Any]:
+def listing(request: TeamRequest, stream: Stream, query: Query, decoding: Decoding) -> dict[str, Any]:
     """The rows, or why there are none."""
     page, error = Page(), ""
     if not query.problems and query.shards:
@@ -215,7 +221,7 @@ def listing(request: TeamRequest, stream: Stream, query: Query) -> dict[str, Any
         reading.recent.keep(found)
     return {
         "page": page,
-        "rows": [Row(found) for found in page.records],
+        "rows": rows_of(page.records, decoding),
         "error": error,
         "next": write_positions(page.next) if page.more else "",
         "newest_ms": _newest_ms(query) if not page.records and not error else 0,
@@ -244,7 +250,7 @@ def latest(request: TeamRequest, name: str) -> HttpResponse:
         page = reading.read(request, name, starts, RecordFilter(""), LATEST_ROWS)
     except ServiceError as failure:
         error = failure.message or failure.code
-    rows = [Row(found) for found in reversed(page.records[-LATEST_ROWS:])]
+    rows = rows_of(page.records[-LATEST_ROWS:][::-1], decoding_of(request))
     for row in rows:
         reading.recent.keep(row.found)
     return render(request, "stream/latest.html", {"stream": stream, "rows": rows, "error": error, "known": known})
@@ -255,24 +261,9 @@ def _newest_ms(query: Query) -> int:
     return max((found.newest_ms for found in reading.bounds(query.shards).values()), default=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A record in the list."""
-
-    found: Found
-
-    @property
-    def preview(self) -> str:
-        """One line of its data."""
-        return record_views.preview(self.found.data)
-
-    @property
-    def key(self) -> str:
-        """Its partition key, with what cannot be seen made visible."""
-        return record_views.visible(self.found.key or "")
-
-
-def inspector(request: TeamRequest, stream: Stream, shards: list[Shard], address: str) -> dict[str, Any]:
+def inspector(
+    request: TeamRequest, stream: Stream, shards: list[Shard], address: str, decoding: Decoding
+) -> dict[str, Any]:
     """The open record, in the view that was asked for."""
     view = request.GET.get("view", "")
     context: dict[str, Any] = {"views": VIEWS, "view": view, "found": None, "address": address, "missing": ""}
@@ -287,7 +278,7 @@ def inspector(request: TeamRequest, stream: Stream, shards: list[Shard], address
             **context,
             "missing": "This record is not there. It may be past the retention, or the link is mistyped.",
         }
-    return {**context, **shown_as(request, stream, found, view)}
+    return {**context, **shown_as(request, stream, found, view, decoding)}
 
 
 def one(request: TeamRequest, stream: Stream, shards: list[Shard], address: str) -> Found | None:
@@ -297,11 +288,14 @@ def one(request: TeamRequest, stream: Stream, shards: list[Shard], address: str)
     return reading.one(request, stream, shard, match[2]) if match and shard else None
 
 
-def shown_as(request: TeamRequest, stream: Stream, found: Found, view: str) -> dict[str, Any]:
-    """A record's data in one of the VIEWS; without a wish JSON if it is that, else raw."""
+def shown_as(request: TeamRequest, stream: Stream, found: Found, view: str, decoding: Decoding) -> dict[str, Any]:
+    """A record's data in one of the VIEWS; without a wish decoded if there was something to do, else JSON if it is
+    that, else raw."""
+    shown = decoding.shown([found.data])[0]
     pretty = record_views.json_view(found.data)
-    view = view if view in VIEWS else "json" if pretty is not None else "raw"
-    body = {"json": lambda: pretty, "hex": lambda: record_views.hex_dump(found.data)}.get(
+    best = "decoded" if shown.is_decoded else "json" if pretty is not None else "raw"
+    view = view if view in VIEWS else best
+    body = {"json": lambda: pretty, "hex": lambda: record_views.hex_dump(found.data), "decoded": lambda: ""}.get(
         view, lambda: record_views.raw(found.data)
     )()
     shown_bytes = record_views.HEX_BYTES if view == "hex" else record_views.SHOWN_BYTES
@@ -309,12 +303,15 @@ def shown_as(request: TeamRequest, stream: Stream, found: Found, view: str) -> d
     return {
         "found": found,
         "view": view,
+        "views": VIEWS if shown.is_decoded or view == "decoded" else {k: v for k, v in VIEWS.items() if k != "decoded"},
         "body": body,
-        "cut": len(found.data) > shown_bytes,
+        "shown": shown,
+        "pieces": pieces_of(shown) if view == "decoded" else [],
+        "cut": view != "decoded" and len(found.data) > shown_bytes,
         "shown_bytes": shown_bytes,
         "hash_key": str(int.from_bytes(hashkeys.digest_of_key(found.key))) if found.key else "",
         "key_text": record_views.visible(found.key or ""),
-        "link": settings.CONFIG.public_address + path,
+        "link": settings.CONFIG.public_address + path + (f"?decode={quote(decoding.value)}" if decoding.value else ""),
         "path": path,
     }
 
@@ -324,7 +321,7 @@ def record(request: TeamRequest, name: str, index: int, number: int) -> HttpResp
     """A record's own address: works as long as the record is kept."""
     stream = find(request, name)
     shards = list(shown(stream, calls.now_ms()))
-    context = inspector(request, stream, shards, f"{index}:{number}")
+    context = inspector(request, stream, shards, f"{index}:{number}", decoding_of(request))
     status = 200 if context["found"] else 404
     page = {**frame(request, stream, "stream-records"), **context, "alone": True}
     return render(request, "records/record.html", page, status=status)
@@ -349,7 +346,7 @@ def export(request: TeamRequest, name: str) -> HttpResponse:
     """The records of the page as lines of JSON, data in base64 as AWS's JSON has it."""
     stream = find(request, name)
     now_ms = calls.now_ms()
-    query = read_query(request.GET, list(shown(stream, now_ms)), now_ms)
+    query = read_query(request.GET, list(shown(stream, now_ms)), now_ms, decoding_of(request))
     if query.problems:
         raise Http404("not a query")
     page = get(request, stream, query)
@@ -383,7 +380,8 @@ def follow(request: TeamRequest, name: str) -> HttpResponse:
     """
     stream = find(request, name)
     now_ms = calls.now_ms()
-    query = read_query(request.POST, list(shown(stream, now_ms)), now_ms)
+    decoding = decoding_of(request)
+    query = read_query(request.POST, list(shown(stream, now_ms)), now_ms, decoding)
     if query.problems.get("q") or len(request.POST.get("from", "")) > FOLLOW_BODY_MAX:
         return JsonResponse({"error": query.problems.get("q", "too long")}, status=422)
     known = query.positions
@@ -396,7 +394,7 @@ def follow(request: TeamRequest, name: str) -> HttpResponse:
         return JsonResponse({"error": error.message or error.code, "from": write_positions(known)}, status=503)
     for found in page.records:
         reading.recent.keep(found)
-    rows = [Row(found) for found in reversed(page.records)]
+    rows = rows_of(page.records[::-1], decoding)
     context = {"rows": rows, "stream": stream, "team": request.team, "request": request}
     return JsonResponse({
         "from": write_positions({**ends, **known, **page.next}),

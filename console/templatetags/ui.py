@@ -33,7 +33,7 @@ SPARK_WIDTH = 84
 SPARK_HEIGHT = 26
 BAR_WIDTH = 56
 
-VIEWER_STATE = ("shard", "start", "at", "q", "from", "view")
+VIEWER_STATE = ("shard", "start", "at", "q", "decode", "from", "view")
 """Of the data viewer's address, what stays when a record is opened."""
 
 

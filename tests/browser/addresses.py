@@ -66,6 +66,13 @@ def _records_loaded(page: Page) -> None:
     page.wait_for_selector("#latest tr.rec, #rows tr.rec")
 
 
+def _paste(page: Page) -> None:
+    page.check("[name=how][value=paste]")
+    page.fill("#id_definition", '{"type": "recrod"}')
+    page.click("main button:has-text('Show records')")
+    page.wait_for_selector(".err")
+
+
 def _dry_run(page: Page) -> None:
     page.fill("#id_name", "trades")
     page.fill("#id_bucket", "market-data")
@@ -119,6 +126,7 @@ ADDRESSES = (
     Address("count", f"{STREAM}/shards/count"),
     Address("records", f"{STREAM}/records", then=_records_loaded),
     Address("records-problem", f"{STREAM}/records?start=time&at=yesterday"),
+    Address("decode", f"{STREAM}/records/decode", then=_paste),
     Address("record", "RECORD"),
     Address("record-hex", "RECORD?view=hex"),
     Address("put", f"{STREAM}/put"),

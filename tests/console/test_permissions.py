@@ -44,6 +44,7 @@ PAGES = {
     "stream-merge": ("stream:reshard", STREAM),
     "stream-count": ("stream:reshard", STREAM),
     "stream-records": ("record:read", STREAM),
+    "stream-decode": ("record:read", STREAM),
     "stream-export": ("record:read", STREAM),
     "record": ("record:read", RECORD),
     "record-download": ("record:read", RECORD),
