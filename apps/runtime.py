@@ -101,7 +101,8 @@ class Call(msgspec.Struct, frozen=True):
     """One call of an operation: who, when, with what. Operations take (call, request). (One is made per request, and a
     frozen dataclass takes ten times as long to make.)
 
-    source: the request that it came with (apps/gateway/request.py), None from inside. admitted: policies were asked."""
+    source: the request that it came with (apps/gateway/request.py), None from inside. admitted: policies were asked.
+    actor: the person behind a call of console or REST API, and from where (apps/access/changes.py)."""
 
     runtime: Runtime
     principal: Principal
@@ -109,6 +110,7 @@ class Call(msgspec.Struct, frozen=True):
     now_ms: int
     source: Any = None
     admitted: bool = False
+    actor: Any = None
 
 
 def build(config: Config, clock: Clock | None = None) -> Runtime:

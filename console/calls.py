@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from apps.access.changes import Actor, session_name
+from apps.access.source import address_of
 from apps.accounts.principal import Principal
 from apps.base.errors import ServiceError, ValidationException
 from apps.gateway.invoke import invoke_sync
@@ -28,6 +32,8 @@ class Asker(Protocol):
     user: User
     team: Team
     meter_key: str
+    META: Any
+    headers: Any
 
 
 _VALUE_AT = re.compile(r"Value '[^']*' at '([A-Za-z0-9.]+)' failed to satisfy constraint: (.+)", re.DOTALL)
@@ -50,19 +56,65 @@ def principal(request: Asker) -> Principal:
     return Principal(request.team.id, request.team.account_id, request.meter_key, request.user.pk)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Django's request as apps/access/source.py looks at one."""
+
+    peer: str
+    headers: Any
+
+
+def address(request: Any) -> str:
+    """The address that a request comes from: behind a trusted proxy, the one that it names."""
+    sender = _Sender(request.META.get("REMOTE_ADDR") or "", request.headers)
+    return address_of(sender, runtime().config.trusted_proxies)
+
+
+def request_id(request: Any) -> str:
+    """The request's id: the one that the API answers with; of a page one is made at the first asking."""
+    known: str | None = getattr(request, "request_id", None)
+    if known is None:
+        known = request.request_id = str(uuid.uuid4())
+    return known
+
+
+def actor(request: Any) -> Actor:
+    """Who makes this request and from where, for the audit trail: a page's (of a team or of none), or the API's."""
+    team, session = getattr(request, "team", None), getattr(request, "session", None)
+    is_person = getattr(request.user, "is_authenticated", False)
+    account_id = team.account_id if team is not None else ""
+    return Actor(
+        account_id=account_id,
+        principal=f"arn:aws:iam::{account_id}:root",
+        key_id=getattr(request, "meter_key", METER_KEY),
+        at_ms=now_ms(),
+        person_id=request.user.pk if is_person else None,
+        person=request.user.email if is_person else "",
+        session=session_name(getattr(session, "session_key", None) or ""),
+        address=address(request),
+        agent=request.headers.get("User-Agent", ""),
+        request_id=request_id(request),
+    )
+
+
 def call(request: Asker, operation: str, **params: Any) -> Any:
     """One Kinesis operation as the signed-in person. Raises ServiceError."""
-    return invoke_sync(runtime(), principal(request), "kinesis", operation, params)
+    return invoke_sync(runtime(), principal(request), "kinesis", operation, params, actor=actor(request))
 
 
 def firehose(request: Asker, operation: str, then: Callable[[], None] | None = None, **params: Any) -> Any:
     """One operation of Data Firehose as the signed-in person. then: done in the same transaction. Raises ServiceError."""
-    return invoke_sync(runtime(), principal(request), "firehose", operation, params, then=then)
+    return invoke_sync(runtime(), principal(request), "firehose", operation, params, actor=actor(request), then=then)
 
 
 def glue(request: Asker, operation: str, **params: Any) -> Any:
     """One operation of the catalogue as the signed-in person. Raises ServiceError."""
-    return invoke_sync(runtime(), principal(request), "glue", operation, params)
+    return invoke_sync(runtime(), principal(request), "glue", operation, params, actor=actor(request))
+
+
+def cloudwatch(request: Asker, operation: str, **params: Any) -> Any:
+    """One operation of CloudWatch as the signed-in person. Raises ServiceError."""
+    return invoke_sync(runtime(), principal(request), "cloudwatch", operation, params, actor=actor(request))
 
 
 def person(request: Asker) -> str:

@@ -9,6 +9,7 @@ cannot keep up, entries are dropped and the number of those dropped is written i
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections import deque
 from typing import Any
@@ -39,7 +40,9 @@ AGAIN_AFTER_S = 1.0
 LAST_WRITE_S = 5.0
 """What a process that stops gives the last entries."""
 
-RESOURCE_CHARS, AGENT_CHARS, MESSAGE_CHARS, NAME_CHARS = 2_048, 256, 512, 128
+RESOURCE_CHARS, AGENT_CHARS, MESSAGE_CHARS, NAME_CHARS, PERSON_CHARS = 2_048, 256, 512, 128, 254
+RESOURCE_KEY_CHARS = 16
+PARTS_OF_STREAMS = "/consumer/"
 
 
 def entry(
@@ -54,27 +57,39 @@ def entry(
     message: str = "",
 ) -> AuditEntry:
     """The entry of a call. call: as it came, not as it was admitted."""
-    principal = call.principal
+    principal, actor = call.principal, call.actor
     agent = source.request.headers.get("user-agent", "") if source.request is not None else ""
     parts = resource.split(":", 5)
-    return AuditEntry(
+    made = AuditEntry(
         at_ms=call.now_ms,
         account_id=principal.account_id,
-        principal=_text(principal.arn, RESOURCE_CHARS),
-        key_id=_text(principal.meter_key, NAME_CHARS),
+        principal=text(principal.arn, RESOURCE_CHARS),
+        key_id=text(principal.meter_key, NAME_CHARS),
         person_id=principal.user_id,
         service=service,
         operation=operation,
-        resource=_text(resource, RESOURCE_CHARS),
+        resource=text(resource, RESOURCE_CHARS),
         source_ip=source.ip,
         endpoint_id=source.endpoint_id,
-        user_agent=_text(agent, AGENT_CHARS),
+        user_agent=text(agent, AGENT_CHARS),
         request_id=call.request_id,
         outcome=outcome,
-        message=_text(message, MESSAGE_CHARS),
+        message=text(message, MESSAGE_CHARS),
         is_data=is_data,
         owner_account_id=parts[4] if len(parts) == 6 and len(parts[4]) == 12 else principal.account_id,
+        resource_key=resource_key(resource),
     )
+    if actor is not None:
+        made.person, made.session = text(actor.person, PERSON_CHARS), actor.session
+        made.source_ip, made.user_agent = actor.address, text(actor.agent, AGENT_CHARS)
+    return made
+
+
+def resource_key(resource: str) -> str | None:
+    """What the index by resource holds of one: a digest, which fits whatever the name's length. A consumer's is its
+    stream's, so that a stream's activity has what was done to its consumers."""
+    thing = resource.partition(PARTS_OF_STREAMS)[0]
+    return hashlib.sha256(thing.encode()).hexdigest()[:RESOURCE_KEY_CHARS] if thing else None
 
 
 def write(made: AuditEntry) -> None:
@@ -163,9 +178,9 @@ def of_administrator(account_id: str, by: str, operation: str, resource: str, me
     write(
         AuditEntry(
             at_ms=SystemClock().now_ms(), account_id=account_id, owner_account_id=account_id,
-            principal=_text(by, RESOURCE_CHARS), key_id="", service="tidegate", operation=operation,
-            resource=_text(resource, RESOURCE_CHARS), source_ip="", endpoint_id="", user_agent="", request_id="",
-            outcome="", message=_text(message, MESSAGE_CHARS), is_data=False,
+            principal=text(by, RESOURCE_CHARS), key_id="", service="tidegate", operation=operation,
+            resource=text(resource, RESOURCE_CHARS), source_ip="", endpoint_id="", user_agent="", request_id="",
+            outcome="", message=text(message, MESSAGE_CHARS), is_data=False, resource_key=resource_key(resource),
         )
     )  # fmt: skip
 
@@ -231,6 +246,6 @@ def _last_write(entries: list[AuditEntry]) -> None:
         connection.close()
 
 
-def _text(text: Any, limit: int) -> str:
+def text(value: Any, limit: int) -> str:
     """Cut, and without NUL, which PostgreSQL does not store."""
-    return str(text).replace("\x00", "")[:limit]
+    return str(value).replace("\x00", "")[:limit]

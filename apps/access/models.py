@@ -189,12 +189,25 @@ class AuditEntry(models.Model):
     is_data = models.BooleanField()
     owner_account_id = models.CharField(max_length=12)
     """Whose resource it was."""
+    resource_key = models.CharField(max_length=16, null=True)  # noqa: DJ001 - added later; see the note below
+    """audit.resource_key(resource): what an index holds of it."""
+    person = models.CharField(max_length=254, null=True)  # noqa: DJ001
+    """The e-mail address of that person then."""
+    session = models.CharField(max_length=16, null=True)  # noqa: DJ001
+    """Of a person in the console: changes.session_name of the session's key."""
+    before = models.TextField(null=True)  # noqa: DJ001
+    """The state of the resource before the change, as JSON (changes.state_text); null: not known, or it was not there."""
+    after = models.TextField(null=True)  # noqa: DJ001
+    """The same after it."""
+    # Only columns that may be null and have no default may be added: for any other SQLite rebuilds the table, and the
+    # guard's triggers go with the old one.
 
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["account_id", "at_ms"], name="audit_by_caller"),
             models.Index(fields=["owner_account_id", "at_ms"], name="audit_by_owner"),
             models.Index(fields=["at_ms"], name="audit_by_time"),
+            models.Index(fields=["resource_key", "at_ms"], name="audit_by_resource"),
         ]
 
     def __str__(self) -> str:

@@ -72,6 +72,11 @@ def source_of(call: Call) -> Source:
     return Source(call.source, _networks(proxies) if proxies else ())
 
 
+def address_of(request: Any, proxies: tuple[str, ...]) -> str:
+    """The caller's address of a request that has a peer and headers. proxies: those that are trusted, as ranges."""
+    return Source(request, _networks(proxies) if proxies else ()).ip
+
+
 def endpoint_of(host: str) -> str:
     """The network endpoint that a host name is of: `vpce-` and 17 digits at its beginning; empty if it is of none."""
     if not host.startswith(ENDPOINT_PREFIX):

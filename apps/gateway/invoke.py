@@ -14,6 +14,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from apps.access import audit
 from apps.access.audit import Switches, Trail
+from apps.access.changes import Actor
 from apps.access.models import AuditEntry
 from apps.access.source import source_of
 from apps.accounts.bridge import in_thread
@@ -53,14 +54,16 @@ def invoke_sync(
     params: dict[str, Any],
     request_id: str | None = None,
     *,
+    actor: Actor | None = None,
     then: Callable[[], None] | None = None,
 ) -> Any:
     """The same from synchronous code (a page, a command, a worker), never on the runtime's own loop thread.
 
+    actor: the person behind it, for the audit trail.
     then: what belongs to a call of the control plane and is no part of AWS's; in the same transaction, after it.
     """
     found, request = _prepare(service, operation, params)
-    call = _call(runtime, principal, request_id)
+    call = _call(runtime, principal, request_id or (actor.request_id if actor is not None else None), actor)
     if found.on_loop:
         return plain_answer(found, runtime.wait_for(_data(found, call, request)))
     if found.ahead is not None:
@@ -192,5 +195,5 @@ def _prepare(service: str, operation: str, params: dict[str, Any]) -> tuple[Rout
     return found, typed_request(found, params)
 
 
-def _call(runtime: Runtime, principal: Principal, request_id: str | None) -> Call:
-    return Call(runtime, principal, request_id or str(uuid.uuid4()), runtime.clock.now_ms())
+def _call(runtime: Runtime, principal: Principal, request_id: str | None, actor: Actor | None = None) -> Call:
+    return Call(runtime, principal, request_id or str(uuid.uuid4()), runtime.clock.now_ms(), actor=actor)
