@@ -158,6 +158,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["console.api.schema.finish"],  # not its own: choices stand where they are meant
 }
 # Without a mail server of its own, what would be sent is kept where the person who runs Tidegate finds it.
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -35,8 +35,8 @@ class StreamSerializer(serializers.Serializer[Any]):
 class StreamQuery(PageQuery):
     """Filters of the list."""
 
-    status = serializers.ChoiceField(StreamStatus.choices, required=False)
-    mode = serializers.ChoiceField(StreamMode.choices, required=False)
+    status = serializers.ChoiceField(StreamStatus.choices, required=False, help_text="AWS's word.")
+    mode = serializers.ChoiceField(StreamMode.choices, required=False, help_text="AWS's word.")
     q = serializers.CharField(max_length=128, required=False, help_text="Part of the name.")
 
 
@@ -55,6 +55,7 @@ class Streams(ApiView):
     needs: ClassVar = {"GET": "stream:read", "POST": "stream:create"}
     names: ClassVar = {"GET": "listStreams", "POST": "createStream"}
     creates = True
+    examples: ClassVar = {"POST": {"name": "orders", "mode": "PROVISIONED", "shards": 2}}
 
     @extend_schema(parameters=[StreamQuery], responses=page_of(StreamSerializer))
     def get(self, request: ApiRequest) -> Response:

@@ -1,0 +1,37 @@
+"""What stands in braces in an address: in words, in its form, and an example for the reference page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`{name}` of an address. schema: in JSON Schema's words."""
+
+    text: str
+    example: str
+    schema: dict[str, Any]
+
+
+def text(words: str, example: str, **schema: Any) -> Place:
+    """A text."""
+    return Place(words, example, {"type": "string", "minLength": 1, **schema})
+
+
+NAME: Final = {"pattern": r"^[a-zA-Z0-9_.~-]+$", "maxLength": 130}
+"""Of streams and what belongs to them. A `.` or `..` carries a tilde: `~.` is the stream that is named `.`."""
+
+PLACES: Final[dict[str, Place]] = {
+    "name": text("Its name.", "orders", **NAME),
+    "shard": text("A shard's id, or its number.", "shardId-000000000000", maxLength=128),
+    "consumer": text("Its name.", "billing", **NAME),
+    "queue": text("Its name.", "work", **NAME),
+    "sequence": text(
+        "A sequence number.", "49600000000000000000000000000000000000000000000000000002", pattern=r"^[0-9]{1,129}$"
+    ),
+    "key": text("The tag's key.", "team", maxLength=128),
+    "job": Place("The job's number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
+}
+"""By `tag/name`, or by name where every tag means the same. A new place needs its line: the document is not made without."""
