@@ -149,6 +149,31 @@ class Invitation(RoleHolder):
         return f"{self.email} into {self.team_id}"
 
 
+class AccessRequest(models.Model):
+    """A member asks for an action that their role lacks. Answered ones are kept."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="access_requests")
+    action = models.CharField(max_length=40)
+    """A name of permissions.ACTIONS."""
+    reason = models.CharField(max_length=500, blank=True)
+    created_at_ms = models.BigIntegerField()
+    decided_at_ms = models.BigIntegerField(null=True, blank=True)
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    granted = models.BooleanField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["membership", "action"],
+                condition=models.Q(decided_at_ms__isnull=True),
+                name="one_open_request_per_member_and_action",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} for {self.membership_id}"
+
+
 class ApiToken(AbstractAuthToken):
     """A token of the REST API: one member's, of one team. It may do what its scopes say, and never more than the member.
 

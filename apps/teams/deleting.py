@@ -1,0 +1,122 @@
+"""Deleting a team, for good. What holds data must be deleted first, each by its own operation; the rest goes with the team.
+The audit trail stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from apps.access import changes
+from apps.access.models import Endpoint, Identity, ManagedPolicy
+from apps.accounts.models import AccessKey, ApiToken, Team
+from apps.billing.models import MeterReading, UsageHour
+from apps.catalogue.models import Database, Registry
+from apps.cloudwatch.models import Alarm, Dashboard
+from apps.delivery.models import DeliveryStream
+from apps.queues.models import Queue
+from apps.streams.models import Ingestion, Stream
+from apps.teams import invitations, teams
+from apps.teams.authority import By, Gone, Refused, lock
+
+NAMES_SHOWN = 20
+
+GOES_WITH_IT: tuple[Any, ...] = (
+    Ingestion,
+    Identity,
+    ManagedPolicy,
+    Endpoint,
+    Database,
+    Registry,
+    MeterReading,
+    UsageHour,
+)
+"""Rows that the database would keep a team for. Whatever else points to a team goes with it by itself."""
+
+
+class NotEmpty(Refused):
+    """Streams, delivery streams, channels or queues are there."""
+
+    code = "TeamNotEmpty"
+    field = "name"
+
+
+class FirstTeam(Refused):
+    """The installation's first team: `up`, its settings and its credentials stand on it."""
+
+    code = "FirstTeam"
+    field = "name"
+
+
+class WrongName(Refused):
+    """Not the team's short name."""
+
+    code = "WrongName"
+    field = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependant:
+    """What belongs to a team. names: the first NAMES_SHOWN. blocking: it must be deleted before the team can be."""
+
+    what: str
+    count: int
+    names: list[str]
+    fate: str
+    blocking: bool = False
+
+
+def dependants(team: Team, now_ms: int) -> list[Dependant]:
+    """Everything that there is of a team, what blocks its deletion first."""
+    deliveries = DeliveryStream.objects.filter(team=team)
+    first = "must be deleted first"
+    found = [
+        _some("Data streams", Stream.objects.filter(team=team), "name", first, blocking=True),
+        _some("Delivery streams", deliveries.filter(channel_id=""), "name", first, blocking=True),
+        _some("Channels", deliveries.exclude(channel_id=""), "name", first, blocking=True),
+        _some("Queues", Queue.objects.filter(team=team), "name", first, blocking=True),
+        _some("Members", team.memberships, "user__email", "lose the team; their accounts stay"),
+        _some("Open invitations", invitations.open_ones(team.pk, now_ms), "email", "their links stop working"),
+        _some("Access keys", AccessKey.objects.filter(team=team), "key_id", "stop working within a second"),
+        _some("API tokens", ApiToken.objects.filter(membership__team=team), "name", "stop working at once"),
+        _some("Alarms", Alarm.objects.filter(team=team), "name", "deleted, with their history"),
+        _some("Dashboards", Dashboard.objects.filter(team=team), "name", "deleted"),
+        _some("Users, roles and groups of IAM", Identity.objects.filter(team=team), "name", "deleted, with policies"),
+        _some("Catalogue databases", Database.objects.filter(team=team), "name", "deleted; objects in S3 stay"),
+        _some("Schema registries", Registry.objects.filter(team=team), "name", "deleted, with their schemas"),
+    ]
+    return [one for one in found if one.count]
+
+
+def is_first(team: Team) -> bool:
+    """Is it the installation's first, which stays? So the last one stays, too."""
+    return not Team.objects.filter(pk__lt=team.pk).exists()
+
+
+@transaction.atomic
+def delete(by: By, name: str) -> None:
+    """Delete the team (DeleteTeam) with members, invitations, keys, tokens, alarms, metrics and usage; its audit trail
+    stays. Needs team:delete. name: its short name, typed. Raises NotAllowed, WrongName, FirstTeam, NotEmpty, Gone."""
+    by = lock(by, "team:delete")
+    team = Team.objects.filter(pk=by.membership.team_id).first()
+    if team is None:
+        raise Gone("The team was deleted.")
+    if name != team.slug:
+        raise WrongName(f"Type {team.slug} to delete the team.")
+    if is_first(team):
+        raise FirstTeam("This is the team that Tidegate itself starts with; it cannot be deleted.")
+    left = [f"{one.count} {one.what.lower()}" for one in dependants(team, by.actor.at_ms) if one.blocking]
+    if left:
+        raise NotEmpty(f"The team still has {', '.join(left)}. Delete them first.")
+    before = teams.state(team)
+    for model in GOES_WITH_IT:
+        model.objects.filter(team=team).delete()
+    team.delete()
+    changes.write(by.actor, "DeleteTeam", f"team/{name}", before, None)
+
+
+def _some(what: str, rows: Any, column: str, fate: str, *, blocking: bool = False) -> Dependant:
+    names = list(rows.order_by(column).values_list(column, flat=True)[: NAMES_SHOWN + 1])
+    count = len(names) if len(names) <= NAMES_SHOWN else rows.count()
+    return Dependant(what, count, names[:NAMES_SHOWN], fate, blocking)
