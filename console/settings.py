@@ -160,10 +160,16 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": ["console.api.schema.finish"],  # not its own: choices stand where they are meant
 }
-# Without a mail server of its own, what would be sent is kept where the person who runs Tidegate finds it.
+# Without a mail server, what would be sent is kept where the person who runs Tidegate finds it.
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = CONFIG.data_path / "mail"
-DEFAULT_FROM_EMAIL = f"Tidegate <tidegate@{urlsplit(CONFIG.public_address).hostname or 'localhost'}>"
+EMAIL_TIMEOUT = 10
+"""Seconds for one step of the talk with a mail server."""
+DEFAULT_FROM_EMAIL = CONFIG.mail_sender
+if MAIL := CONFIG.mail_server:
+    EMAIL_BACKEND = "console.mail.Smtp"
+    EMAIL_HOST, EMAIL_PORT, EMAIL_USE_SSL = MAIL.host, MAIL.port, MAIL.tls_from_the_start
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.user, MAIL.password
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}}
 ]

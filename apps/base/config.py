@@ -11,10 +11,14 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from email.utils import parseaddr
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from apps.base.mail_url import MailServer
+from apps.base.mail_url import parse as parse_mail_url
 
 UNIX_SOCKET_PATH_MAX = 100
 """Bytes; the kernel's limit is 107 or 103. A longer data directory gets its sockets in a temporary folder."""
@@ -89,6 +93,23 @@ class Config:
     metrics_token: str = setting(
         "TIDEGATE_METRICS_TOKEN", "", "Bearer token that reads every team's metrics at /metrics; empty: nobody's"
     )
+    mail_url: str = setting(
+        "TIDEGATE_MAIL_URL",
+        "",
+        "smtp://user:password@host:587 or smtps://…, where mail is sent by; if not given, mail is kept in the data directory",
+    )
+    mail_from: str = setting(
+        "TIDEGATE_MAIL_FROM", "", "Sender of mail; Tidegate <tidegate@the public address's host> if not given"
+    )
+    oidc_issuer: str = setting(
+        "TIDEGATE_OIDC_ISSUER", "", "https://… of an OpenID Connect provider that members may sign in with as well"
+    )
+    oidc_client_id: str = setting("TIDEGATE_OIDC_CLIENT_ID", "", "What that provider calls this Tidegate")
+    oidc_client_secret: str = setting("TIDEGATE_OIDC_CLIENT_SECRET", "", "Its client secret")
+    oidc_client_secret_file: str = setting(
+        "TIDEGATE_OIDC_CLIENT_SECRET_FILE", "", "A file with the client secret, instead of the secret itself"
+    )
+    oidc_name: str = setting("TIDEGATE_OIDC_NAME", "single sign-on", "What the button says after “Sign in with”")
     throttle: bool = setting("TIDEGATE_THROTTLE", True, "off: shard limits are not enforced (load tests)")
     control_rates: bool = setting(
         "TIDEGATE_CONTROL_RATES",
@@ -201,6 +222,29 @@ class Config:
         return self.host == "localhost" or _is_loopback(self.host)
 
     @property
+    def mail_server(self) -> MailServer | None:
+        """Where mail is sent by; None: nowhere."""
+        return parse_mail_url(self.mail_url) if self.mail_url else None
+
+    @property
+    def mail_sender(self) -> str:
+        """Name and address in mail's From."""
+        return self.mail_from or f"Tidegate <tidegate@{urlsplit(self.public_address).hostname or 'localhost'}>"
+
+    @property
+    def oidc_secret(self) -> str:
+        """The client secret, from its file if there is one. Raises ConfigError for a file that cannot be read."""
+        if not self.oidc_client_secret_file:
+            return self.oidc_client_secret
+        try:
+            return Path(self.oidc_client_secret_file).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"TIDEGATE_OIDC_CLIENT_SECRET_FILE is {self.oidc_client_secret_file!r}, which cannot be read; name a file"
+                " that this user may read."
+            ) from None
+
+    @property
     def s3_endpoint(self) -> str:
         """Where the operator's S3 is; empty: AWS's own."""
         return (self.aws_endpoint_url_s3 or self.aws_endpoint_url).rstrip("/")
@@ -274,6 +318,8 @@ def _check(config: Config) -> None:
     _check_addresses(config)
     _check_proxies(config)
     _check_destinations(config)
+    _check_mail(config)
+    _check_oidc(config)
     if not config.record_log.startswith(("memory:", "lmdb:")) or config.record_log == "lmdb:":
         raise ConfigError(f"RECORD_LOG_URL is {config.record_log_url!r}; set it to lmdb:<folder>.")
 
@@ -340,6 +386,42 @@ def _check_destinations(config: Config) -> None:
     for variable, region in (("AWS_REGION", config.aws_region), ("AWS_DEFAULT_REGION", config.aws_default_region)):
         if region and not REGION.fullmatch(region):
             raise ConfigError(f"{variable} is {region!r}; set it to lower-case letters, digits and hyphens.")
+
+
+def _check_mail(config: Config) -> None:
+    """The address may hold a password, so it is not repeated."""
+    if config.mail_url:
+        try:
+            parse_mail_url(config.mail_url)
+        except ValueError as error:
+            raise ConfigError(
+                f"TIDEGATE_MAIL_URL is wrong: {error}; set it to smtp://user:password@host:587 or smtps://…."
+            ) from None
+    if config.mail_from and (not config.mail_from.isprintable() or not EMAIL.fullmatch(parseaddr(config.mail_from)[1])):
+        raise ConfigError(f"TIDEGATE_MAIL_FROM is {config.mail_from!r}; set it to an address, or Name <address>.")
+
+
+def _check_oidc(config: Config) -> None:
+    secret = config.oidc_client_secret or config.oidc_client_secret_file
+    given = (config.oidc_issuer, config.oidc_client_id, secret)
+    if any(given) and not all(given):
+        raise ConfigError(
+            "Set TIDEGATE_OIDC_ISSUER, TIDEGATE_OIDC_CLIENT_ID and TIDEGATE_OIDC_CLIENT_SECRET (or _FILE), or none of them."
+        )
+    if config.oidc_client_secret and config.oidc_client_secret_file:
+        raise ConfigError("Set TIDEGATE_OIDC_CLIENT_SECRET or TIDEGATE_OIDC_CLIENT_SECRET_FILE, not both.")
+    if not config.oidc_issuer:
+        return
+    try:
+        parts = urlsplit(config.oidc_issuer)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    plain = parts.scheme == "http" and (parts.hostname == "localhost" or _is_loopback(parts.hostname or ""))
+    if not (parts.scheme == "https" or plain) or not parts.hostname or "@" in parts.netloc or parts.query:
+        raise ConfigError(
+            f"TIDEGATE_OIDC_ISSUER is {config.oidc_issuer!r}; set it to the provider's https://… address."
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -39,6 +39,9 @@ def test_every_setting_is_read_from_its_variable():
         "REDIS_URL": "redis://r", "RECORD_LOG_URL": "lmdb:there", "TIDEGATE_MASTER_KEY_FILE": "k",
         "TIDEGATE_PUBLIC_URL": "https://x", "TIDEGATE_ALLOWED_HOSTS": "a, b",
         "TIDEGATE_TRUSTED_PROXIES": "10.0.0.0/8,::1", "TIDEGATE_WEB_PROCESSES": "2",
+        "TIDEGATE_MAIL_URL": "smtp://u:p@mail.example", "TIDEGATE_MAIL_FROM": "Ops <ops@x.example>",
+        "TIDEGATE_OIDC_ISSUER": "https://id.example", "TIDEGATE_OIDC_CLIENT_ID": "tidegate", "TIDEGATE_OIDC_CLIENT_SECRET": "s",
+        "TIDEGATE_OIDC_NAME": "Acme",
         "TIDEGATE_OUTGOING_PRIVATE": "on", "TIDEGATE_METRICS_TOKEN": "m",
         "TIDEGATE_THROTTLE": "off", "TIDEGATE_CONTROL_RATES": "off", "TIDEGATE_TLS_CERTIFICATE": "c.pem", "TIDEGATE_TLS_KEY": "k.pem",
         "TIDEGATE_KMS_ENDPOINT": "https://kms.example", "TIDEGATE_KMS_REGION": "eu-west-1", "TIDEGATE_KMS_DEFAULT_KEY": "alias/k",
@@ -54,7 +57,7 @@ def test_every_setting_is_read_from_its_variable():
     assert config.data_dir == Path("there")
     assert config.allowed_hosts == ("a", "b")
     assert config.throttle is False
-    assert set(given) | {"TIDEGATE_TLS"} == {variable_of(f) for f in fields(Config)}
+    assert set(given) | {"TIDEGATE_TLS", "TIDEGATE_OIDC_CLIENT_SECRET_FILE"} == {variable_of(f) for f in fields(Config)}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,10 @@ def test_every_setting_is_read_from_its_variable():
         ("TIDEGATE_PRIVATE_DESTINATIONS", "yes"), ("AWS_ENDPOINT_URL", "s3.example"), ("AWS_ENDPOINT_URL_S3", "http://u:p@x"),
         ("AWS_ENDPOINT_URL_LAMBDA", "http://x/path"), ("AWS_ACCESS_KEY_ID", "alone"), ("AWS_SECRET_ACCESS_KEY", "alone"),
         ("AWS_REGION", "my region"), ("AWS_DEFAULT_REGION", "x_y"),
+        ("TIDEGATE_MAIL_URL", "mail.example"), ("TIDEGATE_MAIL_URL", "smtp://"), ("TIDEGATE_MAIL_URL", "smtp://u@x"),
+        ("TIDEGATE_MAIL_URL", "smtp://x:many"), ("TIDEGATE_MAIL_URL", "imap://x"), ("TIDEGATE_MAIL_FROM", "nobody"),
+        ("TIDEGATE_OIDC_ISSUER", "https://id.example"), ("TIDEGATE_OIDC_CLIENT_ID", "alone"),
+        ("TIDEGATE_OIDC_CLIENT_SECRET", "alone"),
         ("TIDEGATE_KMS_ENDPOINT", "http://169.254.169.254/latest"), ("TIDEGATE_KMS_ENDPOINT", "https://kms.example"),
     ],
 )  # fmt: skip
@@ -82,7 +89,7 @@ def test_a_wrong_setting_is_refused_by_name(variable, value):
 
 
 def test_a_refusal_does_not_repeat_a_password():
-    for variable in ("DATABASE_URL", "REDIS_URL"):
+    for variable in ("DATABASE_URL", "REDIS_URL", "TIDEGATE_MAIL_URL"):
         with pytest.raises(ConfigError) as refused:
             Config.from_environment({variable: "other://someone:hidden-word@x/y"})
         assert "hidden-word" not in str(refused.value)
@@ -122,3 +129,34 @@ def test_s3_is_where_the_environment_of_the_sdks_says():
     assert (config.s3_endpoint, config.lambda_endpoint) == ("http://b:9000", "http://a")
     assert config.destination_region == "eu-west-1"
     assert Config.from_environment({}).s3_endpoint == ""
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://id.example", "ftp://id.example", "https://", "https://u:p@id.example", "id.example"]
+)
+def test_an_issuer_is_called_by_https(issuer):
+    given = {"TIDEGATE_OIDC_ISSUER": issuer, "TIDEGATE_OIDC_CLIENT_ID": "a", "TIDEGATE_OIDC_CLIENT_SECRET": "b"}
+    with pytest.raises(ConfigError, match="TIDEGATE_OIDC_ISSUER"):
+        Config.from_environment(given)
+
+
+def test_the_client_secret_may_stand_in_a_file(tmp_path):
+    given = {"TIDEGATE_OIDC_ISSUER": "http://localhost:9400", "TIDEGATE_OIDC_CLIENT_ID": "a"}
+    (tmp_path / "secret").write_text("hidden word\n")
+    config = Config.from_environment({**given, "TIDEGATE_OIDC_CLIENT_SECRET_FILE": str(tmp_path / "secret")})
+    assert config.oidc_secret == "hidden word"
+    with pytest.raises(ConfigError, match="TIDEGATE_OIDC_CLIENT_SECRET_FILE"):
+        _ = Config.from_environment({**given, "TIDEGATE_OIDC_CLIENT_SECRET_FILE": str(tmp_path / "no")}).oidc_secret
+    with pytest.raises(ConfigError, match="not both"):
+        Config.from_environment(
+            {**given, "TIDEGATE_OIDC_CLIENT_SECRET": "b", "TIDEGATE_OIDC_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
+        )
+
+
+def test_the_parts_of_a_mail_server():
+    server = Config.from_environment({"TIDEGATE_MAIL_URL": "smtp://ops%40x.example:a%3Ab@mail.example"}).mail_server
+    assert (server.host, server.port, server.user, server.password) == ("mail.example", 587, "ops@x.example", "a:b")
+    assert not server.is_here
+    server = Config.from_environment({"TIDEGATE_MAIL_URL": "smtps://127.0.0.1"}).mail_server
+    assert (server.port, server.tls_from_the_start, server.is_here) == (465, True, True)
+    assert Config().mail_server is None
