@@ -33,7 +33,10 @@ class Asker(Protocol):
     team: Team
     meter_key: str
     META: Any
-    headers: Any
+
+    @property
+    def headers(self) -> Any:
+        """Case-insensitive."""
 
 
 _VALUE_AT = re.compile(r"Value '[^']*' at '([A-Za-z0-9.]+)' failed to satisfy constraint: (.+)", re.DOTALL)

@@ -141,7 +141,7 @@ def check_connections(form: Any, wanted: dict[str, Given]) -> bool:
     return not form.errors
 
 
-def put_connection(request: TeamRequest, row: DeliveryStream, part: str, given: Given) -> None:
+def put_connection(request: calls.Asker, row: DeliveryStream, part: str, given: Given) -> None:
     """As the signed-in person. Raises ConnectionRefused."""
     config = calls.runtime().config
     connections.put(

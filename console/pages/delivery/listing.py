@@ -83,10 +83,11 @@ class Filter:
         rows = named_and_tagged(rows, self.words, self.tags)
         if self.to:
             rows = rows.filter(destination_type=described.KEYS[self.to])
-        return rows.filter(_in_state(self.status)) if self.status else rows
+        return rows.filter(in_state(self.status)) if self.status else rows
 
 
-def _in_state(state: str) -> Q:
+def in_state(state: str) -> Q:
+    """Delivery streams in one of STATES."""
     active = Q(status=DeliveryStreamStatus.ACTIVE)
     return {
         "active": active & Q(paused_at_ms__isnull=True, failing_ms__isnull=True),

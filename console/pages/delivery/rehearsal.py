@@ -10,6 +10,7 @@ from apps.base.errors import ServiceError
 from apps.delivery import demo, dry_run
 from apps.delivery.configuration import kinds, secrets
 from apps.delivery.configuration.members import Situation
+from apps.delivery.connections import Given
 from apps.delivery.destinations.interface import Target
 from apps.delivery.dry_run import DryRun
 from apps.delivery.formats.schema import TRIED
@@ -28,12 +29,10 @@ Json = dict[str, Any]
 
 def rehearse(request: TeamRequest, form: CreateForm, params: Json) -> DryRun | None:
     """What would become of ten records. None: something is wrong, and stands at its field."""
-    given, runtime = form.cleaned_data, calls.runtime()
-    config = runtime.config
-    situation = Situation(request.team.account_id, config.region, config.destinations_may_be_private)
+    given = form.cleaned_data
     kind = DestinationType(KEYS[given["kind"]])
     try:
-        description = kinds.build(kind, params[f"{kind.value}DestinationConfiguration"], situation)
+        description = described(request, kind, params)
     except ServiceError as error:
         put_error(form, error)
         return None
@@ -45,29 +44,51 @@ def rehearse(request: TeamRequest, form: CreateForm, params: Json) -> DryRun | N
             return None
         tried = [[column["Name"], column["Type"]] for column in columns]
         description["DataFormatConversionConfiguration"]["SchemaConfiguration"][TRIED] = tried
+    stream = None
+    if given["source"] == "stream":
+        stream = Stream.objects.filter(team=request.team, name=given["stream"]).first()
+    return tried_out(request, kind, params, description, configured.connections(given), stream)
+
+
+def described(request: calls.Asker, kind: DestinationType, params: Json) -> Json:
+    """The description of the destination that CreateDeliveryStream's parameters ask for. Raises ServiceError."""
+    config = calls.runtime().config
+    situation = Situation(request.team.account_id, config.region, config.destinations_may_be_private)
+    return kinds.build(kind, params[f"{kind.value}DestinationConfiguration"], situation)
+
+
+def tried_out(
+    request: calls.Asker,
+    kind: DestinationType,
+    params: Json,
+    description: Json,
+    wanted: dict[str, Given],
+    stream: Stream | None,
+) -> DryRun:
+    """What would become of ten records. stream: the source; None: Direct PUT, whose records are made up."""
+    runtime, name = calls.runtime(), params["DeliveryStreamName"]
     kept, found_secrets = secrets.taken_out(kind, description)
     target = Target(
-        team_id=request.team.id,
+        team_id=request.team.pk,
         account_id=request.team.account_id,
-        region=config.region,
+        region=runtime.config.region,
         delivery_stream_key=0,
-        name=given["name"],
-        arn=str(DeliveryStream(team=request.team, region=config.region, name=given["name"]).arn),
+        name=name,
+        arn=str(DeliveryStream(team=request.team, region=runtime.config.region, name=name).arn),
         version_id=1,
         destination_type=kind.value,
         description=kept,
         secrets=found_secrets,
-        connections=_connections(given),
+        connections=_connections(wanted),
         source_stream_arn=params.get("KinesisStreamSourceConfiguration", {}).get("KinesisStreamARN", ""),
     )
-    records = _records(request, given)
-    return dry_run.run(runtime, target, records, from_stream=given["source"] == "stream", probe=True)
+    return dry_run.run(runtime, target, _records(stream), from_stream=stream is not None, probe=True)
 
 
-def _connections(given: Json) -> dict[str, Json]:
+def _connections(wanted: dict[str, Given]) -> dict[str, Json]:
     """As apps/delivery/targets.py hands them over."""
     found = {}
-    for part, one in configured.connections(given).items():
+    for part, one in wanted.items():
         said = {
             "endpoint_url": one.endpoint_url,
             "region": one.region,
@@ -78,13 +99,11 @@ def _connections(given: Json) -> dict[str, Json]:
     return found
 
 
-def _records(request: TeamRequest, given: Json) -> list[Record]:
+def _records(stream: Stream | None) -> list[Record]:
     """The newest of the data stream; for Direct PUT, and where it has none, demo data."""
     runtime = calls.runtime()
-    if given["source"] == "stream":
-        stream = Stream.objects.filter(team=request.team, name=given["stream"]).first()
-        found = dry_run.newest_of_stream(runtime, stream) if stream is not None else []
-        if found:
-            return found
+    found = dry_run.newest_of_stream(runtime, stream) if stream is not None else []
+    if found:
+        return found
     now_ms = runtime.clock.now_ms()
     return [Record(data, now_ms, place) for place, data in enumerate(demo.records(0, 0, dry_run.RECORDS_MAX), 1)]
