@@ -17,6 +17,9 @@ from apps.metrics import firehose
 from apps.metrics.names import BY_NAME
 
 CHANNEL = "tg:live"
+
+STANDING_CHANNEL = "tg:standing"
+"""Ids of teams whose members or roles changed (apps/teams/standing.py)."""
 EPOCH_KEY = "tg:epoch"
 LATE_KEY = "tg:late"
 """Set of minutes that got data after they may have been rolled up."""

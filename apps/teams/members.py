@@ -15,7 +15,7 @@ from apps.access import changes
 from apps.accounts.models import AccessKey, ApiToken, Invitation, Membership, Team
 from apps.accounts.permissions import ACTIONS
 from apps.accounts.roles import Role
-from apps.teams import invitations
+from apps.teams import invitations, standing
 from apps.teams.authority import By, Gone, NotAllowed, Refused, RoleChoice, fresh, held, lock, within_reach
 
 OWNER_SENTENCE = "A team always has an owner. Make somebody else an owner first."
@@ -149,6 +149,7 @@ def _require_other_owner(target: Membership) -> None:
 def _set_role(target: Membership, role: RoleChoice) -> None:
     target.role, target.own_role = role.role, role.own_role
     target.save(update_fields=["role", "own_role"])
+    standing.changed(target.team_id)
 
 
 def _end(by: By, target: Membership, operation: str) -> None:
@@ -159,6 +160,7 @@ def _end(by: By, target: Membership, operation: str) -> None:
     open_ones = invitations.open_ones(target.team_id, by.actor.at_ms).filter(invited_by=target.user_id)
     invitations.revoke_all(by, list(Invitation.objects.filter(pk__in=open_ones).select_related("own_role")))
     target.delete()
+    standing.changed(by.membership.team_id)
     changes.write(by.actor, operation, resource, before, None)
 
 

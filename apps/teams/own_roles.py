@@ -11,7 +11,7 @@ from apps.access import changes
 from apps.accounts.models import Invitation, Membership, Team, TeamRole
 from apps.accounts.permissions import known_actions
 from apps.accounts.roles import OWN_ROLE, Role
-from apps.teams import invitations
+from apps.teams import invitations, standing
 from apps.teams.authority import By, Gone, Refused, lock, within_reach
 
 ROLES_PER_TEAM_MAX = 50
@@ -81,6 +81,7 @@ def update(by: By, role: TeamRole, name: str, description: str, actions: Iterabl
     found.save(update_fields=["name", "description", "actions"])
     for user_id in Membership.objects.filter(own_role=found).values_list("user_id", flat=True):
         invitations.revoke_beyond(by, user_id, frozenset(wanted))
+    standing.changed(found.team_id)
     changes.write(by.actor, "UpdateRole", f"role/{found.name}", before, state(found))
     return found
 

@@ -68,6 +68,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._standing: Standing | None = None
         self._subscriptions: dict[str, Subscription] = {}
         self._pace = Pace()
+        self._told = 0
         self._seq = 0
         self._hidden = False
         self._wake = asyncio.Event()
@@ -168,10 +169,12 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         for subscription_id in list(self._subscriptions):
             self._drop(subscription_id)
         self._team = message.team
+        told = dict(self._hub.standing)
         self._standing = await in_thread(standing, self._user_id, message.team)
         if self._standing is None:
             raise Closed(protocol.NO_ACCESS)
         self._checked_ms = self._clock.now_ms()
+        self._told = told.get(self._standing.team_id, 0)
         welcome = {"op": "welcome", "v": protocol.VERSION, "now": self._clock.now_ms() / 1_000}
         welcome |= {"epoch": await in_thread(store.epoch), "hb": protocol.HEARTBEAT_S, "max_hz": protocol.HZ_MAX}
         await self._say(welcome)
@@ -226,7 +229,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             while True:
                 await self._wait()
                 now_ms = self._clock.now_ms()
-                if abs(now_ms - self._checked_ms) >= protocol.RECHECK_S * 1_000:
+                if abs(now_ms - self._checked_ms) >= protocol.RECHECK_S * 1_000 or self._was_told():
                     await self._recheck()
                 if abs(now_ms - self._beat_ms) >= protocol.HEARTBEAT_S * 1_000:
                     self._beat_ms = now_ms
@@ -298,13 +301,18 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._standing = found
         return found
 
+    def _was_told(self) -> bool:
+        """Did somebody's place in this team change?"""
+        return self._standing is not None and self._told != self._hub.standing.get(self._standing.team_id, 0)
+
     async def _recheck(self) -> None:
-        """Once a minute: still signed in, still a member, still allowed, the streams still there."""
+        """Once a minute, and when somebody's place in the team changed: signed in, a member, allowed, the streams there?"""
         self._checked_ms = self._clock.now_ms()
         if self._standing is None:
             if await in_thread(signed_in, self._session_key) != self._user_id:
                 raise Closed(protocol.SIGN_IN)
             return
+        self._told = self._hub.standing.get(self._standing.team_id, 0)
         mine = await self._look()
         known: dict[tuple[str, str], int] = {}
         for of in {s.topic.of for s in self._subscriptions.values() if s.topic.stream}:

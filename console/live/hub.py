@@ -45,6 +45,8 @@ class Hub:
         self.generation = 0
         self.sockets: dict[int, set[Hashable]] = {}
         """Open connections by user id."""
+        self.standing: dict[int, int] = {}
+        """By team: how often this process was told that somebody's place in it changed (apps/teams/standing.py)."""
         self._url = runtime.config.redis
         self._seconds: dict[tuple[int, int], SecondsFeed] = {}
         self._polled: dict[Hashable, PolledFeed] = {}
@@ -105,17 +107,23 @@ class Hub:
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as subscription:
                 async with asyncio.timeout(connection.TIMEOUT_S):
-                    await subscription.subscribe(layout.CHANNEL)
+                    await subscription.subscribe(layout.CHANNEL, layout.STANDING_CHANNEL)
                 self.generation += 1
                 self._wake_all()
                 silent = 0
                 while silent < SILENT_WAITS_MAX:
                     message = await subscription.get_message(timeout=WAIT_S)
                     silent = silent + 1 if message is None else 0
-                    if message is not None:
+                    if message is not None and message["channel"] == layout.STANDING_CHANNEL.encode():
+                        self._look_again(int(message["data"]))
+                    elif message is not None:
                         self.take(message["data"])
         finally:
             await client.aclose()
+
+    def _look_again(self, team_id: int) -> None:
+        self.standing[team_id] = self.standing.get(team_id, 0) + 1
+        self._wake_all()
 
     def _wake_all(self) -> None:
         for wake in list(self._wakes.values()):

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from apps.accounts.models import Membership, TeamRole
 from apps.accounts.roles import OWN_ROLE
 from apps.streams.models import Shard, Stream
+from apps.teams import standing
 from console.live import protocol
 from tests.console.live.conftest import WITHIN_S, Client, make_stream, session_for
 from tests.support.waiting import let_others_run
@@ -271,6 +272,13 @@ async def test_a_role_that_may_not_read_loses_its_topics(client, team, clock):
     lost = await client.hear("err")
     assert (lost["id"], lost["code"], lost["need"]) == ("a1", "forbidden", "stream:read")
     assert (await client.sub(TOPIC))["code"] == "forbidden"
+
+
+async def test_a_change_of_roles_is_followed_at_once(client, team):
+    await client.sub(TOPIC)
+    await sync_to_async(_lose_everything)()
+    await sync_to_async(standing.changed)(team.team.pk)
+    assert (await client.hear("err"))["code"] == "forbidden"
 
 
 async def test_a_deleted_stream_is_said(client, team, clock):
