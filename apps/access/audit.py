@@ -92,6 +92,11 @@ def resource_key(resource: str) -> str | None:
     return hashlib.sha256(thing.encode()).hexdigest()[:RESOURCE_KEY_CHARS] if thing else None
 
 
+def set_resource(made: AuditEntry, resource: str) -> None:
+    """Name what an operation made, which its request could not."""
+    made.resource, made.resource_key = text(resource, RESOURCE_CHARS), resource_key(resource)
+
+
 def write(made: AuditEntry) -> None:
     """Write one entry, in the transaction that is open, if one is."""
     made.save(force_insert=True)

@@ -4,6 +4,7 @@ before and after; and who made a change, for those and for AWS's."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,13 @@ SESSION_CHARS = 12
 CUT = "…"
 NOTE = "(cut)"
 """The member of a state that says that something was left out."""
+
+MASK = "****"
+
+_SECRET_NAME = re.compile(r"(?i)(password|passphrase|secret|private_?key|access_?key|hec_?token)$")
+"""The ends of names like Password and AccessKey, but not of SecretARN and AccessKeyId."""
+
+_PASSWORD_AT = re.compile(r"(\w://)[^/@\s]*:[^/@\s]*@")
 
 State = Mapping[str, Any]
 
@@ -96,9 +104,11 @@ def session_name(session_key: str) -> str:
 
 
 def state_text(state: State | None) -> str | None:
-    """A state as JSON of at most STATE_BYTES_MAX bytes; what is too long is cut, and a member says so."""
+    """A state as JSON of at most STATE_BYTES_MAX bytes; what is too long is cut, and a member says so. Whatever is named
+    like a secret, and a password in an address, is masked: nothing can be taken out of the trail afterwards."""
     if state is None:
         return None
+    state = _masked(state)
     text = _json(state)
     limit = MEMBER_CHARS_MAX
     while len(text) > STATE_BYTES_MAX and limit:
@@ -110,6 +120,20 @@ def state_text(state: State | None) -> str | None:
 def _json(state: State) -> bytes:
     text = orjson.dumps(state, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     return text.replace(b"\\u0000", b"")
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _PASSWORD_AT.sub(rf"\1{MASK}@", value)
+    if isinstance(value, Mapping):
+        return {name: MASK if _is_secret(name, value[name]) else _masked(value[name]) for name in value}
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    return value
+
+
+def _is_secret(name: Any, value: Any) -> bool:
+    return bool(value) and isinstance(value, str) and _SECRET_NAME.search(str(name)) is not None
 
 
 def _shorter(value: Any, limit: int) -> Any:

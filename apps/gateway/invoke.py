@@ -24,6 +24,7 @@ from apps.gateway.admission import admit, admit_now
 from apps.gateway.plain import plain_answer, typed_request
 from apps.gateway.rates import ControlRates
 from apps.gateway.services import Route, route
+from apps.gateway.states import Change
 from apps.runtime import Call, Runtime
 from apps.wire import validate
 
@@ -177,10 +178,12 @@ def _once(found: Route, call: Call, request: Any, then: Callable[[], None] | Non
     ):
         admitted = admit_now(found, call, request)
         made = _entry(found, call, request, None) if _is_audited(found, call) else None
+        change = Change(found, call, request, made.resource) if made is not None else None
         answer = found.function(admitted, request)
         if then is not None:
             then()
-        if made is not None:
+        if made is not None and change is not None:
+            change.note(made, answer)
             audit.write(made)
         return answer
 
