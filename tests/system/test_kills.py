@@ -77,16 +77,14 @@ def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
                     f"{error}: {census(started.tree())}, {started.health()}\n{started.output()}"
                 ) from None
         assert started.process.poll() is None
-        assert started.stop() == 0
-        assert started.tree() == []
-        assert listeners(started.port) == 0
-
-    with up(tmp_path / "data") as doomed:
-        doomed.process.kill()
-        doomed.process.wait()
-        eventually(lambda: not doomed.tree() and not listeners(doomed.port), what="everybody died with `up`")
+        started.process.kill()
+        started.process.wait()
+        eventually(lambda: not started.tree() and not listeners(started.port), what="everybody died with `up`")
     with up(tmp_path / "data") as again:
         assert again.health() == 200
+        assert again.stop() == 0
+        assert again.tree() == []
+        assert listeners(again.port) == 0
 
 
 def forget_heartbeat(url: str) -> None:

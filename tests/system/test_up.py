@@ -206,24 +206,42 @@ def test_a_part_of_the_data_directory_that_cannot_be_used(tmp_path, name):
     assert "cannot be used (Is a directory)" in said
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "audit",
-        "buckets list",
-        "compact",
-        "endpoint list",
-        "faults stream",
-        "fsck",
-        "import_file stream file",
-        "quotas",
-        "replay one other",
-        "scale report stream",
-    ],
+COMMANDS = (
+    "audit",
+    "buckets list",
+    "compact",
+    "endpoint list",
+    "faults stream",
+    "fsck",
+    "import_file stream file",
+    "quotas",
+    "replay one other",
+    "scale report stream",
 )
-def test_a_command_about_data_that_is_not_there(tmp_path, command):
-    said = refusal(tmp_path / "mistyped", (sys.executable, "manage.py", *command.split()))
-    assert f"no data of Tidegate's in {tmp_path / 'mistyped'}" in said
+
+ONE_AFTER_ANOTHER = """
+import json, runpy, sys
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["manage.py", *command.split()]
+    try:
+        runpy.run_path("manage.py", run_name="__main__")
+    except SystemExit as ended:
+        sys.stderr.write(f"|{ended.code}\\n" if isinstance(ended.code, int) else f"{ended.code}|1\\n")
+"""
+"""Commands in one process: each of its own would spend a second on importing."""
+
+
+def test_a_command_about_data_that_is_not_there(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_ANOTHER, json.dumps(COMMANDS)],
+        cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(tmp_path / "mistyped")), capture_output=True, text=True,
+    )  # fmt: skip
+    said = re.findall(r"([^|]+)\|(\d)\n", done.stderr)
+    assert len(said) == len(COMMANDS), done.stderr
+    for command, (sentence, code) in zip(COMMANDS, said, strict=True):
+        assert f"no data of Tidegate's in {tmp_path / 'mistyped'}" in sentence, command
+        assert len(sentence.strip().splitlines()) == 1, command
+        assert code == "1", command
     assert not (tmp_path / "mistyped").exists()
 
 
