@@ -42,3 +42,27 @@ class DecodingSchema(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+
+class BrowserSession(models.Model):
+    """A session of Django's (sessions.py), with what its person needs to recognise it."""
+
+    key_sha256 = models.CharField(max_length=64, primary_key=True)
+    """Of the key in the cookie: a copy of the database lets nobody in."""
+    session_data = models.TextField()
+    expire_date = models.DateTimeField(db_index=True)
+    user = models.ForeignKey("accounts.User", null=True, on_delete=models.CASCADE, related_name="+")
+    """Null before somebody has signed in."""
+    started_at_ms = models.BigIntegerField(default=0)
+    seen_at_ms = models.BigIntegerField(default=0)
+    """To a few minutes."""
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """What it is called on pages and in the audit trail (access/changes.py: session_name)."""
+        return self.key_sha256[:12]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import ChangePasswordForm
 from allauth.core import ratelimit
 from django import forms
@@ -13,7 +12,6 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -22,25 +20,6 @@ from apps.accounts.permissions import ACTIONS, allowed
 from console.pages.shell import THEME_COOKIE, THEMES, TeamRequest, team_page
 
 YEAR_S = 365 * 86_400
-
-
-class AccountAdapter(DefaultAccountAdapter):
-    """Nobody registers by themselves; links in mail name the configured address, never the request's Host."""
-
-    error_messages: ClassVar = {
-        **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": "The e-mail address or the password is not right.",
-        "too_many_login_attempts": "Too many failed attempts for this address. Wait five minutes, then try again.",
-    }
-
-    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth's hook
-        """Accounts are made by the first start and by invitation."""
-        return False
-
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        """The link of a password reset."""
-        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
-        return settings.CONFIG.public_address + path.replace("UID-KEY", key)
 
 
 class ProfileForm(forms.ModelForm):

@@ -8,7 +8,7 @@ from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
 from django import forms
 from django.contrib import messages
-from django.contrib.auth import login, password_validation
+from django.contrib.auth import password_validation
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -73,7 +73,7 @@ def _finish(request: HttpRequest, link: SetupLink, given: dict[str, Any]) -> Htt
     )  # fmt: skip
     if not done:
         return render(request, "people/setup_closed.html", status=404)
-    login(request, link.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    get_adapter().login(request, link.user)
     get_adapter().add_message(request, messages.SUCCESS, message=f"Welcome to Tidegate, {given['name']}")
     if given["demo"]:
         inside = cast("TeamRequest", request)

@@ -7,6 +7,7 @@ from django.core import mail
 from django.test import Client
 
 from apps.accounts.models import User
+from console import mail as post
 from tests.console.conftest import text_of
 from tests.support.teams import EMAIL, PASSWORD
 
@@ -90,6 +91,7 @@ def test_a_form_without_its_token_changes_nothing(team):
 
 def test_a_reset_link_names_our_address_whatever_host_was_asked(stranger):
     answer = stranger.post("/password/reset", {"email": EMAIL}, headers={"host": "127.0.0.1"})
+    post.settle()
     assert answer["Location"] == "/password/reset/sent"
     link = re.search(r"http\S+", mail.outbox[0].body)[0]
     assert link.startswith("http://localhost:4567/password/reset/key/")
@@ -98,11 +100,13 @@ def test_a_reset_link_names_our_address_whatever_host_was_asked(stranger):
 
 def test_a_stranger_gets_no_mail_and_the_same_answer(stranger):
     assert stranger.post("/password/reset", {"email": "no@example.test"})["Location"] == "/password/reset/sent"
+    post.settle()
     assert mail.outbox == []
 
 
 def test_a_reset_works_once(stranger):
     stranger.post("/password/reset", {"email": EMAIL})
+    post.settle()
     path = re.search(r"http://localhost:4567(\S+)", mail.outbox[0].body)[1]
     form = stranger.get(path)["Location"]
     answer = stranger.post(form, {"password1": "another long one", "password2": "another long one"})

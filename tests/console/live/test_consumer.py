@@ -244,9 +244,9 @@ async def test_a_removed_member_cannot_subscribe_any_more(client):
 
 
 async def test_who_signs_out_elsewhere_is_cut(client, team, clock):
-    from django.contrib.sessions.models import Session
+    from console.models import BrowserSession
 
-    await sync_to_async(Session.objects.all().delete)()
+    await sync_to_async(BrowserSession.objects.all().delete)()
     clock.advance(60_000)
     assert await client.closed() == protocol.SIGN_IN
 

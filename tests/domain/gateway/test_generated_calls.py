@@ -32,7 +32,7 @@ ANYWHERE = {"SerializationException", "ValidationException", "AccessDeniedExcept
 MILLISECONDS = {1: lambda value, _immutable: value}
 """AWS's times in CBOR: tag 1 over milliseconds, not seconds."""
 
-NOT_STATE = {"leases", "access", "metrics", "contenttypes", "auth", "sessions", "account"}
+NOT_STATE = {"leases", "access", "metrics", "contenttypes", "auth", "sessions", "account", "mfa", "socialaccount"}
 """Apps whose rows may change under a refused call: leases, the audit trail, metrics."""
 
 

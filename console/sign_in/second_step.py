@@ -1,0 +1,85 @@
+"""What allauth asks about second steps: secrets sealed at rest, each code once, our words."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base import forms as base
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp import forms as totp
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+
+from apps.accounts import secrets
+from console.sign_in import waiting
+
+SEALED_AS: Final = "second-step"
+"""What stands for the key's id in the sealing of access keys: a secret of the one kind does not open as the other."""
+
+CODE_LASTS_S: Final = 120
+"""Longer than a code is taken: three times 30 s."""
+
+
+class MfaAdapter(DefaultMFAAdapter):
+    """allauth's, with these differences."""
+
+    error_messages: ClassVar = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": "This code is not right. An app's codes change every 30 seconds, and each code works once.",
+        "cannot_delete_authenticator": "A team of yours asks its members for a second step.",
+        "cannot_generate_recovery_codes": "Recovery codes come with an authenticator app or a passkey. Add one first.",
+    }
+
+    def encrypt(self, text: str) -> str:
+        """Sealed with a key that derives from the master key (accounts/secrets.py)."""
+        return base64.b64encode(secrets.encrypt(text, SEALED_AS)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The text. Raises SecretUnreadable."""
+        return secrets.decrypt(base64.b64decode(encrypted_text), SEALED_AS)
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Passkeys are bound to the configured address, not to the request's Host."""
+        return {"id": urlsplit(settings.CONFIG.public_address).hostname or "localhost", "name": "Tidegate"}
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Authenticator.Type) -> str:  # noqa: A002
+        """`Passkey 1`."""
+        return f"Passkey {Authenticator.objects.filter(user_id=user.pk, type=type).count() + 1}"
+
+
+class EachCodeOnce:
+    """A form that asks for a code: one that was taken is not taken again, and too many tries say how long to wait."""
+
+    user: Any
+
+    def clean_code(self) -> str:
+        """The code. Raises ValidationError."""
+        try:
+            code: str = super().clean_code()  # type: ignore[misc]
+        except ValidationError as error:
+            if getattr(error, "code", "") not in {"too_many_login_attempts", "rate_limited"}:
+                raise
+            left = waiting.wait_s(context.request, "login_failed", f"mfa-auth-user-{self.user.pk}")
+            raise ValidationError(f"Too many attempts. {waiting.sentence(left)}", code=error.code) from None
+        used = f"second-step:{self.user.pk}:{''.join(code.split())}"
+        if not cache.add(used, True, CODE_LASTS_S):
+            raise ValidationError(MfaAdapter.error_messages["incorrect_code"], code="incorrect_code")
+        return code
+
+
+class AuthenticateForm(EachCodeOnce, base.AuthenticateForm):
+    """At sign-in."""
+
+
+class ReauthenticateForm(EachCodeOnce, base.ReauthenticateForm):
+    """Before something that matters."""
+
+
+class ActivateForm(EachCodeOnce, totp.ActivateTOTPForm):
+    """When an app is added: the code that proves it does not sign in as well."""
