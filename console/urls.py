@@ -41,6 +41,7 @@ from console.pages.delivery import jobs as delivery_jobs
 from console.pages.delivery import lanes as delivery_lanes
 from console.pages.delivery import listing as delivery_list
 from console.pages.delivery import objects as delivery_objects
+from console.pages.operate_urls import operate_urlpatterns
 
 
 class StreamName:
@@ -147,6 +148,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "faults", faults.faults, name="stream-faults"),
     path(S + "delete", deleting.delete, name="stream-delete"),
     *delivery_urlpatterns(T, D),
+    *operate_urlpatterns(T),
     *api_urlpatterns,
 ]
 

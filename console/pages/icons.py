@@ -13,6 +13,8 @@ CHOSEN = (
     "plus",
     "search",
     "activity",
+    "chart-line",
+    "bell",
     "plug",
     "settings",
     "table-2",

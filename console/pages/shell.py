@@ -130,9 +130,13 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Import and replay", "upload", "ingestion", "stream:read"),
         ),
     ),
+    ("Operate", (("Metrics and alarms", "chart-line", "alarms", "alarm:read"),)),
     ("Team", (("Access keys", "key-round", "keys", "key:read"),)),
 )
 """Heading, then (label, icon, URL name, permission): only pages that exist."""
+
+FAMILIES = {"dashboard": "alarm"}
+"""Pages under the entry of another word than their own URL names begin with."""
 
 
 def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
@@ -142,13 +146,19 @@ def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
     for heading, lines in SECTIONS:
         entries = [
             Entry(label, icon, reverse(name, args=[request.team.slug]),
-                  current.split("-")[0] == name.split("-")[0].rstrip("s"), _count(request, name))
+                  _family(current) == _family(name), _count(request, name))
             for label, icon, name, action in lines
             if allowed(request.actions, action)
         ]  # fmt: skip
         if entries:
             answer.append((heading, entries))
     return answer
+
+
+def _family(url_name: str) -> str:
+    """`stream` of `streams` and `stream-shards`: what belongs to one entry."""
+    word = url_name.partition("-")[0].rstrip("s")
+    return FAMILIES.get(word, word)
 
 
 def _count(request: TeamRequest, name: str) -> int | None:

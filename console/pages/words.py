@@ -93,6 +93,11 @@ def clock_time(ms: int) -> str:
     return f"{moment(ms):%H:%M:%S}.{ms % 1000:03d}"
 
 
+def clock_minutes(ms: int) -> str:
+    """`14:31`."""
+    return f"{moment(ms):%H:%M}"
+
+
 def ago(ms: int, now_ms: int) -> str:
     """`just now`, `5 s ago`, `3 min ago`, `2 h ago`, `4 d ago`; a date beyond a month."""
     passed = now_ms - ms

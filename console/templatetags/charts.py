@@ -13,6 +13,8 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from console.pages import plot
+
 register = template.Library()
 
 DASHES = {"dashed": "4 3", "dotted": "1.5 2.5"}
@@ -89,6 +91,26 @@ def monitoring_charts() -> tuple[Chart, ...]:
 def delivery_charts(names: Sequence[str]) -> list[Chart]:
     """`{% delivery_charts names as charts %}`: those of these names."""
     return [chart for chart in DELIVERY_CHARTS if chart.name in names]
+
+
+@register.simple_tag
+def drawing(drawn: plot.Plot) -> SafeString:
+    """`{% drawing plot %}`: a chart that the server draws."""
+    return plot.draw(drawn)
+
+
+@register.simple_tag
+def board_text(text: str) -> SafeString:
+    """A text of a dashboard: lines that begin with # are headings, paragraphs are as they were written."""
+    parts: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            parts.append(("h3", line.lstrip("#").strip()))
+        elif line.strip() and parts and parts[-1][0] == "p":
+            parts[-1] = ("p", f"{parts[-1][1]}\n{line}")
+        else:
+            parts.append(("p", line))
+    return format_html_join("", "<{0}>{1}</{0}>", ((SafeString(tag), said) for tag, said in parts if said))
 
 
 @register.simple_tag

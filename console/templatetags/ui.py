@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 for function in (words.size, words.rate, words.duration, words.retention, words.retention_words, words.date,
-                 words.date_time, words.clock_time, words.iso, words.figures, words.middle):  # fmt: skip
+                 words.date_time, words.clock_time, words.clock_minutes, words.iso, words.figures, words.middle):  # fmt: skip
     register.filter(function.__name__, function)
 
 SPARK_WIDTH = 84
@@ -47,21 +47,21 @@ def icon(name: str, extra_class: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def action(context: dict[str, Any], need: str, label: str, href: str, **options: str) -> SafeString:
+def action(context: dict[str, Any], need: str, label: str, href: str, **options: Any) -> SafeString:
     """A link that looks like a button, for what needs a permission: `{% action "stream:write" "Edit" address %}`.
 
     Who may not do it sees it disabled, with the permission and the roles that have it. options: icon, class, more (words
-    for screen readers alone), new (True: the key N opens it).
+    for screen readers alone), new (True: the key N opens it), menu (True: a line of a menu, no button).
     """
     picture = icon(options["icon"], "i-sm" if "btn-sm" in options.get("class", "") else "") if "icon" in options else ""
     words_after = format_html('<span class="sr"> {}</span>', options["more"]) if "more" in options else ""
-    classes = options.get("class", "")
+    classes = f"{'' if options.get('menu') else 'btn'} {options.get('class', '')}".strip()
     if context["may"][need.replace(":", "_")]:
-        key = format_html(" data-new") if options.get("new") else ""
-        return format_html('<a class="btn {}" href="{}"{}>{}{}{}</a>', classes, href, key, picture, label, words_after)
+        key = SafeString(" data-new") if options.get("new") else ""
+        return format_html('<a class="{}" href="{}"{}>{}{}{}</a>', classes, href, key, picture, label, words_after)
     name = f"needs-{zlib.crc32(f'{need}{label}{href}'.encode()):x}"
     return format_html(
-        '<span class="tip"><a class="btn {}" role="link" aria-disabled="true" tabindex="0" aria-describedby="{}">{}{}{}</a>'
+        '<span class="tip"><a class="{}" role="link" aria-disabled="true" tabindex="0" aria-describedby="{}">{}{}{}</a>'
         '<span role="tooltip" id="{}">Needs {}: {}</span></span>',
         classes, name, picture, label, words_after, name, need, ", ".join(roles_with(need)),
     )  # fmt: skip

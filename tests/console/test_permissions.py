@@ -19,6 +19,9 @@ DELIVERY = {"name": "ticker"}
 OBJECT = {**DELIVERY, "number": 1}
 RECORD = {**STREAM, "index": 0, "number": 7}
 
+NAMED = {"name": "late"}
+"""An alarm or a dashboard."""
+
 PAGES = {
     "overview": ("stream:read", {}),
     "profile": ("stream:read", {}),
@@ -70,10 +73,27 @@ PAGES = {
     "delivery-lanes": ("delivery:read", DELIVERY),
     "delivery-configuration": ("delivery:read", DELIVERY),
     "delivery-delete": ("delivery:delete", DELIVERY),
+    "alarms": ("alarm:read", {}),
+    "alarm-create": ("alarm:write", {}),
+    "alarm": ("alarm:read", NAMED),
+    "alarm-edit": ("alarm:write", NAMED),
+    "alarm-delete": ("alarm:write", NAMED),
+    "dashboards": ("alarm:read", {}),
+    "dashboard-streams": ("alarm:read", {}),
+    "dashboard": ("alarm:read", NAMED),
+    "dashboard-edit": ("alarm:write", NAMED),
+    "dashboard-delete": ("alarm:write", NAMED),
 }
 """GET: the action each page needs."""
 
 POSTS = {
+    "alarms": ("alarm:write", {}),
+    "alarm-beside": ("alarm:write", {}),
+    "alarm-mute": ("alarm:write", NAMED),
+    "alarm-test": ("alarm:write", NAMED),
+    "alarm-actions": ("alarm:write", NAMED),
+    "alarm-state": ("alarm:write", NAMED),
+    "dashboards": ("alarm:write", {}),
     "keys": ("key:write", {}),
     "key-change": ("key:write", {}),
     "demo": ("stream:create", {}),
