@@ -8,6 +8,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+BROWSERS ?= 3
 # Compiled once and kept: what starts many processes would otherwise compile the product anew in each.
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON_CLIENTS := aggregation async quix
@@ -54,7 +55,7 @@ quick: ## The quick tests: functions, a call of each operation, tidiness
 .PHONY: test
 test: ## All tests but the torture
 	@$(SETUP); $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not browser and not torture and not interop" $(TESTS)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "browser and not torture and not interop" $(patsubst tests,tests/browser,$(TESTS))
+	@exec $(BIN)/python -m pytest -n $(BROWSERS) --dist loadscope -m "browser and not torture and not interop" $(patsubst tests,tests/browser,$(TESTS))
 
 .PHONY: test-postgres
 test-postgres: ## The tests that use the database, once more on a PostgreSQL server of their own

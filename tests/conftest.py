@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck
@@ -38,18 +39,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
+AXE_PARTS = 8
+"""Pages are looked at in so many parts, which workers take one after the other."""
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """--dist loadscope: a folder's tests go to one worker, as they share a server that takes long to start.
+    """--dist loadscope: a file's tests go to one worker, as some of them change what others see; those of live charts
+    go to one together, as they share a server that they kill; looking at pages is for all workers.
 
     (The grouping by marks of xdist 3.8 does nothing since pytest 9.2, https://github.com/pytest-dev/pytest-xdist/issues/1386.)
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFolder(LoadScopeScheduling):
+    class InParts(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid.partition("::")[0].rpartition("/")[0]
+            path, _, test = nodeid.partition("::")
+            if path.endswith("/test_axe.py"):
+                return f"axe {crc32(test.encode()) % AXE_PARTS}"
+            folder = path.rpartition("/")[0]
+            return folder if folder.endswith("/live") else path
 
-    return ByFolder(config, log) if config.getvalue("dist") == "loadscope" else None
+    return InParts(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,12 +1,14 @@
 """A running Tidegate with a day's data in it, and the system's Chromium."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.browser import chromium, demo_data, demo_deliveries
-from tests.support.processes import HAPPENED_WITHIN_S, Up, eventually, up
+from tests.browser import chromium, demo_data
+from tests.browser.sharing import Demo, shared_demo
+from tests.support.processes import HAPPENED_WITHIN_S, Up
 from tests.support.s3 import S3Server
 
 expect.set_options(timeout=HAPPENED_WITHIN_S * 1_000)
@@ -21,41 +23,34 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def s3(browser) -> Iterator[S3Server]:
+def shared(browser, tmp_path_factory) -> Iterator[Demo]:
+    """One for all workers of a run. Not started where there is no browser to look at it."""
+    mine = tmp_path_factory.getbasetemp()
+    with shared_demo(mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine, browser) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def s3(shared: Demo) -> S3Server:
     """Where delivery streams write to."""
-    with demo_deliveries.s3_server() as server:
-        yield server
+    return shared.s3
 
 
 @pytest.fixture(scope="session")
-def running(browser, s3, tmp_path_factory) -> Iterator[Up]:
-    """Not started where there is no browser to look at it."""
-    settings = {**demo_data.SETTINGS, **demo_deliveries.settings_for(s3)}
-    with up(tmp_path_factory.mktemp("console") / "data", **settings) as started:
-        yield started
+def running(shared: Demo) -> Up:
+    return shared.running
 
 
 @pytest.fixture(scope="session")
-def demo(running: Up) -> Iterator[dict[str, str]]:
-    """The demo data; addresses of what was put."""
-    metrics = demo_data.seed(running)
-    try:
-        eventually(metrics.caught_up, what="an hour of metrics")
-        yield demo_data.pages(running)
-    finally:
-        metrics.stop()
+def demo(shared: Demo) -> dict[str, str]:
+    """Addresses of what was put."""
+    return shared.pages
 
 
 @pytest.fixture(scope="session")
-def cookies(browser: Browser, running: Up, demo) -> dict[str, dict]:
+def cookies(shared: Demo) -> dict[str, dict]:
     """By person: what a signed-in browser keeps."""
-    kept = {}
-    for email in (demo_data.EMAIL, demo_data.VIEWER_EMAIL):
-        context = browser.new_context()
-        chromium.sign_in(context.new_page(), running.endpoint, email, demo_data.PASSWORD)
-        kept[email] = context.storage_state()
-        context.close()
-    return kept
+    return shared.cookies
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 from tests.browser import chromium, demo_data
 from tests.browser.addresses import ADDRESSES
-from tests.browser.screenshots import open_page, start_import
+from tests.browser.screenshots import open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 
@@ -18,14 +18,6 @@ OF_COLOUR = ["color-contrast", "link-in-text-block"]
 
 RUN = "async (only) => (await axe.run(document, {runOnly: only, resultTypes: ['violations']})).violations"
 SMALLEST_PX = 24
-
-
-@pytest.fixture(scope="session")
-def job(browser, running, cookies):
-    """An import that has run, for the pages of jobs."""
-    context = browser.new_context(storage_state=cookies[demo_data.EMAIL])
-    start_import(context.new_page(), running.endpoint)
-    context.close()
 
 
 def violations(page: Page, theme: str) -> list[str]:
@@ -41,7 +33,7 @@ EVERY = [
 
 
 @pytest.mark.parametrize("address", EVERY)
-def test_page(browser, running, demo, cookies, job, address):
+def test_page(browser, running, demo, cookies, address):
     person = demo_data.VIEWER_EMAIL if address.viewer else demo_data.EMAIL
     kept = cookies[person] if address.signed_in else None
     problems: list[str] = []
