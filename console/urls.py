@@ -41,6 +41,7 @@ from console.pages.delivery import jobs as delivery_jobs
 from console.pages.delivery import lanes as delivery_lanes
 from console.pages.delivery import listing as delivery_list
 from console.pages.delivery import objects as delivery_objects
+from console.pages.access_urls import access_urlpatterns
 from console.pages.operate_urls import operate_urlpatterns
 
 
@@ -112,8 +113,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(T + "palette", palette.palette, name="palette"),
     path("metrics", prometheus.metrics, name="metrics"),
     path(T + "live.json", live.live, name="live"),
-    path(T + "keys", keys.keys, name="keys"),
-    path(T + "keys/change", keys.change, name="key-change"),
     path(T + "demo", demo.demo, name="demo"),
     path(T + "ingestion", ingestion.jobs, name="ingestion"),
     path(T + "ingestion/import", ingestion.import_file, name="ingestion-import"),
@@ -149,6 +148,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "delete", deleting.delete, name="stream-delete"),
     *delivery_urlpatterns(T, D),
     *operate_urlpatterns(T),
+    *access_urlpatterns(T),
     *api_urlpatterns,
 ]
 

@@ -18,12 +18,15 @@ from typing import Any
 import structlog
 from django.db import Error as DatabaseError
 from django.db import transaction
+from django.db.models import Q
 
 from apps.access import callers, rights, sessions
 from apps.access.models import Identity, IdentityKind
 from apps.access.policy.evaluation import Grants
 from apps.access.sessions import Session
+from apps.access.source import address_of
 from apps.accounts.bridge import in_thread
+from apps.accounts.keys import working
 from apps.accounts.models import AccessKey
 from apps.accounts.principal import Principal
 from apps.accounts.secrets import SecretUnreadable, decrypt
@@ -56,7 +59,10 @@ QUERY_MAX = 500
 """Key ids in one query (SQLite binds 999 variables at most in old versions)."""
 
 SAVE_USE_S = 30.0
-"""How often last_used_at_ms is written."""
+"""How often the last uses are written."""
+
+NOTE_USE_MS = 1_000
+"""How exact the address and the service of a key's last use are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,17 @@ class Credential:
     read_at_s: float
     used_at_ms: int = 0
     saved_use_ms: int = 0
+    noted_at_ms: int = -NOTE_USE_MS
+    used_from: str = ""
+    used_service: str = ""
     token: str | None = None
     expires_ms: int = 0
+
+    def use(self, now_ms: int, service: str, request: Any, proxies: tuple[str, ...]) -> None:
+        """Note one use of it. Where from and what for is looked at once in NOTE_USE_MS: this runs in every request."""
+        self.used_at_ms = now_ms
+        if now_ms - self.noted_at_ms >= NOTE_USE_MS:
+            self.noted_at_ms, self.used_service, self.used_from = now_ms, service, address_of(request, proxies)
 
 
 class Credentials:
@@ -173,7 +188,8 @@ class Credentials:
         began_s = asyncio.get_running_loop().time()
         try:
             opened = {key_id: self._sessions[key_id][1] for key_id in batch if key_id in self._sessions}
-            rows = await in_thread(_rows, [key_id for key_id in batch if key_id not in opened], opened)
+            keys = [key_id for key_id in batch if key_id not in opened]
+            rows = await in_thread(_rows, keys, opened, self._clock.now_ms())
             fresh = {key_id: row for key_id, row in rows.items() if not self._is_known(key_id, row)}
             limited = {key_id: row for key_id, row in fresh.items() if row.identity_key is not None}
             found = await in_thread(_grants, limited, opened) if limited else {}
@@ -202,7 +218,7 @@ class Credentials:
                 self._known.pop(key_id, None)
                 fresh = self._made(key_id, row, grants.get(key_id), read_at_s)
                 if fresh is not None:
-                    self._known[key_id] = fresh
+                    self._known[key_id] = _with_uses(fresh, known)
 
     def _made(self, key_id: str, row: Row, grants: Grants | None, read_at_s: float) -> Credential | None:
         """A credential from what was read; None: its user or role went meanwhile, or its secret does not open."""
@@ -243,9 +259,13 @@ class Credentials:
                 del self._sessions[key_id]
 
     async def save_uses(self) -> None:
-        """Write last_used_at_ms of the keys used since the last time."""
+        """Write the last uses of the keys used since the last time."""
         known = self._known.values()
-        used = {c.key_id: c.used_at_ms for c in known if c.used_at_ms > c.saved_use_ms and c.token is None}
+        used = {
+            c.key_id: (c.used_at_ms, c.used_from, c.used_service)
+            for c in known
+            if c.used_at_ms > c.saved_use_ms and c.token is None
+        }
         if not used:
             return
         try:
@@ -253,9 +273,17 @@ class Credentials:
         except DatabaseError as error:
             log.warning("key_uses_not_saved", keys=len(used), error=str(error))
             return
-        for key_id, used_at_ms in used.items():
+        for key_id, (used_at_ms, _, _) in used.items():
             if key_id in self._known:
                 self._known[key_id].saved_use_ms = used_at_ms
+
+
+def _with_uses(fresh: Credential, known: Credential | None) -> Credential:
+    """What was read anew goes on counting the uses of what it replaces."""
+    if known is not None:
+        fresh.used_at_ms, fresh.saved_use_ms = known.used_at_ms, known.saved_use_ms
+        fresh.noted_at_ms, fresh.used_from, fresh.used_service = known.noted_at_ms, known.used_from, known.used_service
+    return fresh
 
 
 def _retrieve(future: asyncio.Future[None]) -> None:
@@ -277,11 +305,11 @@ def _secret(key_id: str, row: Row) -> str | None:
         return None
 
 
-def _rows(key_ids: list[str], opened: dict[str, Session]) -> dict[str, Row]:
-    """Keys by their ids, and sessions by what they stand on; what is gone or disabled is left out."""
+def _rows(key_ids: list[str], opened: dict[str, Session], now_ms: int) -> dict[str, Row]:
+    """Keys by their ids, and sessions by what they stand on; what is gone, disabled or replaced for good is left out."""
     issuers = {session.issuer for session in opened.values() if session.role_key is None}
     wanted = {*key_ids, *issuers}
-    keys = {row[0]: _key_row(*row[1:]) for row in _active_keys(list(wanted))} if wanted else {}
+    keys = {row[0]: _key_row(*row[1:]) for row in _working_keys(list(wanted), now_ms)} if wanted else {}
     found = {key_id: keys[key_id] for key_id in key_ids if key_id in keys}
     roles = {session.role_key: session for session in opened.values() if session.role_key is not None}
     role_rows = {}
@@ -301,8 +329,8 @@ def _rows(key_ids: list[str], opened: dict[str, Session]) -> dict[str, Row]:
     return found
 
 
-def _active_keys(key_ids: list[str]) -> Iterable[tuple[Any, ...]]:
-    return AccessKey.objects.filter(key_id__in=key_ids, is_active=True).values_list(
+def _working_keys(key_ids: list[str], now_ms: int) -> Iterable[tuple[Any, ...]]:
+    return AccessKey.objects.filter(working(now_ms), key_id__in=key_ids).values_list(
         "key_id", "secret_encrypted", "team_id", "team__account_id", "identity_id", "team__access__version",
         "team__access__audits_data",
     )  # fmt: skip
@@ -332,7 +360,11 @@ def _grants(rows: dict[str, Row], opened: dict[str, Session]) -> dict[str, Grant
     return made
 
 
-def _save_uses(used: dict[str, int]) -> None:
+def _save_uses(used: dict[str, tuple[int, str, str]]) -> None:
+    """Of several processes that saw a key, the one that saw it last is right."""
     with transaction.atomic():
-        for key_id, used_at_ms in sorted(used.items()):
-            AccessKey.objects.filter(key_id=key_id).update(last_used_at_ms=used_at_ms)
+        for key_id, (used_at_ms, address, service) in sorted(used.items()):
+            earlier = Q(last_used_at_ms__isnull=True) | Q(last_used_at_ms__lt=used_at_ms)
+            AccessKey.objects.filter(earlier, key_id=key_id).update(
+                last_used_at_ms=used_at_ms, last_used_from=address, last_used_service=service
+            )

@@ -1,4 +1,5 @@
-"""Access keys as people manage them: create, disable, enable, delete. A secret is told once, at its creation."""
+"""Access keys: how one is made, and when it works. A secret is told once, at its creation. What people do with keys is in
+apps/teams/keys.py, what IAM's operations do in apps/access/operations/access_keys.py."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import secrets
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps.accounts.models import AccessKey, Team, User
 from apps.accounts.secrets import encrypt
@@ -21,10 +23,6 @@ KEYS_PER_TEAM_MAX = 100
 
 class TooManyKeys(Exception):
     """The team has KEYS_PER_TEAM_MAX access keys already."""
-
-
-class StillActive(Exception):
-    """The key must be disabled before it is deleted: whoever still uses it is found out without harm."""
 
 
 def create(team: Team, user: User | None, name: str, now_ms: int, *, identity: Any = None) -> tuple[AccessKey, str]:
@@ -49,20 +47,19 @@ def create(team: Team, user: User | None, name: str, now_ms: int, *, identity: A
     return key, secret
 
 
-def set_active(team: Team, key_id: str, *, active: bool) -> bool:
-    """Enable or disable; it works everywhere within a second. False: the team has no such key."""
-    return bool(AccessKey.objects.filter(team=team, key_id=key_id).update(is_active=active))
+def is_over(key: AccessKey, now_ms: int) -> bool:
+    """Has it stopped by itself, because its overlap with the key that replaced it is over?"""
+    return key.ends_at_ms is not None and key.ends_at_ms <= now_ms
 
 
-def delete(team: Team, key_id: str) -> bool:
-    """Delete a disabled key. False: the team has no such key. Raises StillActive."""
-    with transaction.atomic():
-        deleted, _ = AccessKey.objects.filter(team=team, key_id=key_id, is_active=False).delete()
-        if deleted:
-            return True
-        if AccessKey.objects.filter(team=team, key_id=key_id).exists():
-            raise StillActive(key_id)
-    return False
+def works(key: AccessKey, now_ms: int) -> bool:
+    """May clients sign with it?"""
+    return key.is_active and not is_over(key, now_ms)
+
+
+def working(now_ms: int) -> Q:
+    """The same for a query."""
+    return Q(is_active=True) & (Q(ends_at_ms__isnull=True) | Q(ends_at_ms__gt=now_ms))
 
 
 def _random(alphabet: str, length: int) -> str:

@@ -55,6 +55,7 @@ class Gateway:
         self.bodies = Bodies()
         self.credentials = Credentials(runtime.clock, runtime.config.master_key_path)
         self._region = runtime.config.region
+        self._proxies = runtime.config.trusted_proxies
         self._ids = IdMaker()
         self._loop = get_running_loop()
 
@@ -113,7 +114,7 @@ class Gateway:
         except ServiceError:
             codec.check_body(body)
             raise
-        credential.used_at_ms = now_ms
+        credential.use(now_ms, route.service, request, self._proxies)
         if route.function is None:
             route = chosen(route, codec, payload)
             assert route.function is not None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from apps.accounts.keys import working
 from apps.accounts.models import AccessKey
 from apps.accounts.permissions import allowed
+from console import calls
 from console.pages import samples
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
@@ -20,7 +22,7 @@ def connect(request: TeamRequest, name: str) -> HttpResponse:
     stream = find(request, name)
     keys = []
     if allowed(request.actions, "key:read"):
-        mine = AccessKey.objects.filter(team=request.team, is_active=True).order_by("-last_used_at_ms", "-id")
+        mine = AccessKey.objects.filter(working(calls.now_ms()), team=request.team).order_by("-last_used_at_ms", "-id")
         keys = list(mine[:KEYS_SHOWN])
     context = {
         **frame(request, stream, "stream-connect"),

@@ -207,6 +207,30 @@ def environment(key_id: str, secret: str) -> Sample:
     )  # fmt: skip
 
 
+PROFILE = "tidegate"
+
+
+def credentials_file(key_id: str, secret: str) -> str:
+    """A profile of ~/.aws/credentials, which all of AWS's clients read."""
+    return (
+        f"[{PROFILE}]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\nregion = {region()}\n"
+        f"endpoint_url = {endpoint()}\n"
+    )
+
+
+def credentials_csv(key_id: str, secret: str) -> str:
+    """The two columns of AWS's own file."""
+    return f"Access key ID,Secret access key\r\n{key_id},{secret}\r\n"
+
+
+def list_streams_curl(token: str) -> Sample:
+    """A first call of the REST API."""
+    return Sample(
+        "curl", "curl", "bash",
+        f"curl {endpoint()}/api/v1/streams \\\n  -H {shlex.quote(f'Authorization: Bearer {token}')}",
+    )  # fmt: skip
+
+
 def register_consumer_cli(arn: str) -> Sample:
     """RegisterStreamConsumer from a terminal."""
     return Sample("cli", "CLI", "bash", _cli(

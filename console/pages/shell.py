@@ -25,6 +25,9 @@ from console.calls import METER_KEY
 
 P = ParamSpec("P")
 
+ANY_MEMBER = ""
+"""Instead of an action: whoever is in the team may."""
+
 THEMES = ("light", "dark", "system")
 THEME_COOKIE = "theme"
 
@@ -71,7 +74,7 @@ def team_page(
             refuse_nul(request)
             enter(request, team)
             wanted = post if post and request.method == "POST" else action
-            if not allowed(request.actions, wanted):
+            if wanted != ANY_MEMBER and not allowed(request.actions, wanted):
                 return forbidden(request, wanted)
             return view(request, *args, **kwargs)
 
@@ -131,7 +134,13 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         ),
     ),
     ("Operate", (("Metrics and alarms", "chart-line", "alarms", "alarm:read"),)),
-    ("Team", (("Access keys", "key-round", "keys", "key:read"),)),
+    (
+        "Team",
+        (
+            ("Access keys", "key-round", "keys", "key:read"),
+            ("API tokens", "plug", "tokens", "token:write"),
+        ),
+    ),
 )
 """Heading, then (label, icon, URL name, permission): only pages that exist."""
 

@@ -1,12 +1,14 @@
-"""Access keys: created with a secret that is shown once, disabled, enabled, deleted."""
+"""Access keys: created with a secret that is shown once, rotated, disabled, enabled, deleted."""
 
 import re
 
 import pytest
 
 from apps.accounts import keys
+from apps.accounts.keys import works
 from apps.accounts.models import AccessKey
 from apps.accounts.secrets import decrypt
+from apps.base.units import DAY_MS
 from tests.console.conftest import other_team, signed_in, text_of
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -14,9 +16,13 @@ pytestmark = pytest.mark.usefixtures("served")
 KEYS = "/t/first/keys"
 
 
-def create(client, name="orders service"):
-    page = text_of(client.post(KEYS, {"name": name}))
+def shown(answer):
+    page = text_of(answer)
     return re.search(r'id="new-key">([^<]+)<', page)[1], re.search(r'id="new-secret">([^<]+)<', page)[1]
+
+
+def create(client, name="orders service"):
+    return shown(client.post(KEYS, {"name": name}))
 
 
 def change(client, key_id, do):
@@ -44,23 +50,67 @@ def test_the_environment_to_paste_is_whole(client):
     )
 
 
+def test_a_new_key_is_saved_as_a_file_and_a_wrong_secret_is_not(client):
+    key_id, secret = create(client)
+    csv = client.post(KEYS + "/file", {"key": key_id, "secret": secret, "as": "csv"})
+    assert csv["Content-Disposition"] == f'attachment; filename="{key_id}.csv"'
+    assert text_of(csv) == f"Access key ID,Secret access key\r\n{key_id},{secret}\r\n"
+    profile = text_of(client.post(KEYS + "/file", {"key": key_id, "secret": secret, "as": "profile"}))
+    assert f"aws_secret_access_key = {secret}" in profile
+    assert client.post(KEYS + "/file", {"key": key_id, "secret": "another", "as": "csv"}).status_code == 404
+    assert client.get(KEYS + "/file").status_code == 405
+
+
 def test_a_key_is_deleted_only_after_it_was_disabled(client):
     key_id, _ = create(client)
-    assert "Disable it first" in text_of(change(client, key_id, "delete"))
-    assert AccessKey.objects.filter(key_id=key_id, is_active=True).exists()
+    page = client.post(f"{KEYS}/delete?key={key_id}", {"name": key_id}, follow=True)
+    assert "is active. Disable it first" in text_of(page)
     assert f"{key_id} is disabled" in text_of(change(client, key_id, "disable"))
     assert not AccessKey.objects.get(key_id=key_id).is_active
     change(client, key_id, "enable")
     assert AccessKey.objects.get(key_id=key_id).is_active
     change(client, key_id, "disable")
-    assert f"{key_id} is deleted" in text_of(change(client, key_id, "delete"))
+    refused = client.post(f"{KEYS}/delete?key={key_id}", {"name": "something"})
+    assert refused.status_code == 422
+    assert "something" in text_of(refused)
+    assert AccessKey.objects.filter(key_id=key_id).exists()
+    assert "is deleted" in text_of(client.post(f"{KEYS}/delete?key={key_id}", {"name": key_id}, follow=True))
     assert not AccessKey.objects.filter(key_id=key_id).exists()
+
+
+def test_a_key_is_rotated_with_an_overlap_and_back(client, served):
+    old_id, _ = create(client)
+    answer = client.post(f"{KEYS}/rotate?key={old_id}", {"overlap": DAY_MS})
+    new_id, secret = shown(answer)
+    assert f"{new_id} replaces {old_id}" in text_of(answer)
+    old, new = AccessKey.objects.get(key_id=old_id), AccessKey.objects.get(key_id=new_id)
+    now_ms = served.clock.now_ms()
+    assert works(old, now_ms)
+    assert not works(old, now_ms + DAY_MS)
+    assert decrypt(new.secret_encrypted, new_id) == secret
+    page = text_of(client.get(KEYS))
+    assert "Ends in 24 h" in page
+    assert "Cancel rotation" in page
+    assert "goes on working" in text_of(change(client, old_id, "keep"))
+    old.refresh_from_db()
+    assert old.ends_at_ms is None
+
+
+@pytest.mark.parametrize("overlap", ["", "-1", "17", "soon"])
+def test_only_the_offered_overlaps_are_taken(client, overlap):
+    old_id, _ = create(client)
+    assert client.post(f"{KEYS}/rotate?key={old_id}", {"overlap": overlap}).status_code == 422
+    assert AccessKey.objects.get(key_id=old_id).ends_at_ms is None
 
 
 def test_another_teams_key_is_not_there(client, team):
     theirs = other_team()
-    for do in ("disable", "enable", "delete"):
+    for do in ("disable", "enable", "keep"):
         assert change(client, theirs.access_key_id, do).status_code == 404
+    for page in ("rotate", "delete"):
+        assert client.get(f"{KEYS}/{page}?key={theirs.access_key_id}").status_code == 404
+    sent = {"key": theirs.access_key_id, "secret": theirs.secret, "as": "csv"}
+    assert client.post(KEYS + "/file", sent).status_code == 404
     assert AccessKey.objects.get(key_id=theirs.access_key_id).is_active
     assert theirs.access_key_id not in text_of(client.get(KEYS))
 
@@ -85,6 +135,21 @@ def test_keys_have_a_limit(client, team, monkeypatch):
     answer = client.post(KEYS, {"name": "one more"})
     assert answer.status_code == 422
     assert "has 1 keys already" in text_of(answer)
+
+
+def test_the_list_says_where_from_and_what_for(client, team, served, django_assert_max_num_queries):
+    AccessKey.objects.filter(pk=team.access_key.pk).update(
+        last_used_at_ms=served.clock.now_ms() - 3_600_000, last_used_from="192.0.2.7", last_used_service="firehose"
+    )
+    for number in range(5):
+        create(client, f"key {number}")
+    with django_assert_max_num_queries(9):  # session, person, memberships, sidebar; two are the list's
+        page = text_of(client.get(KEYS))
+    assert "1 h ago" in page or "60 min ago" in page
+    assert "firehose from" in page
+    assert "192.0.2.7" in page
+    assert "key 3" in text_of(client.get(KEYS, {"q": "key 3"}))
+    assert "No key matches" in text_of(client.get(KEYS, {"q": "nothing"}))
 
 
 def test_an_analyst_sees_no_keys(served):

@@ -72,7 +72,7 @@ def delete_access_key(call: Call, params: Json) -> None:
 def get_access_key_last_used(call: Call, params: Json) -> Json:
     """When a key was used last.
 
-    Kept from AWS: N/A for one that never was. Not kept: which service and region; it says kinesis and ours.
+    Kept from AWS: N/A for one that never was. Not kept: which region; it says ours.
     """
     rows = AccessKey.objects.select_related("identity").filter(team_id=call.principal.team_id)
     key = rows.filter(key_id=params["AccessKeyId"]).first()
@@ -81,7 +81,8 @@ def get_access_key_last_used(call: Call, params: Json) -> Json:
     used: Json = {"ServiceName": "N/A", "Region": "N/A"}
     if key.last_used_at_ms is not None:
         used = {
-            "LastUsedDate": key.last_used_at_ms, "ServiceName": "kinesis", "Region": call.runtime.config.region,
+            "LastUsedDate": key.last_used_at_ms, "ServiceName": key.last_used_service or "kinesis",
+            "Region": call.runtime.config.region,
         }  # fmt: skip
     return {"UserName": key.identity.name if key.identity is not None else "root", "AccessKeyLastUsed": used}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,9 +31,9 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     asked: list[list[str]] = []
     real = module._rows
 
-    def rows(key_ids: list[str], opened: Any) -> Any:
+    def rows(key_ids: list[str], opened: Any, now_ms: int) -> Any:
         asked.append(key_ids)
-        return real(key_ids, opened)
+        return real(key_ids, opened, now_ms)
 
     monkeypatch.setattr(module, "_rows", rows)
     return asked
@@ -143,7 +144,7 @@ async def test_known_keys_outlive_a_database_that_does_not_answer(
     credentials = Credentials(FakeClock())
     first = await credentials.find(ACCESS_KEY_ID)
 
-    def away(_key_ids: list[str], _opened: Any) -> None:
+    def away(_key_ids: list[str], _opened: Any, _now_ms: int) -> None:
         raise OperationalError("gone")
 
     monkeypatch.setattr(module, "_rows", away)
@@ -161,8 +162,58 @@ async def test_uses_are_saved_in_one_go(team: TestTeam) -> None:
     credentials = Credentials(FakeClock())
     found = await credentials.find(ACCESS_KEY_ID)
     assert found is not None
-    found.used_at_ms = 1_234
+    found.use(1_234, "kinesis", sent_from("192.0.2.7:5000"), ())
+    await credentials.save_uses()
+    row = await sync_to_async(AccessKey.objects.get)(key_id=ACCESS_KEY_ID)
+    assert (row.last_used_at_ms, row.last_used_from, row.last_used_service) == (1_234, "192.0.2.7", "kinesis")
+    assert found.saved_use_ms == 1_234
+
+
+def sent_from(peer: str) -> Any:
+    return SimpleNamespace(peer=peer, headers={}, secure=False)
+
+
+async def test_where_from_is_looked_at_once_a_second(team: TestTeam) -> None:
+    found = await Credentials(FakeClock()).find(ACCESS_KEY_ID)
+    assert found is not None
+    found.use(10_000, "kinesis", sent_from("192.0.2.7:5000"), ())
+    found.use(10_999, "firehose", sent_from("192.0.2.8:5000"), ())
+    assert (found.used_at_ms, found.used_from, found.used_service) == (10_999, "192.0.2.7", "kinesis")
+    found.use(11_000, "firehose", sent_from("192.0.2.8:5000"), ())
+    assert (found.used_at_ms, found.used_from, found.used_service) == (11_000, "192.0.2.8", "firehose")
+
+
+async def test_an_earlier_use_seen_by_another_process_does_not_undo_a_later_one(team: TestTeam) -> None:
+    await change(last_used_at_ms=5_000, last_used_from="192.0.2.9")
+    credentials = Credentials(FakeClock())
+    found = await credentials.find(ACCESS_KEY_ID)
+    assert found is not None
+    found.use(4_000, "kinesis", sent_from("192.0.2.7:5000"), ())
+    await credentials.save_uses()
+    row = await sync_to_async(AccessKey.objects.get)(key_id=ACCESS_KEY_ID)
+    assert (row.last_used_at_ms, row.last_used_from) == (5_000, "192.0.2.9")
+
+
+async def test_uses_outlive_a_key_that_is_read_anew(team: TestTeam, hours: Any) -> None:
+    credentials = Credentials(FakeClock())
+    found = await credentials.find(ACCESS_KEY_ID)
+    assert found is not None
+    found.use(1_234, "kinesis", sent_from("192.0.2.7:5000"), ())
+    await change(secret_encrypted=encrypt("another", ACCESS_KEY_ID))
+    hours(module.FRESH_S + 0.001)
+    assert await credentials.find(ACCESS_KEY_ID) is not found
     await credentials.save_uses()
     row = await sync_to_async(AccessKey.objects.get)(key_id=ACCESS_KEY_ID)
     assert row.last_used_at_ms == 1_234
-    assert found.saved_use_ms == 1_234
+
+
+async def test_a_replaced_key_works_until_its_time_is_over(team: TestTeam, hours: Any) -> None:
+    clock = FakeClock()
+    credentials = Credentials(clock)
+    await change(ends_at_ms=clock.now_ms() + 3_600_000)
+    assert await credentials.find(ACCESS_KEY_ID) is not None
+    clock.advance(3_600_000)
+    hours(module.FRESH_S + 0.001)
+    assert await credentials.find(ACCESS_KEY_ID) is None
+    await change(ends_at_ms=None)
+    assert await credentials.find(ACCESS_KEY_ID) is not None
