@@ -10,6 +10,7 @@ from console.api.urls import urlpatterns as api_urlpatterns
 from console.live import views as live
 from console.pages import (
     configuration,
+    confirm,
     connect,
     consumers,
     create,
@@ -20,18 +21,20 @@ from console.pages import (
     faults,
     home,
     ingestion,
-    keys,
     monitoring,
     overview,
     palette,
     people,
+    profile,
     putting,
     records,
     resharding,
+    second_step,
     setup,
     shards,
     stream,
     streams,
+    streams_bulk,
 )
 from console.pages.delivery import configuration as delivery_configuration
 from console.pages.delivery import create as delivery_create
@@ -43,6 +46,7 @@ from console.pages.delivery import listing as delivery_list
 from console.pages.delivery import objects as delivery_objects
 from console.pages.access_urls import access_urlpatterns
 from console.pages.operate_urls import operate_urlpatterns
+from console.pages.team_urls import team_urlpatterns
 
 
 class StreamName:
@@ -97,7 +101,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("setup", setup.setup, name="setup"),
     path("theme", people.theme, name="theme"),
-    path("sign-in", account.login, name="account_login"),
+    path("sign-in", people.sign_in, name="account_login"),
+    path("sign-in/second-step", confirm.second_step, name="mfa_authenticate"),
+    path("sign-in/start-over", confirm.start_over, name="sign-in-over"),
+    path("sign-in/passkey", confirm.passkey_sign_in, name="mfa_login_webauthn"),
+    path("confirm", confirm.confirm_password, name="account_reauthenticate"),
+    path("confirm/code", confirm.confirm_code, name="mfa_reauthenticate"),
+    path("confirm/passkey", confirm.confirm_passkey, name="mfa_reauthenticate_webauthn"),
+    path("profile", profile.mine, name="mfa_index"),
     path("sign-out", account.logout, name="account_logout"),
     path("account-off", account.account_inactive, name="account_inactive"),
     path("password/reset", account.password_reset, name="account_reset_password"),
@@ -109,7 +120,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("password/reset/done", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
     path("t/<slug:team>", overview.team_overview, name="overview"),
-    path(T + "profile", people.profile, name="profile"),
+    path(T + "acknowledge", overview.acknowledge, name="acknowledge"),
+    path(T + "profile", profile.profile, name="profile"),
+    path(T + "profile/app", second_step.add_app, name="profile-app"),
+    path(T + "profile/passkeys/add", second_step.add_passkey, name="profile-passkey-add"),
+    path(T + "profile/passkeys/<int:key>", second_step.passkey, name="profile-passkey"),
+    path(T + "profile/steps/<int:key>/remove", second_step.remove, name="profile-step-remove"),
+    path(T + "profile/recovery-codes", second_step.codes, name="profile-codes"),
+    path(T + "profile/recovery-codes/new", second_step.new_codes, name="profile-codes-new"),
+    path(T + "profile/sessions/end", profile.end_session, name="profile-session-end"),
     path(T + "palette", palette.palette, name="palette"),
     path("metrics", prometheus.metrics, name="metrics"),
     path(T + "live.json", live.live, name="live"),
@@ -121,6 +140,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(T + "ingestion/<int:job>/cancel", ingestion.cancel, name="ingestion-cancel"),
     path(T + "streams", streams.streams, name="streams"),
     path(T + "streams-strip", streams.strip, name="streams-strip"),
+    path(T + "streams-columns", streams_bulk.columns, name="streams-columns"),
+    path(T + "streams-tag", streams_bulk.tag, name="streams-tag"),
+    path(T + "streams-delete", streams_bulk.delete, name="streams-delete"),
     path(T + "create-stream", create.create, name="stream-create"),
     path(T + "create-stream/beside", create.beside, name="stream-create-beside"),
     path(T + "create-stream/name", create.check_name, name="stream-name"),
@@ -148,6 +170,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "delete", deleting.delete, name="stream-delete"),
     *delivery_urlpatterns(T, D),
     *operate_urlpatterns(T),
+    *team_urlpatterns(T),
     *access_urlpatterns(T),
     *api_urlpatterns,
 ]

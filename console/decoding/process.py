@@ -88,7 +88,6 @@ class Avro:
         """JSON, and what else is to be said."""
         if data.startswith(CONTAINER):
             return self._container(data)
-        assert self._schema is not None, "A schema is needed."
         if data.startswith(SINGLE_OBJECT):
             data = data[SINGLE_OBJECT_HEADER:]
         try:
@@ -100,6 +99,7 @@ class Avro:
 
     def _whole(self, data: bytes) -> Any:
         """The value that takes up all of the data: else it is another schema's."""
+        assert self._schema is not None
         stream = io.BytesIO(data)
         found = fastavro.schemaless_reader(stream, self._schema)
         left = len(data) - stream.tell()

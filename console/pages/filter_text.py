@@ -20,10 +20,11 @@ def parts_of(text: str) -> list[str]:
 
 
 def named_and_tagged(rows: QuerySet[Row], words: list[str], tags: list[str]) -> QuerySet[Row]:
-    """Rows with all words in their name and all tags, each `key` or `key=value`."""
+    """Rows with all words in their name and all tags, each `key=value`, or a word that is a tag's key or its value."""
     for word in words:
         rows = rows.filter(name__icontains=word)
     for tag in tags:
         key, equals, value = tag.partition("=")
-        rows = rows.filter(Q(tags__key=key, tags__value=value) if equals else Q(tags__key=key))
+        tagged = Q(tags__key=key, tags__value=value) if equals else Q(tags__key=key) | Q(tags__value=key)
+        rows = rows.filter(pk__in=rows.model._default_manager.filter(tagged).values("pk"))  # noqa: SLF001 - Django's name
     return rows

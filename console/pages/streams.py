@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -90,26 +89,49 @@ class Filter:
         return streams.filter(mode=MODES[self.mode]) if self.mode else streams
 
 
+COLUMNS: Final = {
+    "tags": "Tags",
+    "status": "Status",
+    "mode": "Mode",
+    "shards": "Shards",
+    "spark": "Last hour",
+    "in": "Incoming",
+    "capacity": "Write capacity",
+    "age": "Iterator age",
+    "consumers": "Fan-out consumers",
+    "retention": "Retention",
+}
+"""Those that can be chosen; the name is always there."""
+
+COLUMNS_COOKIE: Final = "stream-columns"
+
+
+def columns_of(request: TeamRequest) -> list[str]:
+    """The columns that this browser shows; all of them until somebody chose."""
+    chosen = request.COOKIES.get(COLUMNS_COOKIE)
+    if chosen is None:
+        return list(COLUMNS)
+    return [name for name in COLUMNS if name in chosen.split(".")]
+
+
 @team_page("stream:read")
 def streams(request: TeamRequest) -> HttpResponse:
     """The page, or for htmx the table alone."""
     wanted = Filter.read(request.GET.get("q", "")[:FILTER_MAX])
     chosen = {name: request.GET.get(name, "") for name in ("status", "mode")}
-    sort, page = request.GET.get("sort", "name"), _number(request.GET.get("page"))
+    sort = request.GET.get("sort", "name")
     counts = counts_of(request)
-    rows, total = _rows(request, [wanted, Filter.chosen(**chosen)], sort, page)
+    page = _page(request, [wanted, Filter.chosen(**chosen)], sort)
     context = {
         "filter": wanted,
         "chosen": chosen,
         "statuses": {key: key.title() for key in STATUSES},
         "modes": {key: key.capitalize() for key in MODES},
         "sort": sort,
-        "rows": rows,
-        "total": total,
         "page": page,
-        "pages": max(1, math.ceil(total / PAGE_ROWS)),
-        "first": (page - 1) * PAGE_ROWS + 1,
-        "last": (page - 1) * PAGE_ROWS + len(rows),
+        "rows": page.rows,
+        "columns": columns_of(request),
+        "all_columns": COLUMNS,
         "counts": counts,
         "now_ms": calls.now_ms(),
     }
@@ -118,8 +140,8 @@ def streams(request: TeamRequest) -> HttpResponse:
     if counts.streams == 0:
         context["cli"] = samples.create_stream_cli("orders-events", 2)
         return render(request, "streams/empty.html", context)
-    if len(rows) == counts.streams:
-        context["strip"] = strip_of({row.stream.name: row.live for row in rows})
+    if len(page.rows) == counts.streams:
+        context["strip"] = strip_of({row.stream.name: row.live for row in page.rows})
     return render(request, "streams/list.html", context)
 
 
@@ -214,22 +236,72 @@ def _resharding(stream: Stream) -> str:
     return {"split": "Splitting", "merge": "Merging"}.get(kind, "Updating")
 
 
-def _rows(request: TeamRequest, filters: list[Filter], sort: str, page: int) -> tuple[list[Row], int]:
-    """The rows of one page and how many there are in all: two queries, the second for the tags."""
-    descending = sort.startswith("-")
-    order = F(SORTS.get(sort.lstrip("-"), "name"))
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows. total: how many match in all. before and after: cursors of the pages around, empty if there is none."""
+
+    rows: list[Row]
+    total: int
+    before: str = ""
+    after: str = ""
+
+
+def _page(request: TeamRequest, filters: list[Filter], sort: str) -> Page:
+    """The rows after (or before) a cursor: what was added or deleted meanwhile moves nobody's page."""
     mine = Stream.objects.filter(team=request.team)
     for wanted in filters:
         mine = wanted.apply(mine)
-    streams = mine.annotate(
+    column = SORTS.get(sort.lstrip("-"), "name")
+    matching = mine.order_by().values("team").annotate(n=Count("pk")).values("n")
+    mine = mine.annotate(
+        total=Subquery(matching),
         open_shards=Coalesce(Subquery(_count(Shard.objects.filter(OPEN))), 0),
         consumer_count=Coalesce(Subquery(_count(Consumer.objects.all())), 0),
-        total=Window(Count("*")),
     )
-    streams = streams.order_by(order.desc() if descending else order.asc(), "name").prefetch_related("tags")
-    found: list[Any] = list(streams[(page - 1) * PAGE_ROWS : page * PAGE_ROWS])
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    cursor = _cursor(column, before or after)
+    backwards = cursor is not None and bool(before)
+    down = sort.startswith("-") != backwards
+    rows = mine if cursor is None else mine.filter(_beyond(column, cursor, down=down, backwards=backwards))
+    by_name = F("name").desc() if backwards else F("name").asc()
+    order = F(column).desc() if down else F(column).asc()
+    found: list[Any] = list(rows.order_by(order, by_name).prefetch_related("tags")[: PAGE_ROWS + 1])
+    more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
+    if backwards:
+        found.reverse()
+    has_before, has_after = (more, True) if backwards else (cursor is not None, more)
     live = overview(request.team.id, [stream.id for stream in found])
-    return [_row(stream, live) for stream in found], found[0].total if found else 0
+    return Page(
+        [_row(stream, live) for stream in found],
+        found[0].total if found else 0,
+        _as_cursor(column, found[0]) if found and has_before else "",
+        _as_cursor(column, found[-1]) if found and has_after else "",
+    )
+
+
+def _beyond(column: str, cursor: tuple[Any, str], *, down: bool, backwards: bool) -> Q:
+    """Rows that come after the cursor's in the order at hand; the name decides between equals."""
+    value, name = cursor
+    step = "lt" if down else "gt"
+    if column == "name":
+        return Q(**{f"name__{step}": name})
+    among = Q(**{column: value, "name__lt" if backwards else "name__gt": name})
+    return Q(**{f"{column}__{step}": value}) | among
+
+
+def _as_cursor(column: str, stream: Any) -> str:
+    """`12~orders`: the value that the list is sorted by, and the name. Names have no tilde."""
+    return f"{getattr(stream, column)}~{stream.name}"
+
+
+def _cursor(column: str, text: str) -> tuple[Any, str] | None:
+    """The counterpart; None for what is no cursor of this order: then it is the first page."""
+    value, tilde, name = text.rpartition("~")
+    if not tilde or not name:
+        return None
+    if column in {"name", "status", "mode"}:
+        return value, name
+    return (int(value), name) if value.isascii() and value.isdigit() and len(value) < 18 else None
 
 
 def _count(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -289,7 +361,3 @@ def counts_of(request: TeamRequest) -> Counts:
     if quota is None:
         quota = QUOTAS["shards"].default_in(calls.runtime().config.region)
     return Counts(counted["of_streams"], counted["of_shards"], counted["of_consumers"], quota)
-
-
-def _number(text: str | None) -> int:
-    return max(1, int(text)) if text and text.isascii() and text.isdigit() and len(text) < 7 else 1

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 for function in (words.size, words.rate, words.duration, words.retention, words.retention_words, words.date,
-                 words.date_time, words.clock_time, words.clock_minutes, words.iso, words.figures, words.middle):  # fmt: skip
+                 words.date_time, words.clock_time, words.clock_minutes, words.zone, words.iso, words.figures, words.middle):  # fmt: skip
     register.filter(function.__name__, function)
 
 SPARK_WIDTH = 84
@@ -176,7 +176,7 @@ def th(context: dict[str, Any], label: str, sort: str, **options: str) -> SafeSt
     """A column's heading that sorts by it: a link, so that the order stands in the address."""
     now = context["sort"]
     state = {sort: "ascending", f"-{sort}": "descending"}.get(now)
-    address = query(context, sort=f"-{sort}" if now == sort else sort, page=None)
+    address = query(context, sort=f"-{sort}" if now == sort else sort, page=None, after=None, before=None)
     mark = {"ascending": icon("arrow-up"), "descending": icon("arrow-down")}.get(state or "", "")
     sorted_by = format_html(' aria-sort="{}"', state) if state else ""
     return format_html(

@@ -47,6 +47,27 @@ function say() {
   }
 }
 
+// ---- choosing rows: how many, and all of the page at once
+
+function count() {
+  const picks = [...document.querySelectorAll(".pick")];
+  const chosen = picks.filter((pick) => pick.checked).length;
+  const label = document.querySelector("[data-bulk-count]");
+  if (label) label.textContent = `${chosen} ${chosen === 1 ? "stream" : "streams"} chosen`;
+  for (const all of document.querySelectorAll("[data-pick-all]")) {
+    all.hidden = false;
+    all.checked = chosen > 0 && chosen === picks.length;
+    all.indeterminate = chosen > 0 && chosen < picks.length;
+  }
+}
+
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-pick-all]")) for (const pick of document.querySelectorAll(".pick")) pick.checked = target.checked;
+  if (target.matches(".pick, [data-pick-all]")) count();
+});
+document.addEventListener("htmx:afterSwap", count);
+count();
+
 follow();
 document.addEventListener("htmx:afterSwap", follow);
 live.addEventListener("state", say);

@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.streams.models import Shard, Stream, Tag
+from apps.streams.models import Consumer, Shard, Stream, Tag
+from console.pages import streams
 from tests.console.conftest import other_team, settle, signed_in, text_of
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -62,8 +63,10 @@ def three(team):
         ("?sort=-name", ["orders", "clicks", "audit"]),
         ("?sort=shards", ["clicks", "audit", "orders"]),
         ("?sort=nonsense", ["audit", "clicks", "orders"]),
-        ("?page=nonsense", ["audit", "clicks", "orders"]),
-        ("?page=999", []),
+        ("?q=tag:web", ["clicks"]),
+        ("?after=nonsense", ["audit", "clicks", "orders"]),
+        ("?after=~orders", []),
+        ("?sort=shards&after=many~orders", ["clicks", "audit", "orders"]),
     ],
 )
 def test_filters_and_order(client, three, query, found):
@@ -106,16 +109,89 @@ def test_pages_with_lists_ask_few_questions(client, team, three, path):
     assert len(asked) <= 6, "\n".join(query["sql"][:200] for query in asked)
 
 
-def test_pages_of_fifty(client, team):
-    for n in range(51):
-        make(team, f"s-{n:02}")
-    first, second = client.get("/t/first/streams"), client.get("/t/first/streams?page=2")
-    assert names(first)[-1] == "s-49"
-    assert names(second) == ["s-50"]
-    assert "51 to 51 of 51 streams" in text_of(second)
-    assert 'hx-get="/t/first/streams-strip"' in text_of(first)
-    assert "51 left" not in text_of(first)
-    assert "51 <small>of" in text_of(client.get("/t/first/streams-strip"))
+def test_pages_follow_a_cursor_both_ways(client, team, monkeypatch):
+    monkeypatch.setattr(streams, "PAGE_ROWS", 2)
+    for n, shards in enumerate((1, 2, 2, 2, 3)):
+        make(team, f"s-{n}", shards=shards)
+    for sort, expected in (
+        ("name", [["s-0", "s-1"], ["s-2", "s-3"], ["s-4"]]),
+        ("-name", [["s-4", "s-3"], ["s-2", "s-1"], ["s-0"]]),
+        ("shards", [["s-0", "s-1"], ["s-2", "s-3"], ["s-4"]]),
+        ("-shards", [["s-4", "s-1"], ["s-2", "s-3"], ["s-0"]]),
+        ("status", [["s-0", "s-1"], ["s-2", "s-3"], ["s-4"]]),
+    ):
+        there, back = walk(client, f"?sort={sort}", "after"), []
+        assert [found for _, found in there] == expected, sort
+        back = walk(client, there[-1][0], "before")
+        assert [found for _, found in back] == expected[::-1], sort
+    Shard.objects.filter(stream__name="s-1").delete()
+    Stream.objects.filter(name="s-1").delete()  # what is gone moves nobody's page
+    assert names(client.get("/t/first/streams?sort=name&after=s-1~s-1")) == ["s-2", "s-3"]
+    page = text_of(client.get("/t/first/streams"))
+    assert "2 of 4 streams" in page
+    assert 'hx-get="/t/first/streams-strip"' in page
+
+
+def walk(client, query, way):
+    """(query, names) of each page, following Next or Previous."""
+    pages = []
+    while query and len(pages) < 9:
+        page = client.get(f"/t/first/streams{query}")
+        pages.append((query, names(page)))
+        found = re.search(rf'href="(\?[^"]*{way}=[^"]*)"', text_of(page))
+        query = found[1].replace("&amp;", "&") if found else ""
+    return pages
+
+
+def test_columns_are_chosen_and_kept_by_the_browser(client, three):
+    sent = client.post("/t/first/streams-columns", {"column": ["shards", "nonsense"], "query": "?q=o\r\nX: y"})
+    assert sent["Location"] == "/t/first/streams?q=o%0D%0AX%3A+y"
+    page = text_of(client.get("/t/first/streams"))
+    assert "sort=shards" in page
+    assert "sort=retention" not in page
+    assert "team: core" not in page
+    client.post("/t/first/streams-columns", {})
+    assert names(client.get("/t/first/streams")) == ["audit", "clicks", "orders"]
+
+
+def test_tags_of_several_streams_at_once(client, team, three):
+    make(other_team(), "theirs")
+    page = text_of(client.get("/t/first/streams-tag?n=orders&n=clicks&n=theirs"))
+    assert "Change tags of 2 streams" in page
+    assert '<li class="mono">theirs' not in page
+    chosen = {"n": ["orders", "clicks", "theirs"]}
+    sent = client.post("/t/first/streams-tag", {**chosen, "tags": "team=data\nnew=1", "remove": "pci"}, follow=True)
+    assert "Tags changed on 2 streams" in text_of(sent)
+    for name in ("orders", "clicks"):
+        tags = dict(Tag.objects.filter(stream__name=name).values_list("key", "value"))
+        assert tags == {"team": "data", "new": "1"}
+    for values, told in (({}, "Write at least one tag."), ({"tags": "a=1", "remove": "a"}, "set and removed at once")):
+        refused = client.post("/t/first/streams-tag", {**chosen, **values})
+        assert refused.status_code == 422
+        assert told in text_of(refused)
+    assert "Choose at least one stream." in text_of(client.get("/t/first/streams-tag?n=theirs", follow=True))
+
+
+def test_several_streams_are_deleted_by_their_names(client, team, three):
+    Consumer.objects.create(stream=Stream.objects.get(name="orders"), name="billing", created_at_ms=1)
+    make(other_team(), "theirs")
+    page = text_of(client.get("/t/first/streams-delete?n=orders&n=clicks&n=theirs"))
+    assert "Delete 2 data streams" in page
+    assert "billing" in page
+    assert "Deregister 1 consumer with them" in page
+    chosen = {"n": ["orders", "clicks", "theirs"]}
+    for typed, told in (("orders", "Not typed: clicks."), ("orders clicks theirs", "Not chosen: theirs.")):
+        refused = client.post("/t/first/streams-delete", {**chosen, "names": typed})
+        assert refused.status_code == 422
+        assert told in text_of(refused)
+        assert f">\n{typed}</textarea>" in text_of(refused)
+    sent = client.post("/t/first/streams-delete", {**chosen, "names": "clicks\norders"}, follow=True)
+    page = text_of(sent)
+    assert "1 data stream being deleted" in page
+    assert "orders: DeleteStream can" in page
+    assert {s.name: s.status for s in Stream.objects.filter(team=team.team)} == {
+        "audit": "CREATING", "orders": "ACTIVE", "clicks": "DELETING",
+    }  # fmt: skip
 
 
 def test_the_list_is_the_teams_own(client, team):
