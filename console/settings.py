@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "console.zones.Zones",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -158,6 +159,10 @@ MFA_FORMS = {
     "authenticate": "console.sign_in.second_step.AuthenticateForm",
     "reauthenticate": "console.sign_in.second_step.ReauthenticateForm",
     "activate_totp": "console.sign_in.second_step.ActivateForm",
+    "login_webauthn": "console.sign_in.second_step.LoginPasskeyForm",
+    "authenticate_webauthn": "console.sign_in.second_step.AuthenticatePasskeyForm",
+    "reauthenticate_webauthn": "console.sign_in.second_step.ReauthenticatePasskeyForm",
+    "add_webauthn": "console.sign_in.second_step.AddPasskeyForm",
 }
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105 - a model's name
 MIGRATION_MODULES = {"knox": None}

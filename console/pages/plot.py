@@ -198,11 +198,11 @@ def _with_gaps(points: Sequence[Point], step_s: int) -> list[Point]:
 
 
 def _times(plot: Plot) -> list[str]:
-    """Labels of the time axis, in UTC; the first one says so."""
+    """Labels of the time axis, in the person's zone; the first one says which it is."""
     span_s = plot.end_s - plot.start_s
     labels = []
     for n in range(X_TICKS + 1):
-        moment = words.moment((plot.start_s + span_s * n // X_TICKS) * SECOND_MS)
+        moment = words.local((plot.start_s + span_s * n // X_TICKS) * SECOND_MS)
         labels.append(f"{moment:%d %b}".lstrip("0") if span_s > 2 * DAY_S else f"{moment:%H:%M}")
-    labels[0] += " UTC"
+    labels[0] += f" {words.zone(plot.start_s * SECOND_MS)}"
     return labels

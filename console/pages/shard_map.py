@@ -186,11 +186,11 @@ def _closed(shards: list[Shard]) -> tuple[list[Cell], int, int]:
 
 
 def _fate(shard: Shard, children: list[int], by_index: dict[int, Shard]) -> str:
-    """`split 13:40` or `merged 14:09`, in UTC."""
+    """`split 13:40` or `merged 14:09`."""
     assert shard.closed_at_ms is not None
     child = by_index.get(children[0]) if children else None
     how = "merged" if child is not None and child.adjacent_parent_index is not None else "split"
-    return f"{how} {words.moment(shard.closed_at_ms):%H:%M}"
+    return f"{how} {words.clock_minutes(shard.closed_at_ms)}"
 
 
 def of_space(shard: Shard) -> str:

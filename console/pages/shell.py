@@ -21,7 +21,8 @@ from apps.accounts.models import Membership, Team, User
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
-from console.calls import METER_KEY
+from console import zones
+from console.calls import METER_KEY, now_ms
 
 P = ParamSpec("P")
 
@@ -29,6 +30,9 @@ ANY_MEMBER = ""
 """Instead of an action: whoever is in the team may."""
 
 THEMES = ("light", "dark", "system")
+SEEN_EVERY_MS = 5 * MINUTE_MS
+"""How exact Membership.last_seen_at_ms is."""
+
 THEME_COOKIE = "theme"
 
 
@@ -100,6 +104,15 @@ def enter(request: TeamRequest, slug: str) -> None:
     request.membership, request.team, request.actions = mine, mine.team, mine.actions
     request.meter_key = METER_KEY
 
+    _note_seen(mine)
+    zones.use(request)
+
+
+def _note_seen(membership: Membership) -> None:
+    """At most one write in SEEN_EVERY_MS."""
+    now, last = now_ms(), membership.last_seen_at_ms
+    if last is None or now - last >= SEEN_EVERY_MS:
+        Membership.objects.filter(pk=membership.pk).update(last_seen_at_ms=now)
 
 def forbidden(request: HttpRequest, action: str) -> HttpResponse:
     """403: which permission is missing, and which roles have it."""
@@ -203,12 +216,16 @@ def know_list_counts(request: TeamRequest, streams: int, delivery_streams: int) 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Template context of every page; the frame's part only inside a team."""
     user = getattr(request, "user", None)
-    theme = user.theme if isinstance(user, User) else request.COOKIES.get(THEME_COOKIE, "system")
+    person = user if isinstance(user, User) else None
+    theme = person.theme if person else request.COOKIES.get(THEME_COOKIE, "system")
     answer: dict[str, Any] = {
         "theme": theme if theme in THEMES else "system",
         "endpoint": settings.CONFIG.public_address,
         "region": settings.CONFIG.region,
     }
+        "density": person.density if person else "normal",
+        "shortcuts": person.shortcuts if person else True,
+        "zone": zones.name(),
     if hasattr(request, "membership"):
         inside = cast("TeamRequest", request)
         answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.actions)}

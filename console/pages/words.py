@@ -1,4 +1,5 @@
-"""How numbers and times are written for people: units always, three figures at most, UTC.
+"""How numbers and times are written for people: units always, three figures at most, times in the person's zone
+(console/zones.py), which is UTC unless chosen.
 
 Sizes and rates are decimal (kB, MB), as AWS's console writes them; a value that is not known is None and written as such.
 """
@@ -7,7 +8,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from django.utils import timezone
+
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+
+UTC_NAME = "UTC"
 
 _SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
@@ -73,6 +78,16 @@ def moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+def local(ms: int) -> datetime:
+    """The time in the person's zone."""
+    return moment(ms).astimezone(timezone.get_current_timezone())
+
+
+def zone(ms: int) -> str:
+    """What the person's zone is called at that time: `UTC`, `CET`, `+03`."""
+    return local(ms).tzname() or UTC_NAME
+
+
 def iso(ms: int) -> str:
     """`2026-11-20T14:31:07.412Z`."""
     return moment(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -80,22 +95,22 @@ def iso(ms: int) -> str:
 
 def date(ms: int) -> str:
     """`12 Mar 2026`."""
-    return f"{moment(ms):%d %b %Y}".lstrip("0")
+    return f"{local(ms):%d %b %Y}".lstrip("0")
 
 
 def date_time(ms: int) -> str:
     """`12 Mar 2026, 14:31:07 UTC`."""
-    return f"{date(ms)}, {moment(ms):%H:%M:%S} UTC"
+    return f"{date(ms)}, {local(ms):%H:%M:%S} {zone(ms)}"
 
 
 def clock_time(ms: int) -> str:
     """`14:31:07.412`."""
-    return f"{moment(ms):%H:%M:%S}.{ms % 1000:03d}"
+    return f"{local(ms):%H:%M:%S}.{ms % 1000:03d}"
 
 
 def clock_minutes(ms: int) -> str:
     """`14:31`."""
-    return f"{moment(ms):%H:%M}"
+    return f"{local(ms):%H:%M}"
 
 
 def ago(ms: int, now_ms: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import struct
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +13,9 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base import forms as base
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp
+from allauth.mfa.webauthn import forms as webauthn
+from cryptography.exceptions import InvalidSignature
+from django import forms
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.cache import cache
@@ -83,3 +88,48 @@ class ReauthenticateForm(EachCodeOnce, base.ReauthenticateForm):
 
 class ActivateForm(EachCodeOnce, totp.ActivateTOTPForm):
     """When an app is added: the code that proves it does not sign in as well."""
+
+
+UNREADABLE: Final = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, AssertionError, struct.error, InvalidSignature,
+)  # fmt: skip
+"""What reading a made-up credential may end in: base64, JSON, CBOR, keys and certificates of whoever sent it."""
+
+
+class Readable:
+    """A form with a browser's answer about a passkey: one that cannot be read is a wrong one, and no error of ours."""
+
+    def clean_credential(self) -> Any:
+        """The passkey that it proves. Raises ValidationError."""
+        return _read(super().clean_credential)  # type: ignore[misc]
+
+
+class LoginPasskeyForm(Readable, webauthn.LoginWebAuthnForm):
+    """Instead of a password."""
+
+
+class AuthenticatePasskeyForm(Readable, webauthn.AuthenticateWebAuthnForm):
+    """At sign-in."""
+
+
+class ReauthenticatePasskeyForm(Readable, webauthn.ReauthenticateWebAuthnForm):
+    """Before something that matters."""
+
+
+class AddPasskeyForm(webauthn.AddWebAuthnForm):
+    """A new one."""
+
+    name = forms.CharField(required=False, max_length=60)
+
+    def clean(self) -> Any:
+        """As allauth. Raises ValidationError."""
+        return _read(super().clean)
+
+
+def _read(clean: Callable[[], Any]) -> Any:
+    try:
+        return clean()
+    except ValidationError:
+        raise
+    except UNREADABLE:
+        raise ValidationError("The passkey could not be read.", code="incorrect_code") from None

@@ -89,6 +89,11 @@ document.addEventListener("submit", (event) => {
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
 
+// ---- the browser's time zone, for those who want times in it (console/zones.py)
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (!document.cookie.includes(`zone=${zone}`)) document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
 // ---- tabs: the current one is in sight, on narrow screens too
 
 for (const tab of document.querySelectorAll(".tabs [aria-current]")) {

@@ -6,6 +6,7 @@ import pytest
 from django.core import mail
 from django.test import Client
 
+from apps.access.models import AuditEntry
 from apps.accounts.models import User
 from console import mail as post
 from tests.console.conftest import text_of
@@ -143,14 +144,37 @@ def test_the_theme_is_kept_with_the_person_and_in_the_browser(client, team):
     assert User.objects.get(pk=team.user.pk).theme == "dark"
 
 
+ABOUT = {"part": "about", "name": "Mira Okafor", "theme": "light", "density": "compact", "zone": "UTC"}
+
+
 def test_the_profile_is_saved(client, team):
-    assert (
-        client.post("/t/first/profile", {"part": "about", "name": "Mira Okafor", "theme": "light"}).status_code == 302
-    )
+    assert client.post("/t/first/profile", ABOUT).status_code == 302
     page = text_of(client.get("/t/first/profile"))
     assert "Mira Okafor" in page
     assert ">MO<" in page
-    assert 'data-theme="light"' in page
+    assert '<html lang="en" data-theme="light" data-density="compact" data-shortcuts="off">' in page
+    entry = AuditEntry.objects.get(operation="UpdateProfile")
+    assert '"theme":"light"' in entry.after
+    assert '"theme":"system"' in entry.before
+
+
+def test_times_follow_the_persons_zone(client, team):
+    client.post("/t/first/profile", {**ABOUT, "zone": "named", "zone_name": "Asia/Tokyo"})
+    page = text_of(client.get("/t/first/profile"))
+    assert 'data-zone="Asia/Tokyo"' in page
+    assert " JST" in page
+    client.post("/t/first/profile", {**ABOUT, "zone": "browser"})
+    client.cookies["zone"] = "Europe/Athens"
+    assert " EET" in text_of(client.get("/t/first/profile"))
+    client.cookies["zone"] = "../../etc/passwd"
+    assert " UTC" in text_of(client.get("/t/first/profile"))
+
+
+def test_an_unknown_zone_is_refused_at_its_field(client):
+    answer = client.post("/t/first/profile", {**ABOUT, "zone": "named", "zone_name": "Middle/Earth"})
+    assert answer.status_code == 422
+    assert "like Europe/Berlin" in text_of(answer)
+    assert "Middle/Earth" in text_of(answer)
 
 
 def test_somebody_without_a_team_is_told(served, team):
