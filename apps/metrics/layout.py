@@ -67,6 +67,9 @@ crowded out by charts: a busy stream takes about a megabyte here, and the child 
 
 STORES: tuple[Store, ...] = (SECONDS, TENS, MINUTES)
 
+TEAM = 0
+"""In place of a stream's row id: the headline figures of all of the team's data streams together. No row has it."""
+
 HEADLINE: frozenset[int] = frozenset(
     BY_NAME[name].number
     for name in (

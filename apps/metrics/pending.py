@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 import msgpack
 
 from apps.metrics import layout
-from apps.metrics.buckets import Points, encode, encode_shards, merge_then, point_of
+from apps.metrics.buckets import Points, encode, encode_shards, merge_beside, merge_then, point_of
 from apps.metrics.counters import Labelled, Sample, Series, ShardSample, Stream
-from apps.metrics.firehose import table_of
+from apps.metrics.firehose import DELIVERY_KEYS_FROM, table_of
 from apps.metrics.layout import Store
 from apps.metrics.names import BY_NAME, SHARD_LEVEL, stored_under
 
@@ -66,7 +66,8 @@ class Bucket:
         known = self.streams.setdefault(stream, {})
         before = len(known)
         merge_then(known, points)
-        self.samples += len(known) - before
+        if stream[1] != layout.TEAM:  # sums of what is counted anyhow, and a handful at most
+            self.samples += len(known) - before
         self.unwritten.add(stream)
         self.encoded.pop(stream, None)
 
@@ -138,6 +139,7 @@ class Pending:
                 self.unknown.add(name)
                 continue
             by_stream.setdefault((team_id, stream_id), {})[metric.number] = point_of(sample)
+        by_stream.update(_of_teams(by_stream))
         for store in layout.STORES:
             self._add_to(store, second, by_stream, shards)
         if labelled:
@@ -222,3 +224,14 @@ class Pending:
         if width_s == 1 and bucket.unwritten:
             self.lost += bucket.samples
         return bucket.samples
+
+
+def _of_teams(by_stream: Mapping[Stream, Points]) -> dict[Stream, Points]:
+    """Headline figures of each team's data streams together, under layout.TEAM."""
+    found: dict[Stream, Points] = {}
+    for (team_id, stream_id), points in by_stream.items():
+        if layout.TEAM < stream_id < DELIVERY_KEYS_FROM:
+            headline: Points = {number: point for number, point in points.items() if number in layout.HEADLINE}
+            if headline:
+                merge_beside(found.setdefault((team_id, layout.TEAM), {}), headline)
+    return found

@@ -3,7 +3,8 @@
 Client: hello {v, team} · sub {id, topic, res, since, names} · unsub {id} · ack {seq} · vis {hidden}
 Server: welcome · snap · pts · rows · mark · limit · lag · gap · hb · err · closed {code} (console/rsgi_to_asgi.py)
 Topics: `stream/<name>/<panel>` (panels.py), `stream/<name>/shards`, `streams` (rows of the streams in names);
-`delivery/<name>/<panel>` of a delivery stream, `channel/<name>/<panel>`, `deliveries` (rows of the delivery streams in names).
+`team/throughput` (all of the team's data streams together); `delivery/<name>/<panel>` of a delivery stream,
+`channel/<name>/<panel>`, `deliveries` (rows of the delivery streams in names).
 
 Ids are the client's own. Times are UTC seconds.
 """
@@ -47,6 +48,7 @@ RESOLUTIONS_S = (1, 10, 60, 300, 1_800, 3_600)
 SHARDS = "shards"
 STREAMS = "streams"
 DELIVERIES = "deliveries"
+TEAM = "team/throughput"
 
 _STREAM_TOPIC = re.compile(r"(stream|delivery|channel)/([a-zA-Z0-9_.-]{1,128})/([a-z-]{1,20})")
 
@@ -57,7 +59,8 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a subscription is about. stream is empty for the topics that are lists, else the name of what `of` says."""
+    """What a subscription is about. stream is empty for the topics that are lists and for the team's, else the name of
+    what `of` says."""
 
     kind: str
     stream: str = ""
@@ -66,7 +69,7 @@ class Topic:
     @property
     def need(self) -> str:
         """The permission that it takes."""
-        return "stream:read" if self.of == "stream" else "delivery:read"
+        return "stream:read" if self.of in {"stream", "team"} else "delivery:read"
 
 
 class Message(msgspec.Struct, forbid_unknown_fields=True):
@@ -109,6 +112,8 @@ def topic_of(text: str) -> Topic | None:
         return Topic(STREAMS)
     if text == DELIVERIES:
         return Topic(DELIVERIES, of="delivery")
+    if text == TEAM:
+        return Topic("throughput", of="team")
     found = _STREAM_TOPIC.fullmatch(text)
     if found is None:
         return None

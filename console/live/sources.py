@@ -9,7 +9,7 @@ from apps.base.clock import Clock
 from apps.base.units import MIB
 from apps.delivery.metrics import series_key
 from apps.delivery.models import DeliveryStream, DeliveryStreamVersion
-from apps.metrics import store
+from apps.metrics import layout, store
 from apps.metrics.firehose import DELIVERY_KEYS_FROM
 from apps.metrics.layout import POINTS_MAX
 from apps.metrics.overview import OF_DELIVERY_STREAMS, OF_STREAMS, Counted, overview
@@ -115,7 +115,9 @@ def shards(clock: Clock, team_id: int, stream_id: int) -> Answer | None:
 
 def facts(stream_id: int) -> Answer:
     """What a chart of the stream marks beside its lines: `limit`, the write limit in bytes per second, and a mark
-    (time, kind, text) for each split and merge. A delivery stream has neither."""
+    (time, kind, text) for each split and merge. A delivery stream has neither, a team nothing."""
+    if stream_id == layout.TEAM:
+        return {}
     if stream_id >= DELIVERY_KEYS_FROM:
         return _versions(stream_id - DELIVERY_KEYS_FROM)
     made: dict[tuple[int, int, int | None], list[int]] = {}

@@ -26,7 +26,8 @@ PTS_MAX = 300
 
 @dataclass(slots=True)
 class Subscription:
-    """stream_id: key of the series, 0 for the topics that are lists. last_t: the newest time the client was told."""
+    """stream_id: key of the series, 0 for the topics that are lists and for the team (layout.TEAM).
+    last_t: the newest time the client was told."""
 
     id: str
     topic: Topic

@@ -1,39 +1,66 @@
-"""The team's first page: four numbers, what needs attention, and what was done last."""
+"""The team's first page: four numbers, what needs attention, live traffic, what was done last, and the quotas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
 
-from apps.base.units import DAY_MS
+from apps.access.models import AuditEntry
+from apps.accounts.permissions import allowed
+from apps.capacity.models import QuotaOverride
+from apps.cloudwatch.models import Alarm
+from apps.cloudwatch.operations.alarms import ALARMS_MAX
 from apps.metrics.overview import Overview, overview
 from apps.metrics.store import STREAMS_MAX
-from apps.streams.models import Ingestion, IngestionStatus, Stream
+from apps.streams.models import Ingestion, Stream, StreamMode
+from apps.streams.quotas import QUOTAS
 from console import calls
-from console.pages import samples, words
-from console.pages.delivery.figures import failing_of
+from console.pages import concerns, samples
 from console.pages.shell import TeamRequest, list_counts, team_page
-from console.pages.streams import LATE_MS, counts_of, strip_of
+from console.pages.streams import Counts, counts_of, strip_of
 
 BUSIEST = 8
-FAILING_SHOWN = 10
 JOBS_READ = 20
 JOBS_SHOWN = 5
+ACTIVITY_SHOWN = 8
+
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
-    """Something a person should look at."""
+class Done:
+    """Something that somebody changed. outcome: the error's code if it was refused."""
 
-    tone: str
-    title: str
-    text: str
-    address: str
+    who: str
+    what: str
+    on: str
+    at_ms: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of a quota is used."""
+
+    label: str
+    used: int
+    of: int
+
+    @property
+    def percent(self) -> int:
+        """Of the quota."""
+        return round(100 * self.used / self.of) if self.of else 0
+
+    @property
+    def words(self) -> str:
+        """For those who do not see the bar."""
+        return f"{self.percent} percent of the quota of {self.label.lower()}"
 
 
 @team_page("stream:read")
@@ -46,53 +73,91 @@ def team_overview(request: TeamRequest) -> HttpResponse:
         return render(request, "overview/start.html", {"codes": codes, "counts": counts, "now_ms": now_ms})
     mine = list(Stream.objects.filter(team=request.team).order_by("name")[:STREAMS_MAX])
     live = overview(request.team.id, [stream.id for stream in mine])
-    busiest = sorted(mine, key=lambda stream: -(live[stream.id].in_bytes_per_s or 0))[:BUSIEST]
     jobs = list(Ingestion.objects.filter(team=request.team).order_by("-created_at_ms")[:JOBS_READ])
-    failing = failing_of(request.team.id)[:FAILING_SHOWN] if list_counts(request)[1] else []
+    found = concerns.concerns_of(request, mine, live, jobs, now_ms)
+    shown, hidden = concerns.without_set_aside(request, found, now_ms)
+    failing = sum(concern.about.startswith("delivery/") for concern in found)
     context = {
         "counts": counts,
         "strip": strip_of({stream.name: live[stream.id] for stream in mine}),
-        "concerns": concerns(request, mine, live, jobs) + delivery_concerns(request, failing, now_ms),
-        "delivery_streams": list_counts(request)[1],
-        "busiest": [(stream, live[stream.id]) for stream in busiest],
+        "late": _latest_reader(mine, live),
+        "failing": failing,
+        "concerns": shown,
+        "hidden": hidden,
+        "busiest": _busiest(mine, live),
         "jobs": jobs[:JOBS_SHOWN],
+        "activity": _activity(request) if allowed(request.actions, "audit:read") else None,
+        "quotas": _quotas(request, counts, mine),
         "now_ms": now_ms,
         "known": not live or any(found.in_bytes_per_s is not None for found in live.values()),
     }
     return render(request, "overview/overview.html", context)
 
 
-def delivery_concerns(request: TeamRequest, failing: Iterable[Any], now_ms: int) -> list[Concern]:
-    """Delivery streams whose destination does not take what it is sent, longest first."""
+@require_POST
+@team_page("stream:read")
+def acknowledge(request: TeamRequest) -> HttpResponse:
+    """Hide something that needs attention from this person; `all`: show again what was hidden."""
+    if request.POST.get("all"):
+        concerns.show_all(request)
+    elif not request.POST.get("about"):
+        raise Http404("nothing is named")
+    elif concerns.set_aside(request, request.POST["about"], request.POST.get("state", ""), calls.now_ms()):
+        messages.success(request, "Hidden for you until it changes, for a day at most")
+    else:
+        messages.error(request, f"You have hidden {concerns.SET_ASIDE_MAX} already. Show them again first.")
+    return redirect("overview", request.team.slug)
+
+
+def _busiest(streams: list[Stream], live: dict[int, Overview]) -> list[tuple[Stream, Overview]]:
+    found = sorted(streams, key=lambda stream: -(live[stream.id].in_bytes_per_s or 0))[:BUSIEST]
+    return [(stream, live[stream.id]) for stream in found]
+
+
+def _latest_reader(streams: list[Stream], live: dict[int, Overview]) -> tuple[str, float] | None:
+    """The stream whose readers are furthest behind, and by how much."""
+    ages = [(age_ms, stream.name) for stream in streams if (age_ms := live[stream.id].age_ms) is not None]
+    return (max(ages)[1], max(ages)[0]) if ages else None
+
+
+def _activity(request: TeamRequest) -> list[Done]:
+    """The newest changes, by anybody."""
+    rows = AuditEntry.objects.filter(owner_account_id=request.team.account_id, is_data=False)
     return [
-        Concern(
-            "warn",
-            row.name,
-            f"Deliveries have failed for {words.duration(max(0, now_ms - row.failing_ms))}",
-            reverse("delivery-errors", args=[request.team.slug, row.name]),
+        Done(
+            row.person or row.key_id or row.principal.rpartition("/")[2],
+            _CAMEL.sub(" ", row.operation).capitalize(),
+            _short(row.resource),
+            row.at_ms,
+            row.outcome,
         )
-        for row in failing
+        for row in rows.defer("before", "after").order_by("-at_ms", "-id")[:ACTIVITY_SHOWN]
     ]
 
 
-def concerns(
-    request: TeamRequest, streams: list[Stream], live: dict[int, Overview], jobs: list[Ingestion]
-) -> list[Concern]:
-    """Throttling, late readers, and jobs that failed; the worst first."""
-    found = []
-    for stream in streams:
-        now, address = live[stream.id], reverse("stream", args=[request.team.slug, stream.name])
-        if now.throttled_last_minute:
-            refused = words.plural(round(now.throttled_last_minute), "record")
-            found.append(
-                Concern("warn", stream.name, f"{refused} refused in the last minute: over the write limit", address)
-            )
-        if (now.age_ms or 0) >= LATE_MS:
-            late = words.duration(now.age_ms or 0)
-            found.append(Concern("warn", stream.name, f"A reader is {late} behind", address))
-    for job in jobs:
-        if job.status != IngestionStatus.FAILED or (job.finished_at_ms or 0) < calls.now_ms() - DAY_MS:
-            continue
-        text = f"{job.get_kind_display()} into {job.target_name} failed: {job.error}"
-        found.append(Concern("bad", job.target_name, text, reverse("ingestion-job", args=[request.team.slug, job.pk])))
-    return sorted(found, key=lambda concern: concern.tone)
+def _short(resource: str) -> str:
+    """The name at the end of an ARN."""
+    name = resource.split(":", 5)[-1]
+    return name.partition("/")[2] or name.rpartition(":")[2]
+
+
+def _quotas(request: TeamRequest, counts: Counts, streams: list[Stream]) -> list[Use]:
+    """What one runs into first, with how much of it is used."""
+    region = calls.runtime().config.region
+    mine = QuotaOverride.objects.filter(team=request.team, name__in=("on-demand-streams", "delivery-streams"))
+    changed = dict(mine.values_list("name", "value"))
+
+    def limit(name: str) -> int:
+        return changed.get(name, QUOTAS[name].default_in(region))
+
+    on_demand = sum(stream.mode == StreamMode.ON_DEMAND for stream in streams)
+    found = [
+        Use("Shards", counts.open_shards, counts.shard_quota),
+        Use("On-demand streams", on_demand, limit("on-demand-streams")),
+    ]
+    if allowed(request.actions, "delivery:read"):
+        used = list_counts(request)[1]
+        found.append(Use("Delivery streams", used, limit("delivery-streams")))
+    if allowed(request.actions, "alarm:read"):
+        found.append(Use("Alarms", Alarm.objects.filter(team=request.team).count(), ALARMS_MAX))
+    return found

@@ -82,7 +82,7 @@ class LiveChart extends HTMLElement {
   connectedCallback() {
     this.topic = this.getAttribute("topic");
     this.kind = this.topic.split("/").at(-1);
-    this.panel = (this.topic.startsWith("stream/") ? PANELS : DELIVERY_PANELS)[this.kind];
+    this.panel = (/^(stream|team)\//.test(this.topic) ? PANELS : DELIVERY_PANELS)[this.kind];
     this.#limit = Number(this.getAttribute("limit") ?? 0);
     const box = this.closest("[data-live-panel]") ?? this.parentElement;
     this.legend = box.querySelector("[data-legend]");

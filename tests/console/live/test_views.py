@@ -43,6 +43,18 @@ def test_a_chart(page, orders, team, process, clock):
     assert len(answer["epoch"]) == 8
 
 
+def test_all_data_streams_of_the_team_together(page, orders, team, process, clock):
+    for stream, size in ((orders.id, 500), (orders.id + 1, 250)):
+        process.counters.add(team.team.id, stream, "IncomingBytes", size)
+    process.counters.add(team.team.id + 1, orders.id + 2, "IncomingBytes", 9_000)
+    process.second()
+    answer = page.get(URL, {"topic": "team/throughput", "since": clock.now_ms() // 1_000 - 1}).json()
+    assert answer["d"][0] == [750]
+    assert answer["limit"] is None
+    assert answer["marks"] == []
+    assert page.get(URL, {"topic": "team/records"}).status_code == 400
+
+
 def test_rows_and_shards(page, orders, team, process, clock):
     process.counters.add(team.team.id, orders.id, "IncomingBytes", 600)
     process.counters.add_shard_write(team.team.id, orders.id, 1, 600, 2)

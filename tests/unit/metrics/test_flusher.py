@@ -6,6 +6,7 @@ from apps.base.clock import FakeClock
 from apps.metrics import layout
 from apps.metrics.buckets import decode
 from apps.metrics.counters import Counters
+from apps.metrics.firehose import DELIVERY_KEYS_FROM
 from apps.metrics.flush import Flusher
 from apps.metrics.pending import RECALL_S, SAMPLES_MAX
 
@@ -46,7 +47,8 @@ class Redis:
         self.published.append(msgpack.unpackb(message, strict_map_key=False))
 
     def total(self, store, metric=1):
-        keys = [key for key in self.hashes if key.startswith(f"tg:m:{store.width_s}:")]
+        """Of streams; the sums of teams lie beside them."""
+        keys = [key for key in self.hashes if key.startswith(f"tg:m:{store.width_s}:") and ":0:" not in key]
         return sum(decode(v).get(metric, (0,))[0] for key in keys for v in self.hashes[key].values())
 
 
@@ -73,9 +75,9 @@ def test_a_second_is_stored_in_each_width_and_published():
     assert redis.total(layout.TENS) == 100
     (message,) = redis.published
     assert message[2:4] == [True, T]
-    assert message[4][0][:2] == [1, 7]
+    assert {tuple(row[:2]) for row in message[4]} == {(1, layout.TEAM), (1, 7)}
     assert (layout.uptime_key(T), T % 3_600) in redis.bits
-    assert redis.sets[layout.active_key(T)] == {"1:7"}
+    assert redis.sets[layout.active_key(T)] == {"1:0", "1:7"}
     assert set(redis.hashes) == set(redis.ttl) - {layout.uptime_key(T), layout.active_key(T), "tg:total:1"}
 
 
@@ -245,7 +247,9 @@ def test_a_full_redis_makes_it_thrifty():
     counters.add(1, 7, "IncomingBytes", 10)
     tick(clock, flusher, redis)
     redis.take(flusher, final=True)
-    assert [key for key in redis.hashes if key.startswith("tg:m:")] == [layout.MINUTES.key(1, 7, T)]
+    assert {key for key in redis.hashes if key.startswith("tg:m:")} == {
+        layout.MINUTES.key(1, stream, T) for stream in (layout.TEAM, 7)
+    }
     assert redis.published
     flusher.look({"maxmemory": 0, "used_memory": 10**12})
     tick(clock, flusher, redis)
@@ -260,3 +264,16 @@ def test_an_unknown_metric_does_not_stop_the_others():
     tick(clock, flusher, redis)
     assert redis.total(layout.SECONDS) == 10
     assert flusher.pending.unknown == {"NoSuchMetric"}
+
+
+def test_a_team_has_the_sum_of_its_data_streams():
+    clock, counters, flusher = make()
+    redis = Redis()
+    for stream, size in ((7, 10), (8, 32), (DELIVERY_KEYS_FROM + 1, 500)):
+        counters.add(1, stream, "IncomingBytes", size)
+    counters.add(1, 7, "PutRecords.Latency", 3)
+    tick(clock, flusher, redis)
+    [stored] = redis.hashes[layout.SECONDS.key(1, layout.TEAM, T)].values()
+    assert {number: point.total for number, point in decode(stored).items()} == {1: 42}
+    [rows] = [message[4] for message in redis.published]
+    assert {(team, stream) for team, stream, _, _ in rows} == {(1, 0), (1, 7), (1, 8), (1, DELIVERY_KEYS_FROM + 1)}
