@@ -115,6 +115,11 @@ def glue(request: Asker, operation: str, **params: Any) -> Any:
     return invoke_sync(runtime(), principal(request), "glue", operation, params, actor=actor(request))
 
 
+def iam(request: Asker, operation: str, **params: Any) -> Any:
+    """One operation of identities and policies as the signed-in person. Raises ServiceError."""
+    return invoke_sync(runtime(), principal(request), "iam", operation, params, actor=actor(request))
+
+
 def cloudwatch(request: Asker, operation: str, **params: Any) -> Any:
     """One operation of CloudWatch as the signed-in person. Raises ServiceError."""
     return invoke_sync(runtime(), principal(request), "cloudwatch", operation, params, actor=actor(request))

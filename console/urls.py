@@ -36,6 +36,7 @@ from console.pages import (
     streams,
     streams_bulk,
 )
+from console.pages.access_urls import access_urlpatterns
 from console.pages.delivery import configuration as delivery_configuration
 from console.pages.delivery import create as delivery_create
 from console.pages.delivery import detail as delivery
@@ -44,7 +45,6 @@ from console.pages.delivery import jobs as delivery_jobs
 from console.pages.delivery import lanes as delivery_lanes
 from console.pages.delivery import listing as delivery_list
 from console.pages.delivery import objects as delivery_objects
-from console.pages.access_urls import access_urlpatterns
 from console.pages.operate_urls import operate_urlpatterns
 from console.pages.team_urls import team_urlpatterns
 
@@ -165,6 +165,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "consumers", consumers.consumers, name="stream-consumers"),
     path(S + "consumers/deregister", consumers.deregister, name="consumer-deregister"),
     path(S + "connect", connect.connect, name="stream-connect"),
+    path(S + "connect/test", connect.test_call, name="stream-test-call"),
     path(S + "configuration", configuration.configuration, name="stream-configuration"),
     path(S + "faults", faults.faults, name="stream-faults"),
     path(S + "delete", deleting.delete, name="stream-delete"),

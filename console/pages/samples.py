@@ -26,6 +26,9 @@ _TOKENS = {
     "java": re.compile(
         r"(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<c>//[^\n]*)|(?P<k>\b(?:import|static|var|new|void|class|public|final|for)\b)|(?P<n>\b\d+\b)"
     ),
+    "go": re.compile(
+        r"(?P<s>\"(?:[^\"\\]|\\.)*\"|`[^`]*`)|(?P<c>//[^\n]*)|(?P<k>\b(?:package|import|func|if|for|range|nil|return)\b)|(?P<n>\b\d+\b)"
+    ),
     "json": re.compile(
         r"(?P<p>\"(?:[^\"\\]|\\.)*\"(?=\s*:))|(?P<s>\"(?:[^\"\\]|\\.)*\")|(?P<k>\b(?:true|false|null)\b)|(?P<n>-?\b\d[\d.eE+-]*)"
     ),

@@ -16,6 +16,8 @@ from tests.support.delivery_rows import make_delivery
 ALL = set(Role.values)
 STREAM = {"name": "orders"}
 JOB = {"job": 1}
+MEMBER = {"member": 1}
+ROLE = {"role": 1}
 DELIVERY = {"name": "ticker"}
 OBJECT = {**DELIVERY, "number": 1}
 RECORD = {**STREAM, "index": 0, "number": 7}
@@ -31,6 +33,21 @@ PAGES = {
     "profile-passkey": (ANY_MEMBER, {"key": 1}),
     "profile-step-remove": (ANY_MEMBER, {"key": 1}),
     "profile-codes": (ANY_MEMBER, {}),
+    "members": ("member:read", {}),
+    "member": ("member:read", MEMBER),
+    "member-remove": ("member:write", MEMBER),
+    "team-leave": (ANY_MEMBER, {}),
+    "member-roles": ("member:read", {}),
+    "member-role-new": ("member:write", {}),
+    "member-role": ("member:read", ROLE),
+    "member-role-delete": ("member:write", ROLE),
+    "member-invitations": ("member:read", {}),
+    "access-ask": (ANY_MEMBER, {}),
+    "settings": ("team:read", {}),
+    "settings-quotas": ("team:read", {}),
+    "settings-export": ("team:read", {}),
+    "settings-transfer": ("team:delete", {}),
+    "settings-delete": ("team:delete", {}),
     "palette": ("stream:read", {}),
     "live": ("stream:read", {}),
     "keys": ("key:read", {}),
@@ -103,6 +120,12 @@ POSTS = {
     "acknowledge": ("stream:read", {}),
     "profile-codes-new": (ANY_MEMBER, {}),
     "profile-session-end": (ANY_MEMBER, {}),
+    "member": ("member:write", MEMBER),
+    "member-role": ("member:write", ROLE),
+    "member-invitations": ("member:write", {}),
+    "member-invitation": ("member:write", {"invitation": 1}),
+    "access-answer": ("member:write", {"asked": 1}),
+    "settings": ("team:write", {}),
     "alarms": ("alarm:write", {}),
     "alarm-beside": ("alarm:write", {}),
     "alarm-mute": ("alarm:write", NAMED),
@@ -120,6 +143,7 @@ POSTS = {
     "stream-consumers": ("stream:write", STREAM),
     "consumer-deregister": ("stream:write", STREAM),
     "stream-configuration": ("stream:write", STREAM),
+    "stream-test-call": ("stream:read", STREAM),
     "stream-faults": ("stream:faults", STREAM),
     "delivery-create-beside": ("delivery:create", {}),
     "delivery-pause": ("delivery:write", DELIVERY),
@@ -129,7 +153,7 @@ POSTS = {
 }
 """POST, where it needs another action than GET or there is no GET."""
 
-OPEN = {"home", "setup", "theme", "metrics", "sign-in-over"}
+OPEN = {"home", "setup", "theme", "metrics", "sign-in-over", "invite", "teams", "team-new"}
 """Outside teams; account_… are allauth's."""
 
 
