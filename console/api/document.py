@@ -18,6 +18,7 @@ TAGS: Final[dict[str, str]] = {
     "Queues": "Queues on on-demand streams.",
     "Ingestion": "Imports of files and replays of a stream's past: jobs that run by themselves.",
     "Delivery streams": "Delivery streams, what they deliver, and what failed.",
+    "Channels": "What delivers a data stream by itself.",
     "Metrics": "Numbers over time, by CloudWatch's names and statistics.",
     "Dashboards": "Panels of metrics.",
     "Alarms": "Rules over metrics, and what happens when one is broken.",

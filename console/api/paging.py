@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -15,7 +15,7 @@ from console.api.request import ApiRequest
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 500
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=Any)
 
 
 class PageQuery(serializers.Serializer[Any]):
@@ -30,28 +30,44 @@ class PageQuery(serializers.Serializer[Any]):
 def page(
     request: ApiRequest, rows: QuerySet[M], order: Sequence[str], query: dict[str, Any], shown: Callable[[M], Any]
 ) -> dict[str, Any]:
-    """One page of rows: {"items": […], "next_cursor": …}, null on the last.
+    """One page of rows (models, or dicts of values()): {"items": […], "next_cursor": …}, null on the last.
 
     order: columns that together are unique and never null, `-name` for falling. query: of a PageQuery. Raises
     ValidationError for a cursor that was not given out for this list.
     """
-    salt = f"{request.path}?{','.join(order)}#{request.team.pk}"
-    if query["cursor"]:
-        rows = rows.filter(_after(order, _opened(query["cursor"], salt, len(order))))
+    after = opened(request, query["cursor"], order)
+    if after is not None:
+        rows = rows.filter(_after(order, after))
     found = list(rows.order_by(*order)[: query["limit"] + 1])
     more = len(found) > query["limit"]
     found = found[: query["limit"]]
-    last = [getattr(found[-1], name.removeprefix("-")) for name in order] if more else None
-    return {"items": [shown(row) for row in found], "next_cursor": signing.dumps(last, salt=salt) if last else None}
+    last = [_value(found[-1], name.removeprefix("-")) for name in order] if more else None
+    return {"items": [shown(row) for row in found], "next_cursor": cursor(request, order, last) if last else None}
 
 
-def _opened(cursor: str, salt: str, length: int) -> list[Any]:
+def cursor(request: ApiRequest, order: Sequence[str], last: Sequence[Any]) -> str:
+    """What leads on from the last row of a page of this list."""
+    return signing.dumps(list(last), salt=_salt(request, order))
+
+
+def opened(request: ApiRequest, text: str, order: Sequence[str]) -> list[Any] | None:
+    """What cursor() was given; None for an empty text. Raises ValidationError if it was not given out for this list."""
+    if not text:
+        return None
     try:
-        values = signing.loads(cursor, salt=salt)
+        values = signing.loads(text, salt=_salt(request, order))
     except signing.BadSignature as error:
         raise ValidationError({"cursor": "This is no cursor of this list."}) from error
-    assert len(values) == length
+    assert len(values) == len(order)
     return list(values)
+
+
+def _salt(request: ApiRequest, order: Sequence[str]) -> str:
+    return f"{request.path}?{','.join(order)}#{request.team.pk}"
+
+
+def _value(row: Any, name: str) -> Any:
+    return row[name] if isinstance(row, dict) else getattr(row, name)
 
 
 def _after(order: Sequence[str], values: Sequence[Any]) -> Q:

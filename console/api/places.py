@@ -32,6 +32,11 @@ PLACES: Final[dict[str, Place]] = {
         "A sequence number.", "49600000000000000000000000000000000000000000000000000002", pattern=r"^[0-9]{1,129}$"
     ),
     "key": text("The tag's key.", "team", maxLength=128),
+    "part": Place("A part of it.", "s3", {"type": "string", "enum": ["s3", "backup", "lambda", "destination"]}),
+    "number": Place("Its number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
+    "channel": text("The channel's id, the end of its ARN.", "0123456789abcdef01234567", maxLength=64),
+    "dashboard": text("Its name.", "orders", pattern=r"^[A-Za-z0-9_-]{1,255}$"),
+    "alarm": text("Its name.", "orders-iterator-age", maxLength=255),
     "job": Place("The job's number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
 }
 """By `tag/name`, or by name where every tag means the same. A new place needs its line: the document is not made without."""

@@ -77,6 +77,12 @@ class TooLarge(exceptions.APIException):
     default_detail = "The body is too large."
 
 
+class Unavailable(exceptions.APIException):
+    """503."""
+
+    status_code = 503
+
+
 class KeyReused(exceptions.APIException):
     """422: an idempotency key came with another request before."""
 
@@ -92,11 +98,27 @@ class Needs(exceptions.PermissionDenied):
         self.action = action
 
 
+class Partly(Exception):
+    """Something was refused after other things were done: an answer must tell both. done: operations of AWS's."""
+
+    def __init__(self, status: int, detail: str, done: list[str], code: str = "") -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.done, self.code = status, detail, done, code
+
+    @classmethod
+    def after(cls, error: ServiceError, operation: str, done: list[str]) -> Partly:
+        """operation was refused after these."""
+        status = 500 if isinstance(error, InternalFailure) else STATUS_OF.get(error.code, error.status)
+        return cls(status, f"{operation}: {error.message or error.code}", done, error.code)
+
+
 def answer(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's exception handler."""
     request = context["request"]
     if isinstance(error, ServiceError):
         return _of_service(error, request.request_id)
+    if isinstance(error, Partly):
+        return problem(error.status, error.detail, request.request_id, code=error.code, done=error.done)
     match error:
         case Http404():
             error = exceptions.NotFound("There is nothing at this address, or not for you.")
@@ -152,8 +174,7 @@ def _fields(path: str, detail: Any) -> Iterator[dict[str, str]]:
     """Each wrong value: where it is (`tags.team`, `records[3].data`; empty: the whole), and what is wrong with it."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            named = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
-            yield from _fields(named, inner)
+            yield from _fields(_named(path, name), inner)
     elif isinstance(detail, list) and any(isinstance(inner, (dict, list)) for inner in detail):
         for index, inner in enumerate(detail):
             yield from _fields(f"{path}[{index}]", inner)
@@ -161,3 +182,12 @@ def _fields(path: str, detail: Any) -> Iterator[dict[str, str]]:
         yield from ({"field": path, "detail": str(text)} for text in detail)
     else:
         yield {"field": path, "detail": str(detail)}
+
+
+def _named(path: str, name: str | int) -> str:
+    """A member, or (a list's field has them by number) an item."""
+    if name == "non_field_errors":
+        return path
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path else name

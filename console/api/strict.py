@@ -7,6 +7,7 @@ that it should hear of.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -31,6 +32,10 @@ _TYPES: Final[tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], tuple[typ
     (serializers.ChoiceField, (str, int), "It must be a text."),
 )  # fmt: skip
 """The first that fits holds."""
+
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,2})?")
 
 
 class AnyBytes(serializers.Field[Any, Any, Any, Any]):
@@ -59,6 +64,17 @@ def wrong(field: Any, value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from wrong(field.child, item, _below(path, name))
     elif isinstance(field, serializers.JSONField) and _has_nul(value):
         yield path, NUL
+
+
+def wrong_text(field: Any, text: str) -> str:
+    """What is wrong with a value of a query string for its field; empty: nothing."""
+    if isinstance(field, serializers.BooleanField) and text not in {"true", "false"}:
+        return "It must be true or false."
+    if isinstance(field, serializers.IntegerField) and not _WHOLE.fullmatch(text):
+        return "It must be a whole number."
+    if isinstance(field, serializers.FloatField) and not _NUMBER.fullmatch(text):
+        return "It must be a number."
+    return ""
 
 
 def _members(serializer: serializers.Serializer[Any], value: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:

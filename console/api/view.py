@@ -63,6 +63,7 @@ def _asked(request: ApiRequest) -> str:
 class ApiView(APIView):
     """needs: method to action ("": any token). names: method to the operation's name in the document.
     creates: POST makes something, and takes an Idempotency-Key. examples: method to a body that the document shows.
+    body_bytes_max: None leaves the body to the view, which reads it as it comes.
 
     What can be read and changed at the same address has an ETag: GET takes If-None-Match, PUT, PATCH and DELETE If-Match.
     """
@@ -72,7 +73,7 @@ class ApiView(APIView):
     tag: ClassVar[str]
     creates: ClassVar[bool] = False
     examples: ClassVar[dict[str, Any]] = {}
-    body_bytes_max: ClassVar[int] = 2 * MIB
+    body_bytes_max: ClassVar[int | None] = 2 * MIB
 
     authentication_classes = (BearerToken,)
     permission_classes = (HasNeededAction,)
@@ -101,7 +102,8 @@ class ApiView(APIView):
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Token, permission, rate; then the body, as long as it is allowed to be, and what no text of ours holds."""
         super().initial(request, *args, **kwargs)
-        _take_body(request, self.body_bytes_max)
+        if self.body_bytes_max is not None:
+            _take_body(request, self.body_bytes_max)
         _refuse_impossible(request, kwargs)
         if idempotency.HEADER in request.headers and not (self.creates and request.method == "POST"):
             raise ValidationError({idempotency.HEADER: "Only a POST that creates something takes one."})
@@ -148,6 +150,8 @@ class ApiView(APIView):
                 wrong[name[: strict.NAME_CHARS]] = "There is no such parameter."
             elif len(request.query_params.getlist(name)) > 1 and not isinstance(field, ListField):
                 wrong[name] = "It is given more than once."
+            elif text := strict.wrong_text(field, request.query_params[name]):
+                wrong[name] = text
         return _valid(made, wrong)
 
 

@@ -20,7 +20,6 @@ from apps.streams.models import Shard
 from apps.streams.retention import horizon_ms
 from console import calls
 from console.pages.record_filter import Wanted
-from console.pages.shell import TeamRequest
 
 PAGE_ROWS = 50
 SCAN_ROWS = 2_000
@@ -168,7 +167,7 @@ def number_at(shard: Shard, ordinal: int, now_ms: int) -> str:
 
 
 def read(
-    request: TeamRequest,
+    request: calls.Asker,
     stream_name: str,
     starts: dict[Shard, dict[str, Any]],
     wanted: Wanted,
@@ -202,7 +201,7 @@ def read(
 
 
 def _get_records(
-    request: TeamRequest, stream_name: str, shard: Shard, start: dict[str, Any], limit: int
+    request: calls.Asker, stream_name: str, shard: Shard, start: dict[str, Any], limit: int
 ) -> dict[str, Any] | None:
     """GetRecords' answer; None if other readers use up the shard's budget: their reads come first."""
     try:
@@ -235,7 +234,7 @@ def at_ordinal(shard: Shard, ordinal: int, now_ms: int) -> dict[str, Any]:
     }
 
 
-def one(request: TeamRequest, stream: Any, shard: Shard, number: str) -> Found | None:
+def one(request: calls.Asker, stream: Any, shard: Shard, number: str) -> Found | None:
     """The record with this sequence number; None if there is none (any more). Raises ServiceError."""
     parts = sequence.decode(number)
     if parts is None or parts.shard_index != shard.index or parts.created_s != shard.created_s:

@@ -74,6 +74,8 @@ def test_each_body_has_an_example_that_fits(told):
         if "requestBody" not in operation:
             continue
         content = operation["requestBody"]["content"]
+        if set(content) == {"application/octet-stream"}:
+            continue
         assert set(content) == {"application/json"}, (method, path)
         shape = {"$ref": "urn:told#" + content["application/json"]["schema"]["$ref"][1:]}
         assert "example" in content["application/json"], (method, path)

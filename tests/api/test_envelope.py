@@ -42,10 +42,10 @@ def test_tokens_that_are_none_are_counted_by_address(served):
 def test_a_token_does_no_more_than_its_scopes_and_its_member(team, served):
     reader = api_of(team.user, team.team, ["stream:read"])
     assert reader.get("/streams").status_code == 200
-    assert problem(reader.post("/streams", {"name": "a", "shards": 1}), 403)["needs"] == "stream:create"
+    assert problem(reader.post("/streams", {"name": "a", "open_shards": 1}), 403)["needs"] == "stream:create"
     maker = api_of(team.user, team.team)
     Membership.objects.filter(user=team.user).update(role=Role.VIEWER)
-    assert problem(maker.post("/streams", {"name": "a", "shards": 1}), 403)["needs"] == "stream:create"
+    assert problem(maker.post("/streams", {"name": "a", "open_shards": 1}), 403)["needs"] == "stream:create"
 
 
 def test_a_token_ends_with_its_time_its_membership_its_person(team, served, runtime):
@@ -84,13 +84,21 @@ def test_an_address_that_is_none(api):
 
 
 def test_wrong_values_are_named(api):
-    told = problem(api.post("/streams", {"name": "a b", "shards": 0, "colour": "red"}), 400)
-    assert {error["field"] for error in told["errors"]} == {"name", "shards", "colour"}
-    told = problem(api.post("/streams", {"name": "a", "shards": 1, "colour": "red"}), 400)
+    told = problem(api.post("/streams", {"name": "a b", "open_shards": 0, "colour": "red"}), 400)
+    assert {error["field"] for error in told["errors"]} == {"name", "open_shards", "colour"}
+    told = problem(api.post("/streams", {"name": "a", "open_shards": 1, "colour": "red"}), 400)
     assert told["errors"] == [{"field": "colour", "detail": "There is no such member."}]
-    told = problem(api.post("/streams", {"name": 5, "shards": "1", "tags": [], "mode": True, "colour": 1}), 400)
-    assert {error["field"] for error in told["errors"]} == {"name", "shards", "tags", "mode", "colour"}
-    for body in (b"{", b"[" * 100_000, b"null", b'"x"', b'{"name":"\\ud800"}', b'{"shards":NaN}', b'{"shards":1e999}'):
+    told = problem(api.post("/streams", {"name": 5, "open_shards": "1", "tags": [], "mode": True, "colour": 1}), 400)
+    assert {error["field"] for error in told["errors"]} == {"name", "open_shards", "tags", "mode", "colour"}
+    for body in (
+        b"{",
+        b"[" * 100_000,
+        b"null",
+        b'"x"',
+        b'{"name":"\\ud800"}',
+        b'{"open_shards":NaN}',
+        b'{"open_shards":1e999}',
+    ):
         problem(api.post("/streams", body), 400)
     problem(api.post("/streams", b" " * 3_000_000), 413)
     problem(api.post("/streams", b"[]"), 400)
@@ -103,7 +111,7 @@ def test_wrong_values_are_named(api):
 
 def test_what_aws_refuses_keeps_its_code(api, team, served):
     make_stream(served, team, "orders")
-    told = problem(api.post("/streams", {"name": "orders", "shards": 1}), 409)
+    told = problem(api.post("/streams", {"name": "orders", "open_shards": 1}), 409)
     assert told["code"] == "ResourceInUseException"
 
 
@@ -121,16 +129,16 @@ def test_pages_follow_one_another(api, team, served):
 
 
 def test_a_key_makes_a_creation_happen_once(api, team, served):
-    first = api.post("/streams", {"name": "orders", "shards": 1}, idempotency_key="one")
-    again = api.post("/streams", {"name": "orders", "shards": 1}, idempotency_key="one")
+    first = api.post("/streams", {"name": "orders", "open_shards": 1}, idempotency_key="one")
+    again = api.post("/streams", {"name": "orders", "open_shards": 1}, idempotency_key="one")
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
     assert again["Idempotent-Replayed"] == "true"
-    problem(api.post("/streams", {"name": "orders", "shards": 2}, idempotency_key="one"), 422)
-    problem(api.post("/streams", {"name": "orders", "shards": 1}), 409)
+    problem(api.post("/streams", {"name": "orders", "open_shards": 2}, idempotency_key="one"), 422)
+    problem(api.post("/streams", {"name": "orders", "open_shards": 1}), 409)
     problem(api.get("/streams", idempotency_key="one"), 400)
-    problem(api.post("/streams", {"name": "b c", "shards": 1}, idempotency_key="two"), 400)
-    assert api.post("/streams", {"name": "bc", "shards": 1}, idempotency_key="two").status_code == 201
+    problem(api.post("/streams", {"name": "b c", "open_shards": 1}, idempotency_key="two"), 400)
+    assert api.post("/streams", {"name": "bc", "open_shards": 1}, idempotency_key="two").status_code == 201
 
 
 def test_etags_guard_changes(api, team, served):
