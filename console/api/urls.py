@@ -8,7 +8,7 @@ from django.http import Http404
 from django.urls import URLPattern, URLResolver, path
 
 from console.api import document
-from console.api.resources import streams
+from console.api.stream_urls import PREFIX, stream_patterns
 from console.api.view import ApiView
 
 
@@ -23,11 +23,8 @@ class Nothing(ApiView):
         raise Http404
 
 
-PREFIX = "api/v1/"
-
 patterns: list[URLPattern | URLResolver] = [
-    path(PREFIX + "streams", streams.Streams.as_view(), name="api-streams"),
-    path(PREFIX + "streams/<str:name>", streams.OneStream.as_view(), name="api-stream"),
+    *stream_patterns,
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
