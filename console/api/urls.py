@@ -8,6 +8,8 @@ from django.http import Http404
 from django.urls import URLPattern, URLResolver, path
 
 from console.api import document
+from console.api.delivery_urls import delivery_patterns
+from console.api.operate_urls import operate_patterns
 from console.api.stream_urls import PREFIX, stream_patterns
 from console.api.view import ApiView
 
@@ -24,6 +26,8 @@ class Nothing(ApiView):
 
 
 patterns: list[URLPattern | URLResolver] = [
+    *delivery_patterns,
+    *operate_patterns,
     *stream_patterns,
 ]
 

@@ -59,7 +59,7 @@ def put_metric_alarm(call: Call, params: Json) -> None:
     Tags are set when the alarm is made.
     Refused: ARNs as actions, anomaly detection, and what newer alarms can beside.
     """
-    settings = _settings(call, params)
+    settings = settings_of(call, params)
     name, team_id = params["AlarmName"], call.principal.team_id
     alarm = Alarm.objects.select_for_update().filter(team_id=team_id, name=name).first()
     if alarm is None and Alarm.objects.filter(team_id=team_id).count() >= ALARMS_MAX:
@@ -92,7 +92,7 @@ def _look_soon(call: Call) -> None:
     wake(KIND, str(call.principal.team_id))
 
 
-def _settings(call: Call, params: Json) -> Json:
+def settings_of(call: Call, params: Json) -> Json:
     """What the alarm is, checked. Raises ValidationException."""
     unknown = sorted(name for name in params if name not in KNOWN)
     if unknown:
