@@ -33,12 +33,22 @@ WAITING_MAX: Final = 100
 def send(to: str, subject: str, template: str, context: Mapping[str, Any]) -> bool:
     """Send a mail of one text template; True if the mail server took it within SEND_WAIT_S (without a mail server: if it
     is in the data directory). Never raises: who sends says so on the page, and offers another way where that is safe."""
-    body = render_to_string(template, {**context, "endpoint": settings.CONFIG.public_address})
-    sending = post(EmailMessage(" ".join(subject.split()), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [to]))
+    sending = post(written(to, subject, template, context))
     try:
         return sending is not None and sending.result(SEND_WAIT_S)
     except TimeoutError:
         return False
+
+
+def post_text(to: str, subject: str, template: str, context: Mapping[str, Any]) -> None:
+    """Send a mail of one text template in the background; whether it arrives, nobody waits to know."""
+    post(written(to, subject, template, context))
+
+
+def written(to: str, subject: str, template: str, context: Mapping[str, Any]) -> EmailMessage:
+    """A mail of one text template."""
+    body = render_to_string(template, {**context, "endpoint": settings.CONFIG.public_address})
+    return EmailMessage(" ".join(subject.split()), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [to])
 
 
 def post(message: EmailMessage) -> Future[bool] | None:

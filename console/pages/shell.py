@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from apps.accounts.models import Membership, Team, User
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
+from apps.base.units import MINUTE_MS
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
 from console import zones
@@ -152,6 +153,8 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Access keys", "key-round", "keys", "key:read"),
             ("API tokens", "plug", "tokens", "token:write"),
+            ("Members and roles", "users", "members", "member:read"),
+            ("Settings", "settings", "settings", "team:read"),
         ),
     ),
 )
