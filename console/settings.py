@@ -147,6 +147,8 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
+SOCIALACCOUNT_ADAPTER = "console.sign_in.single_sign_on.SocialAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
 MFA_ADAPTER = "console.sign_in.second_step.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -9,6 +9,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from console.sign_in import waiting
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,5 +45,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def too_many(request: HttpRequest) -> HttpResponse:
-    """429, for allauth's rate limits."""
-    return render(request, "429.html", status=429)
+    """429, for allauth's rate limits: with the time to wait, for people and in Retry-After."""
+    wait_s = waiting.wait_any_s(request)
+    response = render(request, "429.html", {"wait": waiting.sentence(wait_s)}, status=429)
+    response["Retry-After"] = str(wait_s)
+    return response

@@ -153,7 +153,7 @@ POSTS = {
 }
 """POST, where it needs another action than GET or there is no GET."""
 
-OPEN = {"home", "setup", "theme", "metrics", "sign-in-over", "invite", "teams", "team-new"}
+OPEN = {"home", "setup", "theme", "metrics", "sign-in-over", "invite", "teams", "team-new", "oidc", "oidc-callback"}
 """Outside teams; account_… are allauth's."""
 
 
