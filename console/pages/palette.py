@@ -1,25 +1,32 @@
-"""The command palette's answers: streams and delivery streams by name, actions, pages. What a member may not do is shown with the reason,
-and only when it was searched for by its name.
+"""The command palette's answers: things by name, actions on the current one, pages. What a member may not do is shown with
+the reason, and only when it was searched for by its name. With nothing typed: what was looked at lately, and suggestions.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote
 
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
+from apps.accounts.models import Membership
 from apps.accounts.permissions import allowed
+from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
-from console.pages.shell import TeamRequest, team_page
+from console.pages.alarms.rules import STATES
+from console.pages.shell import ANY_MEMBER, GO, SECTIONS, TeamRequest, team_page
 
-STREAMS_SHOWN = 6
-_STREAM_PATH = re.compile(r"^/t/[^/]+/streams/([a-zA-Z0-9_.~-]{1,130})(?:/|$)")
-
-_DELIVERY_PATH = re.compile(r"^/t/[^/]+/delivery/([a-zA-Z0-9_.~-]{1,130})(?:/|$)")
+SHOWN_OF_A_KIND = 6
+RECENT_SHOWN = 5
+SUGGESTED_SHOWN = 5
+TEXT_MAX = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,125 +40,190 @@ class Option:
     needs: str = ""
 
 
-PAGES = (
-    ("layout-dashboard", "Overview", "overview", "stream:read", "G O"),
-    ("waves", "Data streams", "streams", "stream:read", "G D"),
-    ("truck", "Delivery streams", "delivery-streams", "delivery:read", "G F"),
-    ("upload", "Import and replay", "ingestion", "stream:read", "G I"),
-    ("key-round", "Access keys", "keys", "key:read", "G K"),
-    ("user", "Profile", "profile", "stream:read", ""),
-    ("plus", "Create data stream", "stream-create", "stream:create", "N"),
-    ("plus", "Create delivery stream", "delivery-create", "delivery:create", ""),
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do with a thing, or a page. address: its URL name."""
+
+    icon: str
+    label: str
+    address: str
+    need: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Things that have names and pages. part: of their addresses; rows: the team's, each with a name; says: its hint."""
+
+    heading: str
+    icon: str
+    part: str
+    address: str
+    need: str
+    rows: Callable[[TeamRequest], QuerySet[Any]]
+    says: Callable[[Any], str]
+    actions: tuple[Action, ...] = ()
+
+
+_STREAM = (
+    Action("search", "Data viewer", "stream-records", "record:read"),
+    Action("play", "Send test records", "stream-put", "record:write"),
+    Action("split", "Split shard", "stream-split", "stream:reshard"),
+    Action("split", "Change the number of shards", "stream-count", "stream:reshard"),
+    Action("activity", "Monitoring", "stream-monitoring", "stream:read"),
+    Action("table-2", "Shards", "stream-shards", "stream:read"),
+    Action("users", "Consumers", "stream-consumers", "stream:read"),
+    Action("plug", "Connect", "stream-connect", "stream:read"),
+    Action("settings", "Configuration", "stream-configuration", "stream:read"),
 )
-
-ACTIONS = (
-    ("search", "Data viewer", "stream-records", "record:read"),
-    ("play", "Send test records", "stream-put", "record:write"),
-    ("split", "Split shard", "stream-split", "stream:reshard"),
-    ("split", "Change the number of shards", "stream-count", "stream:reshard"),
-    ("activity", "Monitoring", "stream-monitoring", "stream:read"),
-    ("table-2", "Shards", "stream-shards", "stream:read"),
-    ("users", "Consumers", "stream-consumers", "stream:read"),
-    ("plug", "Connect", "stream-connect", "stream:read"),
-    ("settings", "Configuration", "stream-configuration", "stream:read"),
+_DELIVERY = (
+    Action("play", "Send demo data", "delivery-demo", "record:write"),
+    Action("table-2", "Delivered objects", "delivery-objects", "record:read"),
+    Action("triangle-alert", "Errors of deliveries", "delivery-errors", "delivery:read"),
+    Action("split", "Lanes", "delivery-lanes", "delivery:read"),
+    Action("repeat", "Redrive failed records", "delivery-redrive", "delivery:write"),
+    Action("settings", "Configuration of the delivery", "delivery-configuration", "delivery:read"),
 )
+_ALARM = (Action("settings", "Edit the alarm", "alarm-edit", "alarm:write"),)
+_DASHBOARD = (Action("settings", "Edit the dashboard", "dashboard-edit", "alarm:write"),)
 
-DELIVERY_ACTIONS = (
-    ("play", "Send demo data", "delivery-demo", "record:write"),
-    ("table-2", "Delivered objects", "delivery-objects", "record:read"),
-    ("triangle-alert", "Errors of deliveries", "delivery-errors", "delivery:read"),
-    ("split", "Lanes", "delivery-lanes", "delivery:read"),
-    ("repeat", "Redrive failed records", "delivery-redrive", "delivery:write"),
-    ("settings", "Configuration of the delivery", "delivery-configuration", "delivery:read"),
+KINDS: Final = (
+    Kind("Streams", "waves", "streams", "stream", "stream:read",
+         lambda request: Stream.objects.filter(team=request.team),
+         lambda row: f"data stream, {row.status.lower()}", _STREAM),
+    Kind("Delivery streams", "truck", "delivery", "delivery-stream", "delivery:read",
+         lambda request: DeliveryStream.objects.filter(team=request.team, channel_id=""),
+         lambda row: f"delivery stream, {row.status.lower()}", _DELIVERY),
+    Kind("Alarms", "bell", "alarms/of", "alarm", "alarm:read",
+         lambda request: Alarm.objects.filter(team=request.team),
+         lambda row: f"alarm, {STATES[row.state][1].lower()}", _ALARM),
+    Kind("Dashboards", "chart-line", "dashboards/of", "dashboard", "alarm:read",
+         lambda request: Dashboard.objects.filter(team=request.team), lambda _row: "dashboard", _DASHBOARD),
+)  # fmt: skip
+
+FURTHER: Final = (
+    Action("chart-line", "Dashboards", "dashboards", "alarm:read"),
+    Action("chart-line", "Dashboard of your streams", "dashboard-streams", "alarm:read"),
+    Action("user", "Profile", "profile", ANY_MEMBER),
+    Action("plus", "Create data stream", "stream-create", "stream:create", "N"),
+    Action("plus", "Create delivery stream", "delivery-create", "delivery:create"),
+    Action("plus", "Create alarm", "alarm-create", "alarm:write"),
+    Action("upload", "Import a file", "ingestion-import", "record:write"),
 )
+"""Pages beside those of the sidebar."""
+
+SUGGESTED: Final = (
+    "stream-create", "streams", "alarms", "dashboard-streams", "delivery-streams", "overview", "keys", "profile",
+)  # fmt: skip
+
+_AT: Final = re.compile(r"/t/[^/]+/(streams|delivery|alarms/of|dashboards/of)/([^/?#]{1,800})")
 
 
-@team_page("stream:read")
+@team_page(ANY_MEMBER)
 def palette(request: TeamRequest) -> HttpResponse:
     """The options for what is typed so far."""
-    text = request.GET.get("q", "").strip()[:128]
-    streams, deliveries = _streams(request, text), _deliveries(request, text)
-    groups = [
-        ("Streams", [_of_stream(request, stream) for stream in streams]),
-        ("Delivery streams", [_of_delivery(request, delivery) for delivery in deliveries]),
-    ]
-    at = _here(request, streams, text)
-    if at:
-        actions = [_option(request, icon, label, name, action, [at]) for icon, label, name, action in ACTIONS]
-        groups.append((f"Actions on {at}", _shown(actions, text, keep=bool(streams) and bool(text))))
-    at = _there(request, deliveries, text)
-    if at:
-        actions = [_option(request, icon, label, name, action, [at]) for icon, label, name, action in DELIVERY_ACTIONS]
-        keep = bool(deliveries) and bool(text) and not streams
-        groups.append((f"Actions on {at}, delivery", _shown(actions, text, keep=keep)))
-    pages = [_option(request, icon, label, name, action, [], hint) for icon, label, name, action, hint in PAGES]
-    groups.append(("Go to", _shown(pages, text, keep=False)))
+    text = request.GET.get("q", "").strip()[:TEXT_MAX]
+    groups = _searched(request, text) if text else _at_first(request)
     found = [(heading, options) for heading, options in groups if options]
     return render(request, "shell/palette_options.html", {"groups": found, "text": text})
 
 
-def _streams(request: TeamRequest, text: str) -> list[Stream]:
-    mine = Stream.objects.filter(team=request.team)
-    if text:
-        mine = mine.filter(name__icontains=text)
-    return list(mine.order_by("name")[:STREAMS_SHOWN])
+def _searched(request: TeamRequest, text: str) -> list[tuple[str, list[Option]]]:
+    groups: list[tuple[str, list[Option]]] = []
+    first: tuple[Kind, str] | None = None
+    for kind in _may_see(request):
+        rows = list(kind.rows(request).filter(name__icontains=text).order_by("name")[:SHOWN_OF_A_KIND])
+        groups.append((kind.heading, [_thing(request, kind, row) for row in rows]))
+        first = first or ((kind, rows[0].name) if rows else None)
+    groups.append(("Members", _members(request, text)))
+    found = first or _here(request)
+    if found is not None:
+        groups.append((f"Actions on {found[1]}", _shown(_actions(request, *found), text, keep=first is not None)))
+    groups.append(("Go to", _shown(_pages(request), text, keep=False)))
+    return groups
 
 
-def _deliveries(request: TeamRequest, text: str) -> list[DeliveryStream]:
-    if not allowed(request.actions, "delivery:read"):
+def _at_first(request: TeamRequest) -> list[tuple[str, list[Option]]]:
+    """Nothing is typed yet."""
+    groups = [("Recent", _recent(request))]
+    here = _here(request)
+    if here is not None:
+        groups.append((f"Actions on {here[1]}", [one for one in _actions(request, *here) if not one.needs]))
+    by_address = {one.address: one for one in _all_pages()}
+    offered = [_option(request, by_address[name], []) for name in SUGGESTED if name in by_address]
+    groups.append(("Suggestions", [one for one in offered if not one.needs][:SUGGESTED_SHOWN]))
+    return groups
+
+
+def _may_see(request: TeamRequest) -> list[Kind]:
+    return [kind for kind in KINDS if allowed(request.actions, kind.need)]
+
+
+def _thing(request: TeamRequest, kind: Kind, row: Any) -> Option:
+    return Option(kind.icon, row.name, reverse(kind.address, args=[request.team.slug, row.name]), kind.says(row))
+
+
+def _named(request: TeamRequest, paths: Iterable[str]) -> list[tuple[Kind, Any]]:
+    """The things of these addresses that there still are and that the member may see, in order; a query for each kind."""
+    wanted = [(found[1], unquote(unquote(found[2]))) for path in paths if (found := _AT.match(path))]
+    answer: dict[tuple[str, str], tuple[Kind, Any]] = {}
+    for kind in _may_see(request):
+        names = [name for part, name in wanted if part == kind.part]
+        for row in kind.rows(request).filter(name__in=names) if names else ():
+            answer[kind.part, row.name] = (kind, row)
+    return [answer[key] for key in dict.fromkeys(wanted) if key in answer]
+
+
+def _recent(request: TeamRequest) -> list[Option]:
+    """What the browser remembers, without the page that is open."""
+    at = request.GET.get("at", "")
+    paths = [path for path in request.GET.getlist("recent")[: 2 * RECENT_SHOWN] if not at.startswith(path)]
+    return [_thing(request, kind, row) for kind, row in _named(request, paths)][:RECENT_SHOWN]
+
+
+def _here(request: TeamRequest) -> tuple[Kind, str] | None:
+    """The thing whose page is open."""
+    found = _named(request, [request.GET.get("at", "")])
+    return (found[0][0], found[0][1].name) if found else None
+
+
+def _actions(request: TeamRequest, kind: Kind, name: str) -> list[Option]:
+    return [_option(request, one, [name]) for one in kind.actions]
+
+
+def _members(request: TeamRequest, text: str) -> list[Option]:
+    if not allowed(request.actions, "member:read"):
         return []
-    mine = DeliveryStream.objects.filter(team=request.team, channel_id="")
-    if text:
-        mine = mine.filter(name__icontains=text)
-    return list(mine.order_by("name")[:STREAMS_SHOWN])
-
-
-def _there(request: TeamRequest, deliveries: list[DeliveryStream], text: str) -> str:
-    """The delivery stream whose actions are offered: as _here."""
-    if text and deliveries:
-        return deliveries[0].name
-    found = _DELIVERY_PATH.match(request.GET.get("at", ""))
-    mine = DeliveryStream.objects.filter(team=request.team, channel_id="")
-    return found[1] if found and mine.filter(name=found[1]).exists() else ""
-
-
-def _of_delivery(request: TeamRequest, delivery: DeliveryStream) -> Option:
-    return Option(
-        "truck",
-        delivery.name,
-        reverse("delivery-stream", args=[request.team.slug, delivery.name]),
-        f"delivery stream, {delivery.status.lower()}",
+    wanted = Q(user__name__icontains=text) | Q(user__email__icontains=text)
+    rows = (
+        Membership.objects.filter(wanted, team=request.team).select_related("user", "own_role").order_by("user__email")
     )
+    return [
+        Option("user", row.user.name or row.user.email, reverse("member", args=[request.team.slug, row.pk]), row.role_label)
+        for row in rows[:SHOWN_OF_A_KIND]
+    ]  # fmt: skip
 
 
-def _here(request: TeamRequest, streams: list[Stream], text: str) -> str:
-    """The stream whose actions are offered: the first that matches, else the one whose page is open."""
-    if text and streams:
-        return streams[0].name
-    found = _STREAM_PATH.match(request.GET.get("at", ""))
-    if found and Stream.objects.filter(team=request.team, name=found[1]).exists():
-        return found[1]
-    return ""
+def _all_pages() -> list[Action]:
+    of_sidebar = [
+        Action(icon, label, name, need, f"G {GO[name].upper()}" if name in GO else "")
+        for _, lines in SECTIONS
+        for label, icon, name, need in lines
+    ]
+    return [*of_sidebar, *FURTHER]
 
 
-def _of_stream(request: TeamRequest, stream: Stream) -> Option:
-    return Option(
-        "waves",
-        stream.name,
-        reverse("stream", args=[request.team.slug, stream.name]),
-        f"data stream, {stream.status.lower()}",
-    )
+def _pages(request: TeamRequest) -> list[Option]:
+    return [_option(request, one, []) for one in _all_pages()]
 
 
-def _option(
-    request: TeamRequest, icon: str, label: str, name: str, action: str, arguments: list[str], hint: str = ""
-) -> Option:  # fmt: skip
-    needs = "" if allowed(request.actions, action) else action
-    return Option(icon, label, reverse(name, args=[request.team.slug, *arguments]), hint, needs)
+def _option(request: TeamRequest, one: Action, arguments: Sequence[str]) -> Option:
+    needs = "" if one.need == ANY_MEMBER or allowed(request.actions, one.need) else one.need
+    return Option(one.icon, one.label, reverse(one.address, args=[request.team.slug, *arguments]), one.hint, needs)
 
 
 def _shown(options: list[Option], text: str, *, keep: bool) -> list[Option]:
-    """Those that match; keep: all, as what was typed names the stream. Locked ones only by their exact name."""
+    """Those that match; keep: all, as what was typed names the thing. Locked ones only by their exact name."""
     wanted = text.lower()
     return [
         option

@@ -30,10 +30,10 @@ P = ParamSpec("P")
 ANY_MEMBER = ""
 """Instead of an action: whoever is in the team may."""
 
-THEMES = ("light", "dark", "system")
 SEEN_EVERY_MS = 5 * MINUTE_MS
 """How exact Membership.last_seen_at_ms is."""
 
+THEMES = ("light", "dark", "system")
 THEME_COOKIE = "theme"
 
 
@@ -104,7 +104,6 @@ def enter(request: TeamRequest, slug: str) -> None:
         raise Http404("no such team")
     request.membership, request.team, request.actions = mine, mine.team, mine.actions
     request.meter_key = METER_KEY
-
     _note_seen(mine)
     zones.use(request)
 
@@ -114,6 +113,7 @@ def _note_seen(membership: Membership) -> None:
     now, last = now_ms(), membership.last_seen_at_ms
     if last is None or now - last >= SEEN_EVERY_MS:
         Membership.objects.filter(pk=membership.pk).update(last_seen_at_ms=now)
+
 
 def forbidden(request: HttpRequest, action: str) -> HttpResponse:
     """403: which permission is missing, and which roles have it."""
@@ -135,6 +135,8 @@ class Entry:
     address: str
     current: bool
     count: int | None = None
+    key: str = ""
+    """The letter that follows G."""
 
 
 SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
@@ -160,6 +162,12 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
 )
 """Heading, then (label, icon, URL name, permission): only pages that exist."""
 
+GO = {
+    "overview": "o", "streams": "d", "delivery-streams": "f", "ingestion": "i", "alarms": "m", "audit": "a", "keys": "k",
+    "tokens": "t", "members": "r", "settings": "s", "usage": "u", "reference": "p", "api-reference": "p",
+}  # fmt: skip
+"""Letters after G, by URL name."""
+
 FAMILIES = {"dashboard": "alarm"}
 """Pages under the entry of another word than their own URL names begin with."""
 
@@ -171,7 +179,7 @@ def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
     for heading, lines in SECTIONS:
         entries = [
             Entry(label, icon, reverse(name, args=[request.team.slug]),
-                  _family(current) == _family(name), _count(request, name))
+                  _family(current) == _family(name), _count(request, name), GO.get(name, ""))
             for label, icon, name, action in lines
             if allowed(request.actions, action)
         ]  # fmt: skip
@@ -223,12 +231,12 @@ def context(request: HttpRequest) -> dict[str, Any]:
     theme = person.theme if person else request.COOKIES.get(THEME_COOKIE, "system")
     answer: dict[str, Any] = {
         "theme": theme if theme in THEMES else "system",
-        "endpoint": settings.CONFIG.public_address,
-        "region": settings.CONFIG.region,
-    }
         "density": person.density if person else "normal",
         "shortcuts": person.shortcuts if person else True,
         "zone": zones.name(),
+        "endpoint": settings.CONFIG.public_address,
+        "region": settings.CONFIG.region,
+    }
     if hasattr(request, "membership"):
         inside = cast("TeamRequest", request)
         answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.actions)}

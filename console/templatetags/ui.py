@@ -62,17 +62,9 @@ def action(context: dict[str, Any], need: str, label: str, href: str, **options:
     name = f"needs-{zlib.crc32(f'{need}{label}{href}'.encode()):x}"
     return format_html(
         '<span class="tip"><a class="{}" role="link" aria-disabled="true" tabindex="0" aria-describedby="{}">{}{}{}</a>'
-        '<span class="tip-box"><span role="tooltip" id="{}">Needs {}: {}</span>'
-        '<a href="{}">Ask for access<span class="sr"> to {}</span></a></span></span>',
+        '<span role="tooltip" id="{}">Needs {}: {}</span></span>',
         classes, name, picture, label, words_after, name, need, ", ".join(roles_with(need)),
-        ask_address(context, need), label,
     )  # fmt: skip
-
-
-def ask_address(context: dict[str, Any], need: str) -> str:
-    """Where a member of the page's team asks for a permission, and comes back from."""
-    back = {"next": context["request"].get_full_path()} if context["request"].method == "GET" else {}
-    return f"{reverse('access-ask', args=[context['team'].slug])}?{urlencode({'for': need, **back})}"
 
 
 @register.simple_tag
@@ -132,6 +124,12 @@ def figure(text: str) -> SafeString:
     """`4.7 MB/s` with its unit set small, for the numbers of a stat strip."""
     number, _, unit = text.partition(" ")
     return format_html("{} <small>{}</small>", number, unit) if unit else format_html("{}", number)
+
+
+@register.filter
+def lower_first(text: str) -> str:
+    """`Data streams` within a sentence; `API tokens` as it is."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 @register.filter

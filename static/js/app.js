@@ -30,7 +30,8 @@ const actions = {
   copy: (button) => copy(button),
   dismiss: (button) => button.closest(".toast").remove(),
   palette: () => openPalette(),
-  shortcuts: () => byId("shortcuts")?.showModal(),
+  shortcuts: () => openSheet(),
+  retry: () => reach(),
   "close-dialog": (button) => button.closest("dialog").close(),
 };
 
@@ -115,7 +116,20 @@ setInterval(() => {
   if (!document.hidden) for (const time of document.querySelectorAll("time[data-ago]")) time.textContent = ago(time);
 }, 5000);
 
-// ---- command palette
+// ---- command palette; what was looked at lately is kept by the browser, the server says what of it there still is
+
+const LATELY = /^\/t\/[^/]+\/(streams|delivery|alarms\/of|dashboards\/of)\/[^/]+/;
+const lately = () => `recent:${team()}`;
+
+function recent() {
+  try {
+    return JSON.parse(localStorage.getItem(lately()) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+const here = LATELY.exec(location.pathname)?.[0];
+if (here) localStorage.setItem(lately(), JSON.stringify([here, ...recent().filter((path) => path !== here)].slice(0, 6)));
 
 let wanted = 0;
 
@@ -132,8 +146,9 @@ async function suggest(text) {
   const address = new URL(byId("palette").dataset.source, location.origin);
   address.searchParams.set("q", text);
   address.searchParams.set("at", location.pathname);
-  const answer = await fetch(address, { headers: { "HX-Request": "true" } });
-  if (turn !== wanted || !answer.ok) return;
+  if (!text) for (const path of recent()) address.searchParams.append("recent", path);
+  const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => lost());
+  if (turn !== wanted || !answer?.ok) return;
   byId("palette-list").innerHTML = await answer.text();
   choose(0);
 }
@@ -172,12 +187,20 @@ if (singles) {
   singles.addEventListener("change", () => localStorage.setItem(SINGLE_KEYS, singles.checked ? "on" : "off"));
 }
 
-const places = { o: "", d: "/streams", f: "/delivery", k: "/keys", i: "/ingestion" };
 let goes = 0;
+const place = (letter) => document.querySelector(`.nav a[data-go="${CSS.escape(letter)}"]`);
 
-function go(letter) {
-  const address = `/t/${team()}${places[letter]}`;
-  if (letter in places && document.querySelector(`.nav a[href="${address}"]`)) location.href = address;
+function openSheet() {
+  for (const line of document.querySelectorAll("#shortcuts [data-if]")) {
+    line.hidden = !document.querySelector(line.dataset.if);
+  }
+  byId("shortcuts")?.showModal();
+}
+
+/** Dashboards choose their range by links; live charts see to it themselves (chart.js). */
+function stepRange(by) {
+  const ranges = [...document.querySelectorAll("[data-range-link]")];
+  ranges[ranges.findIndex((one) => one.hasAttribute("aria-current")) + by]?.click();
 }
 
 function filterField() {
@@ -197,7 +220,9 @@ function moveRow(step) {
 
 const keys = {
   "/": () => filterField()?.focus(),
-  "?": () => byId("shortcuts")?.showModal(),
+  "?": () => openSheet(),
+  "[": () => stepRange(-1),
+  "]": () => stepRange(1),
   g: () => { goes = Date.now(); },
   j: () => moveRow(1),
   k: () => moveRow(-1),
@@ -212,11 +237,11 @@ addEventListener("keydown", (event) => {
   }
   if (event.key === "Escape") document.querySelectorAll("details[data-menu][open]").forEach((menu) => { menu.open = false; });
   const typing = event.target.closest?.("input, textarea, select, [contenteditable], dialog[open]");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || !team() || (singles && !singles.checked)) return;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !team() || root.dataset.shortcuts === "off" || (singles && !singles.checked)) return;
   const letter = event.key.toLowerCase();
-  if (Date.now() - goes < 1200 && letter in places) {
+  if (Date.now() - goes < 1200 && /^[a-z]$/.test(letter) && place(letter)) {
     goes = 0;
-    go(letter);
+    place(letter).click();
   } else if (event.key in keys) {
     if (event.key !== "g") event.preventDefault();
     keys[event.key]();
@@ -243,3 +268,34 @@ document.body.addEventListener("htmx:responseError", (event) => {
   if (status === 401 || status === 403) toast("You may not see this any more. Reload the page.", "error");
   else toast(`The server answered with ${status}. Try again; request ${event.detail.xhr.getResponseHeader("x-request-id") ?? "without an id"}.`, "error");
 });
+
+// ---- offline: a quiet bar says so, asks again by itself, and goes when the server answers
+
+const AGAIN_MS = 5_000;
+let asking = 0;
+
+function lost() {
+  const bar = byId("offline");
+  if (!bar) return;
+  bar.querySelector("p").textContent = `${navigator.onLine ? "Tidegate does not answer." : "You are offline."} What you see is as of ${new Date().toISOString().slice(11, 19)} UTC.`;
+  bar.hidden = false;
+  clearTimeout(asking);
+  asking = setTimeout(reach, AGAIN_MS);
+}
+
+async function reach() {
+  clearTimeout(asking);
+  const answer = await fetch("/healthz", { cache: "no-store" }).catch(() => null);
+  const bar = byId("offline");
+  if (!answer) {
+    if (bar.hidden) lost();
+    else asking = setTimeout(reach, AGAIN_MS);
+    return;
+  }
+  if (!bar.hidden) announce("Connected again");
+  bar.hidden = true;
+}
+addEventListener("offline", lost);
+addEventListener("online", reach);
+addEventListener("lost", reach); // live.js: the socket does not come back
+document.body.addEventListener("htmx:sendError", reach);

@@ -412,7 +412,8 @@ addEventListener("keydown", (event) => {
   const group = [...charts][0]?.group;
   const typing = event.target.closest?.("input, textarea, select, [contenteditable], dialog[open]");
   if (event.key === " " && event.target.closest?.("button, a, summary, [tabindex]:not(main)")) return; // Space is theirs
-  if (!group || typing || event.ctrlKey || event.metaKey || event.altKey || localStorage.getItem("single-keys") === "off") return;
+  const off = document.documentElement.dataset.shortcuts === "off" || localStorage.getItem("single-keys") === "off";
+  if (!group || typing || event.ctrlKey || event.metaKey || event.altKey || off) return;
   if (event.key === " ") group.pause();
   else if (event.key === "[") group.step(-1);
   else if (event.key === "]") group.step(1);

@@ -97,6 +97,7 @@ class Live extends EventTarget {
     else if (!this.#quietTimer && this.state !== "waiting") {
       this.#quietTimer = setTimeout(() => this.#become("waiting"), QUIET_MS);
     }
+    if (this.#tries === 2) dispatchEvent(new Event("lost"));
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (this.#tries - 1));
     this.#retryTimer = setTimeout(() => this.#connect(), wait * Math.random());
   }

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from apps.metrics.readers import Reader
 from apps.streams.models import Consumer, Stream, Tag
+from console.pages import stream_readers
 from tests.console.conftest import other_team, settle, signed_in, text_of
 
 pytestmark = pytest.mark.usefixtures("served", "stream")
@@ -27,7 +29,11 @@ def test_a_consumer_is_registered_and_deregistered(client, served, clock):
     assert "billing" in page
     assert f"consumer/billing:{Consumer.objects.get().created_at_ms // 1000}" in page
     assert "1 of 20" in page
-    client.post(STREAM + "/consumers/deregister", {"consumer": "billing"})
+    assert "Deregister billing" in plain(client.get(STREAM + "/consumers/deregister?consumer=billing"))
+    refused = client.post(STREAM + "/consumers/deregister", {"consumer": "billing", "name": "billings"})
+    assert refused.status_code == 422
+    assert Consumer.objects.get().status == "ACTIVE"
+    client.post(STREAM + "/consumers/deregister", {"consumer": "billing", "name": "billing"})
     assert "Deleting" in plain(client.get(STREAM + "/consumers"))
     clock.advance(10_000)
     settle(served)
@@ -46,7 +52,20 @@ def test_a_consumer_that_aws_refuses_is_told_at_its_name(client, served, name, t
 
 def test_an_unknown_consumer_is_told(client):
     answer = client.post(STREAM + "/consumers/deregister", {"consumer": "nobody"}, follow=True)
-    assert "not found" in plain(answer)
+    assert "There is no consumer nobody" in plain(answer)
+
+
+def test_readers_are_told_apart_by_their_keys(client, team, clock, monkeypatch):
+    now = clock.now_ms()
+    seen = [Reader(team.access_key_id, now - 5_000, 0), Reader("ASIATEMPORARY", now - 90_000, 45_000)]
+    monkeypatch.setattr(stream_readers, "readers", lambda *_, **__: seen)
+    page = plain(client.get(STREAM + "/consumers"))
+    assert team.access_key_id in page
+    assert "at the tip" in page
+    assert "Temporary key" in page
+    assert '<span class="tag tag-warn">45 s</span>' in page
+    monkeypatch.setattr(stream_readers, "readers", lambda *_, **__: None)
+    assert "Redis does not answer" in plain(client.get(STREAM + "/consumers"))
 
 
 # --- connect ----------------------------------------------------------------------------------------------------------
@@ -170,7 +189,8 @@ def options(response):
 
 
 def test_the_palette_finds_streams_actions_and_pages(client):
-    assert options(client.get("/t/first/palette"))[0] == "orders"
+    assert options(client.get("/t/first/palette"))[0] == "Create data stream"
+    assert options(client.get("/t/first/palette?q=order"))[0] == "orders"
     assert "Split shard" in options(client.get("/t/first/palette?q=ord"))
     assert options(client.get("/t/first/palette?q=access"))[-1] == "Access keys"
     assert "Data viewer" in options(client.get("/t/first/palette?at=/t/first/streams/orders/shards&q=data+v"))
