@@ -62,9 +62,17 @@ def action(context: dict[str, Any], need: str, label: str, href: str, **options:
     name = f"needs-{zlib.crc32(f'{need}{label}{href}'.encode()):x}"
     return format_html(
         '<span class="tip"><a class="{}" role="link" aria-disabled="true" tabindex="0" aria-describedby="{}">{}{}{}</a>'
-        '<span role="tooltip" id="{}">Needs {}: {}</span></span>',
+        '<span class="tip-box"><span role="tooltip" id="{}">Needs {}: {}</span>'
+        '<a href="{}">Ask for access<span class="sr"> to {}</span></a></span></span>',
         classes, name, picture, label, words_after, name, need, ", ".join(roles_with(need)),
+        ask_address(context, need), label,
     )  # fmt: skip
+
+
+def ask_address(context: dict[str, Any], need: str) -> str:
+    """Where a member of the page's team asks for a permission, and comes back from."""
+    back = {"next": context["request"].get_full_path()} if context["request"].method == "GET" else {}
+    return f"{reverse('access-ask', args=[context['team'].slug])}?{urlencode({'for': need, **back})}"
 
 
 @register.simple_tag
