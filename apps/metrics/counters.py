@@ -73,6 +73,13 @@ class ShardSample:
         self.out_records += other.out_records
 
 
+READERS_MAX = 1_000
+"""Of all streams between two drains; further ones are not noted."""
+
+Readers = dict[tuple[int, int, str], tuple[int, int]]
+"""By team id, stream id and reader (what its usage is booked under): when it last read, and how far behind it was, in ms."""
+
+
 @dataclass(slots=True)
 class Counters:
     """The sums since the last drain, by series."""
@@ -80,6 +87,7 @@ class Counters:
     _samples: dict[Series, Sample] = field(default_factory=dict)
     _labelled: dict[Labelled, Sample] = field(default_factory=dict)
     _shards: dict[Stream, dict[int, ShardSample]] = field(default_factory=dict)
+    _readers: Readers = field(default_factory=dict)
     _of_threads: dict[Series, Sample] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -132,6 +140,16 @@ class Counters:
         sample.out_bytes += size_bytes
         sample.out_records += records
 
+    def note_reader(self, team_id: int, stream_id: int, reader: str, now_ms: int, behind_ms: int) -> None:
+        """Somebody polled a shard and was so far behind its tip. Of several shards the one that is furthest behind counts."""
+        who = (team_id, stream_id, reader)
+        known = self._readers.get(who)
+        if known is not None:
+            behind_ms = max(behind_ms, known[1])
+        elif len(self._readers) >= READERS_MAX:
+            return
+        self._readers[who] = (now_ms, behind_ms)
+
     def _shard(self, team_id: int, stream_id: int, shard_index: int) -> ShardSample:
         stream = (team_id, stream_id)
         shards = self._shards.get(stream)
@@ -166,4 +184,9 @@ class Counters:
     def drain_shards(self) -> dict[Stream, dict[int, ShardSample]]:
         """Take what was counted per shard and start anew."""
         taken, self._shards = self._shards, {}
+        return taken
+
+    def drain_readers(self) -> Readers:
+        """Take who polled and start anew."""
+        taken, self._readers = self._readers, {}
         return taken

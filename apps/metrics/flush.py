@@ -23,7 +23,7 @@ from apps.base.config import Config
 from apps.base.units import MINUTE_MS, SECOND_MS
 from apps.metrics import connection, layout
 from apps.metrics.buckets import encode_shards, share
-from apps.metrics.counters import Counters, Sample, Series, Stream
+from apps.metrics.counters import READERS_MAX, Counters, Readers, Sample, Series, Stream
 from apps.metrics.layout import Store
 from apps.metrics.pending import Bucket, Pending
 from apps.metrics.totals import Totals
@@ -68,6 +68,7 @@ class Flusher:
         self._counters = counters
         self._clock = clock
         self._last: int | None = None
+        self._readers: Readers = {}
         self._known: set[str] = set()
         """Keys that have their time to live, and members that are in their set."""
         self._redis: object = None
@@ -89,6 +90,7 @@ class Flusher:
         seconds = range((last or 0) + 1, ended + 1) if late else [ended]
         labelled = self._counters.drain_labelled()
         samples, shards = self._counters.drain(), self._counters.drain_shards()
+        self._readers |= self._counters.drain_readers()
         self.totals.add(samples, labelled)
         for second, part in zip(seconds, _spread(samples, len(seconds)), strict=True):
             if second == ended:
@@ -112,7 +114,19 @@ class Flusher:
         yield from self._write_all(layout.MINUTES, final=final)
         if final or self.totals.due(self.pending.newest):
             yield from self._totals()
+        if self._readers:
+            yield self._who_reads()
         self.pending.forget_closed()
+
+    def _who_reads(self) -> Step:
+        """Newest first where there were too many to keep while Redis was away."""
+        told = dict(list(self._readers.items())[-READERS_MAX:])
+        commands: list[tuple[Any, ...]] = []
+        for (team_id, stream_id, reader), (seen_ms, behind_ms) in told.items():
+            key = layout.readers_key(team_id, stream_id)
+            commands.append(("HSET", key, reader, f"{seen_ms}:{behind_ms}"))
+            commands.append(("EXPIRE", key, layout.READERS_KEEP_S))
+        return Step(commands, self._readers.clear)
 
     def _totals(self) -> Iterator[Step]:
         changed, now_s = self.totals.pending(), self.pending.newest

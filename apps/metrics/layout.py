@@ -6,7 +6,7 @@ Three stores of buckets, each a hash per stream and block of time:
 
 A process writes its own field with what it counted so far, so writing twice does no harm and readers add processes up.
 Beside them: seconds in which somebody served (`tg:up:<hour>`, a bitmap), the streams that had traffic
-(`tg:act:<hour>`, a set), shards (`tg:h:…`), and the channel on which each second is published.
+(`tg:act:<hour>`, a set), shards (`tg:h:…`), who polls (`tg:r:…`), and the channel on which each second is published.
 """
 
 from __future__ import annotations
@@ -86,6 +86,9 @@ HEADLINE: frozenset[int] = frozenset(
 SHARD_BLOCK_S = 30
 SHARD_KEEP_S = 120
 
+READERS_KEEP_S = DAY_S
+"""So long a reader is remembered after its last call."""
+
 ROLLUP_KEEP_S: dict[int, int] = {60: 15 * DAY_S, 300: 63 * DAY_S, HOUR_S: 456 * DAY_S}
 """Widths kept in the database and for how long: As CloudWatch: 15 days, 63 days, 15 months."""
 
@@ -96,6 +99,11 @@ POINTS_MAX = 600
 def shard_key(team_id: int, stream_id: int, second: int) -> str:
     """The hash of a stream's shards: field <second>:<process>."""
     return f"tg:h:{team_id}:{stream_id}:{second // SHARD_BLOCK_S}"
+
+
+def readers_key(team_id: int, stream_id: int) -> str:
+    """The hash of who polls a stream: field <reader>, value <last read, UTC ms>:<ms behind>."""
+    return f"tg:r:{team_id}:{stream_id}"
 
 
 def uptime_key(second: int) -> str:

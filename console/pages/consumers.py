@@ -1,4 +1,4 @@
-"""Enhanced fan-out consumers of a stream: register, look at, deregister."""
+"""Who reads a stream: pollers, and enhanced fan-out consumers, which are registered and deregistered here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
 
 from apps.base.errors import ServiceError
-from apps.streams.models import Consumer
+from apps.streams.models import Consumer, Stream
 from apps.streams.operations.consumers import consumers_allowed
 from console import calls
 from console.pages import samples
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
+from console.pages.stream_readers import fan_out, pollers
 
 FIELDS = {
     "ConsumerName": "name",
@@ -44,30 +44,48 @@ def consumers(request: TeamRequest, name: str) -> HttpResponse:
         else:
             messages.success(request, f"Consumer {form.cleaned_data['name']} is being registered")
             return redirect("stream-consumers", request.team.slug, name)
-    found = list(Consumer.objects.filter(stream=stream).order_by("name"))
-    for consumer in found:
-        consumer.stream = stream
+    found = fan_out(request, stream)
     context = {
         **frame(request, stream, "stream-consumers"),
         "form": form,
+        "pollers": pollers(request, stream),
         "consumers": found,
-        "changing": any(consumer.status != "ACTIVE" for consumer in found),
+        "changing": any(one.consumer.status != "ACTIVE" for one in found),
         "quota": consumers_allowed(stream, calls.now_ms())[1],
         "cli": samples.register_consumer_cli(str(stream.arn)),
     }
     return render(request, "stream/consumers.html", context, status=422 if request.method == "POST" else 200)
 
 
-@require_POST
+class DeregisterForm(forms.Form):
+    """The name, typed."""
+
+    name = forms.CharField(max_length=128)
+
+
 @team_page("stream:write")
 def deregister(request: TeamRequest, name: str) -> HttpResponse:
-    """Take a consumer away; its subscriptions end."""
+    """Take a consumer away, for people who have typed its name; its subscriptions end."""
     stream = find(request, name)
-    consumer = request.POST.get("consumer", "")
+    consumer = (request.POST if request.method == "POST" else request.GET).get("consumer", "")
+    if not Consumer.objects.filter(stream=stream, name=consumer).exists():
+        messages.error(request, f"There is no consumer {consumer}")
+        return redirect("stream-consumers", request.team.slug, name)
+    form = DeregisterForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["name"] != consumer:
+            form.add_error("name", f"Type {consumer} to deregister it.")
+        elif _deregistered(request, stream, consumer, form):
+            messages.success(request, f"Consumer {consumer} is being deregistered")
+            return redirect("stream-consumers", request.team.slug, name)
+    context = {**frame(request, stream, "stream-consumers"), "form": form, "consumer": consumer}
+    return render(request, "stream/deregister.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _deregistered(request: TeamRequest, stream: Stream, consumer: str, form: DeregisterForm) -> bool:
     try:
         calls.call(request, "DeregisterStreamConsumer", StreamARN=str(stream.arn), ConsumerName=consumer)
     except ServiceError as error:
-        messages.error(request, error.message or error.code)
-    else:
-        messages.success(request, f"Consumer {consumer} is being deregistered")
-    return redirect("stream-consumers", request.team.slug, name)
+        calls.put_error(form, error, {error.code: "name"})
+        return False
+    return True

@@ -63,7 +63,7 @@ def test_readers_are_told_apart_by_their_keys(client, team, clock, monkeypatch):
     assert team.access_key_id in page
     assert "at the tip" in page
     assert "Temporary key" in page
-    assert '<span class="tag tag-warn">45 s</span>' in page
+    assert "45 s" in page
     monkeypatch.setattr(stream_readers, "readers", lambda *_, **__: None)
     assert "Redis does not answer" in plain(client.get(STREAM + "/consumers"))
 
@@ -216,6 +216,8 @@ def test_every_link_of_every_page_leads_somewhere(client):
             continue
         seen.add(path)
         answer = client.get(path)
+        if answer.status_code == 302 and answer["Location"].startswith("/confirm"):
+            continue  # what matters more asks for the password once more
         assert answer.status_code in {200, 204}, path
         if answer.get("Content-Type", "").startswith("text/html"):
             found = re.findall(r'(?:href|hx-get|data-source|data-poll)="(/[^"#]*)', text_of(answer))

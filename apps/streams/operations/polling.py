@@ -178,6 +178,7 @@ def _count_get_records(
     counters.add(team, key, "GetRecords.Records", records)
     if call.principal.user_id is None:  # a person who looks at old records is no consumer that lags
         counters.add(team, key, "GetRecords.IteratorAgeMilliseconds", age_ms)
+        counters.note_reader(team, key, call.principal.meter_key, call.now_ms, age_ms)
     counters.add(team, key, "GetRecords.Success", 1)
     counters.add(team, key, "GetRecords.Latency", since(call))
     counters.add_shard_read(team, key, shard.index, size_bytes, records)
