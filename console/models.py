@@ -66,3 +66,21 @@ class BrowserSession(models.Model):
     def name(self) -> str:
         """What it is called on pages and in the audit trail (access/changes.py: session_name)."""
         return self.key_sha256[:12]
+
+
+class SavedView(models.Model):
+    """Filters of the audit log that a person keeps under a name. query: the address's query string."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=40)
+    query = models.CharField(max_length=1_000, blank=True)
+    created_at_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "user", "name"], name="one_saved_view_per_name")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
