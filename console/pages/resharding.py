@@ -11,12 +11,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
+from apps.accounts.permissions import allowed
 from apps.base.errors import ServiceError
 from apps.streams import topology
 from apps.streams.models import Shard, Stream, StreamMode
 from apps.streams.operations.shards import shown
 from console import calls
 from console.pages import words
+from console.pages.hot_keys import samples
 from console.pages.shard_map import SHARDS_MAX, ShardMap, draw
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
@@ -37,13 +39,16 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
     shard = _chosen(opened, request.GET.get("shard") or request.POST.get("shard"))
     parent = _range(shard)
     middle = topology.middle(parent)
+    sample = samples.of(calls.runtime(), shard)
+    busy_at = sample.middle(parent)
     form = SplitForm(
         parent,
+        busy_at,
         request.POST or None,
         initial={"how": request.GET.get("how", "evenly"), "at": request.GET.get("at") or middle or ""},
     )
     if request.method == "POST" and form.is_valid():
-        at = middle if form.cleaned_data["how"] == "evenly" else form.cleaned_data["at"]
+        at = {"evenly": middle, "load": busy_at}.get(form.cleaned_data["how"], form.cleaned_data["at"])
         fields = {**FIELDS, "InvalidArgumentException": "at"}
         params = {"ShardToSplit": shard.shard_id, "NewStartingHashKey": str(at)}
         if _done(request, form, "SplitShard", name, fields, params):
@@ -55,8 +60,11 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
         "form": form,
         "shard": shard,
         "middle": middle,
+        "busy_at": busy_at,
+        "hot": sample.hot if allowed(request.actions, "record:read") else [],
         "opened": opened,
         "before": draw(opened, {}),
+        "mark": _percent(at) if at else None,
         "after": after,
     }
     return _page(request, stream, "stream/split.html", context, f"Split shard {shard.index:04d}")
@@ -65,12 +73,23 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
 class SplitForm(forms.Form):
     """Where to split."""
 
-    how = forms.ChoiceField(choices=[("evenly", "Evenly"), ("at", "At a hash key")], initial="evenly")
+    how = forms.ChoiceField(
+        choices=[("evenly", "Evenly"), ("load", "By load"), ("at", "At a hash key")], initial="evenly"
+    )
     at = forms.CharField(required=False, max_length=39)
 
-    def __init__(self, parent: topology.Range, *args: Any, **kwargs: Any) -> None:
-        self.parent = parent
+    def __init__(self, parent: topology.Range, busy_at: int | None, *args: Any, **kwargs: Any) -> None:
+        self.parent, self.busy_at = parent, busy_at
         super().__init__(*args, **kwargs)
+
+    def clean_how(self) -> str:
+        """By load only if the load can be divided."""
+        how: str = self.cleaned_data["how"]
+        if how == "load" and self.busy_at is None:
+            raise forms.ValidationError(
+                "The load of the last minute cannot be divided: it is of one key, or there is none."
+            )
+        return how
 
     def clean_at(self) -> str:
         """A whole number inside the shard; AWS's own rule is checked again by the operation."""
@@ -85,6 +104,8 @@ class SplitForm(forms.Form):
 
     def chosen(self, middle: int | None) -> int | None:
         """Where the preview splits: as typed if that is possible, else in the middle."""
+        if self["how"].value() == "load" and self.busy_at is not None:
+            return self.busy_at
         text = str(self["at"].value() or "")
         if (
             self["how"].value() == "at"
@@ -175,6 +196,11 @@ def _chosen(opened: list[Shard], text: str | None) -> Shard:
 
 def _neighbours(opened: list[Shard]) -> list[tuple[Shard, Shard]]:
     return [(low, high) for low, high in pairwise(opened) if topology.adjacent(_range(low), _range(high))]
+
+
+def _percent(hash_key: int) -> float:
+    """Its place on the hash key range."""
+    return 100 * hash_key / topology.HASH_SPACE
 
 
 def _range(shard: Shard) -> topology.Range:

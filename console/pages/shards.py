@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from apps.accounts.permissions import allowed
+from apps.metrics import store
+from apps.metrics.layout import TENS
+from apps.metrics.names import SHARD_LEVEL, labels_of
 from apps.metrics.shard_load import Load, ShardLoad, shard_load
-from apps.streams.models import Shard, StreamMode
+from apps.streams.limits import READ_BYTES_PER_S
+from apps.streams.models import Shard, Stream, StreamMode
 from apps.streams.operations.shards import shown
 from console import calls
+from console.pages.hot_keys import HotKey, hot_keys
 from console.pages.shard_map import IDLE, SHARDS_MAX, draw, of_space, shard_map
 from console.pages.shell import TeamRequest, is_fragment, team_page
 from console.pages.stream import find, frame
+
+AGE = "IteratorAgeMilliseconds"
+WINDOW_S = 60
 
 
 @team_page("stream:read")
@@ -23,10 +32,15 @@ def shards(request: TeamRequest, name: str) -> HttpResponse:
     now_ms = calls.now_ms()
     found = list(shown(stream, now_ms)[:SHARDS_MAX])
     loads = shard_load(request.team.id, stream.id)
+    hot = _hot_keys(request, found, loads)
+    ages = _ages(request, stream, now_ms)
     context = {
         "stream": stream,
         "map": draw(found, loads),
-        "rows": [ShardRow(shard, _load_of(shard, loads)) for shard in found],
+        "rows": [
+            ShardRow(shard, _load_of(shard, loads), hot.get(shard.index, []), ages.get(shard.index)) for shard in found
+        ],
+        "ages_known": AGE in stream.shard_level_metrics,
         "now_ms": now_ms,
         "may_change": stream.mode == StreamMode.PROVISIONED,
     }
@@ -44,6 +58,30 @@ def map_part(request: TeamRequest, name: str) -> HttpResponse:
     )
 
 
+def _hot_keys(request: TeamRequest, found: list[Shard], loads: dict[int, ShardLoad] | None) -> dict[int, list[HotKey]]:
+    """Keys are a part of records: only for people who may read those."""
+    if not loads or not allowed(request.actions, "record:read"):
+        return {}
+    last_minute = {index: load.last_60_s for index, load in loads.items()}
+    return hot_keys(calls.runtime(), [shard for shard in found if shard.closed_at_ms is None], last_minute)
+
+
+def _ages(request: TeamRequest, stream: Stream, now_ms: int) -> dict[int, float]:
+    """Iterator age by shard, the highest of the last minute, where shard-level metrics count it."""
+    if AGE not in stream.shard_level_metrics:
+        return {}
+    to_s = now_ms // 1_000 // TENS.width_s * TENS.width_s
+    clock = calls.runtime().clock
+    history = store.history(request.team.id, stream.pk, to_s - WINDOW_S, to_s, TENS.width_s, clock=clock)
+    ages: dict[int, float] = {}
+    for points in history.buckets:
+        for name, point in (points or {}).items():
+            number, label = labels_of(name)
+            if number == SHARD_LEVEL[AGE].number and isinstance(label, int):
+                ages[label] = max(ages.get(label, 0), point.most)
+    return ages
+
+
 def _load_of(shard: Shard, loads: dict[int, ShardLoad] | None) -> Load | None:
     if loads is None:
         return None
@@ -56,6 +94,8 @@ class ShardRow:
 
     shard: Shard
     load: Load | None
+    hot: list[HotKey]
+    age_ms: float | None
 
     @property
     def parents(self) -> str:
@@ -82,6 +122,11 @@ class ShardRow:
     def percent(self) -> int | None:
         """Share of the write limit that was offered; None: not known."""
         return None if self.load is None else round(100 * self.load.share)
+
+    @property
+    def read_percent(self) -> int | None:
+        """Share of the shared read limit, fan-out included, which has its own; so it can pass 100. None: not known."""
+        return None if self.load is None else round(100 * self.load.out_bytes_per_s / READ_BYTES_PER_S)
 
 
 def short_hash(text: str) -> str:
