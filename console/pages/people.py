@@ -17,12 +17,7 @@ YEAR_S = 365 * 86_400
 
 
 class SignIn(LoginView):
-    """allauth's, with the button of the single sign-on where there is one."""
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """`oidc`: what the button names."""
-        config = settings.CONFIG
-        return {**super().get_context_data(**kwargs), "oidc": config.oidc_name if config.oidc_issuer else ""}
+    """allauth's, under a new key."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         """The password was right: whoever made the session up to here has no part in the second step."""

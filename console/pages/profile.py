@@ -140,7 +140,6 @@ def _shown(request: TeamRequest) -> dict[str, Any]:
         "steps": second_step.summary(request.user),
         "sessions": [(one, agents.in_words(one.agent), one.name == here) for one in sessions.of(request.user)],
         "connected": SocialAccount.objects.filter(user=request.user).exists() if settings.CONFIG.oidc_issuer else False,
-        "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
         "has_password": request.user.has_usable_password(),
         "now_ms": calls.now_ms(),
     }

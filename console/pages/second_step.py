@@ -135,7 +135,7 @@ def remove(request: TeamRequest, key: int) -> HttpResponse:
     found = next((one for one in mine if one.pk == key), None)
     if found is None:
         raise Http404("no such second step")
-    name = found.wrap().name if found.type == Type.WEBAUTHN else "Authenticator app"
+    name = found.wrap().name if found.type == Type.WEBAUTHN else "authenticator app"
     if request.method != "POST":
         return render(request, "people/step_remove.html", {"name": name, "is_last": len(mine) == 1, "type": found.type})
     notice = "mfa/email/webauthn_removed" if found.type == Type.WEBAUTHN else "mfa/email/totp_deactivated"
@@ -144,7 +144,7 @@ def remove(request: TeamRequest, key: int) -> HttpResponse:
         operation = "RemovePasskey" if found.type == Type.WEBAUTHN else "RemoveAuthenticatorApp"
         changed(request, operation, {"name": name}, None)
     get_adapter(request).send_notification_mail(notice, request.user)
-    messages.success(request, f"{name} removed")
+    messages.success(request, f"{name[0].upper()}{name[1:]} removed")
     return redirect("profile", request.team.slug)
 
 

@@ -243,6 +243,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 
+        "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
 
 def initials(user: User) -> str:
     """Two letters for the account's badge: MO for Mira Okafor."""

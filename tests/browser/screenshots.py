@@ -1,15 +1,15 @@
 """`make screenshots`: a picture of every page, both themes, wide and narrow, in screenshots/.
 
-`python -m tests.browser.screenshots stream records` takes those alone.
+`python -m tests.browser.screenshots stream records` takes those alone; `own-account`: those about second steps.
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser import chromium, demo_data, demo_deliveries
+from tests.browser import chromium, demo_data, demo_deliveries, own_account
 from tests.browser.addresses import ADDRESSES, Address
 from tests.support.processes import ROOT, Up, eventually, up
 
@@ -36,6 +36,7 @@ def main(names: list[str]) -> None:
                     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
                     take_all(context, running, known, names, f"{theme}-{width}")
                     context.close()
+                    take_own_account(browser, running, names, theme, width)
         metrics.stop()
 
 
@@ -73,6 +74,23 @@ def take_all(context: BrowserContext, running: Up, known: dict[str, str], names:
         modal = address.name in {"palette", "shortcuts", "menu"}
         page.screenshot(path=path, full_page=not modal)
         print(path.relative_to(ROOT))
+
+
+def take_own_account(browser: Browser, running: Up, names: list[str], theme: str, width: int) -> None:
+    """The pages about second steps, which change with what their person has done."""
+    if names and "own-account" not in names:
+        return
+    email = f"{theme}-{width}@acme.example"
+    own_account.make(running, email)
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page = context.new_page()
+    for name in own_account.walk(page, running.endpoint, email):
+        page.wait_for_timeout(SETTLE_MS)
+        path = FOLDER / f"{name}-{theme}-{width}.png"
+        page.screenshot(path=path, full_page=True)
+        print(path.relative_to(ROOT))
+    context.close()
+    own_account.end(running, email)
 
 
 def open_page(page: Page, base: str, address: Address, known: dict[str, str]) -> None:
