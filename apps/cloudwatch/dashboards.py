@@ -128,6 +128,28 @@ class Body:
             self.messages.append(message)
 
 
+@dataclass(slots=True)
+class Flow:
+    """Where widgets come to lie that do not say: side by side as far as there is room, then below."""
+
+    x: int = 0
+    y: int = 0
+    row: int = 0
+
+    def placed(self, widget: Any) -> Any:
+        """The widget with a place; one that has its own keeps it."""
+        if not isinstance(widget, dict) or "x" in widget or "y" in widget:
+            return widget
+        width, height = widget.get("width", WIDTH), widget.get("height", HEIGHT)
+        if type(width) is not int or type(height) is not int:
+            return widget
+        if self.x + width > COLUMNS:
+            self.x, self.y, self.row = 0, self.y + self.row, 0
+        placed = {**widget, "x": self.x, "y": self.y}
+        self.x, self.row = self.x + width, max(self.row, height)
+        return placed
+
+
 def arn_of(account_id: str, name: str) -> str:
     """AWS's name of a dashboard: of no region."""
     return f"arn:aws:cloudwatch::{account_id}:dashboard/{name}"
@@ -159,8 +181,9 @@ def read(text: str, region: str) -> Body:
     if len(said["widgets"]) > WIDGETS_MAX:
         body.wrong("/widgets", f"A dashboard has at most {WIDGETS_MAX} widgets.")
         return body
+    flow = Flow()
     for number, widget in enumerate(said["widgets"]):
-        read_one = _widget(body, widget, f"/widgets/{number}", region)
+        read_one = _widget(body, flow.placed(widget), f"/widgets/{number}", region)
         if read_one is not None:
             body.widgets.append(read_one)
     if sum(len(widget.series) for widget in body.widgets) > METRICS_MAX:

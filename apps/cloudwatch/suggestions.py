@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Any
 
 from django.db.models import Count, Q
@@ -40,7 +41,7 @@ class Suggestion:
 
 
 def suggested(team_id: int, shown: int = SHOWN) -> list[Suggestion]:
-    """Those that the team has no alarm of that name for: of each stream in turn, so that all are heard."""
+    """Those that the team has no alarm of that name for: one of each kind, then the next of each."""
     have = set(Alarm.objects.filter(team_id=team_id).values_list("name", flat=True))
     found = [one for one in _all(team_id) if one.name not in have]
     return found[:shown]
@@ -51,15 +52,10 @@ def _all(team_id: int) -> Iterator[Suggestion]:
     rows = Stream.objects.filter(team_id=team_id).annotate(open=Count("shards", filter=is_open)).order_by("name")
     streams: Sequence[Any] = list(rows[:STREAMS_LOOKED_AT])
     delivery_streams = DeliveryStream.objects.filter(team_id=team_id, channel_id="").order_by("name")
-    for row in delivery_streams[:STREAMS_LOOKED_AT]:
-        yield _freshness(row)
-    for stream in streams:
-        yield _late(stream)
-    for stream in streams:
-        yield _throttled(stream)
-    for stream in streams:
-        if stream.mode == StreamMode.PROVISIONED and stream.open:
-            yield _near_limit(stream)
+    of_deliveries = [_freshness(row) for row in delivery_streams[:STREAMS_LOOKED_AT]]
+    limited = [stream for stream in streams if stream.mode == StreamMode.PROVISIONED and stream.open]
+    kinds = (map(_late, streams), map(_throttled, streams), of_deliveries, map(_near_limit, limited))
+    return (one for one in chain.from_iterable(zip_longest(*kinds)) if one is not None)
 
 
 def _rule(name: str, namespace: str, metric: str, dimension: str, of: str, **rule: Any) -> Json:
@@ -78,7 +74,7 @@ def _late(stream: Any) -> Suggestion:
         stream, "iterator-age", "GetRecords.IteratorAgeMilliseconds", Statistic="Maximum", EvaluationPeriods=5,
         Threshold=LATE_MS, TreatMissingData="notBreaching",
     )  # fmt: skip
-    return Suggestion(params, stream.name, "Readers are more than a minute behind for five minutes")
+    return Suggestion(params, stream.name, "readers are more than a minute behind for five minutes")
 
 
 def _throttled(stream: Any) -> Suggestion:
@@ -86,7 +82,7 @@ def _throttled(stream: Any) -> Suggestion:
         stream, "write-throttles", "WriteProvisionedThroughputExceeded", Statistic="Sum", EvaluationPeriods=5,
         DatapointsToAlarm=3, Threshold=0, TreatMissingData="notBreaching",
     )  # fmt: skip
-    return Suggestion(params, stream.name, "Writes are refused in three of five minutes")
+    return Suggestion(params, stream.name, "writes are refused in three of five minutes")
 
 
 def _near_limit(stream: Any) -> Suggestion:
@@ -95,7 +91,7 @@ def _near_limit(stream: Any) -> Suggestion:
         stream, "near-write-limit", "IncomingBytes", Statistic="Sum", EvaluationPeriods=5, Threshold=threshold,
         TreatMissingData="notBreaching",
     )  # fmt: skip
-    return Suggestion(params, stream.name, f"More than 80% of what {stream.open} shards take, for five minutes")
+    return Suggestion(params, stream.name, f"more than 80% of what {stream.open} shards take, for five minutes")
 
 
 def _freshness(row: Any) -> Suggestion:
@@ -104,4 +100,4 @@ def _freshness(row: Any) -> Suggestion:
         delivery_metric(row.destination_type, "DataFreshness"), "DeliveryStreamName",
         row.name, Statistic="Maximum", EvaluationPeriods=5, Threshold=STALE_S, TreatMissingData="notBreaching",
     )  # fmt: skip
-    return Suggestion(params, row.name, "A record has waited for more than 15 minutes to be delivered")
+    return Suggestion(params, row.name, "a record has waited for more than 15 minutes to be delivered")

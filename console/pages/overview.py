@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -122,7 +123,8 @@ def _latest_reader(streams: list[Stream], live: dict[int, Overview]) -> tuple[st
 
 def _activity(request: TeamRequest) -> list[Done]:
     """The newest changes, by anybody."""
-    rows = AuditEntry.objects.filter(owner_account_id=request.team.account_id, is_data=False)
+    reads = Q(operation__startswith="Describe") | Q(operation__startswith="Get") | Q(operation__startswith="List")
+    rows = AuditEntry.objects.filter(~reads, owner_account_id=request.team.account_id, is_data=False)
     return [
         Done(
             row.person or row.key_id or row.principal.rpartition("/")[2],

@@ -58,6 +58,17 @@ class Plot:
     tops: list[float] = field(default_factory=list)
 
 
+def exact_time(ms: float) -> str:
+    """A time that is not rounded to its unit: `90 s`, `2 min`, `1.5 h`."""
+    seconds = ms / SECOND_MS
+    if abs(seconds) < 1:
+        return f"{ms:g} ms" if ms else "0"
+    for size, unit, least in ((DAY_S, "d", 2 * DAY_S), (3_600, "h", 7_200), (60, "min", 120)):
+        if abs(seconds) >= least and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
+
+
 def writer(unit: str) -> Writes:
     """How values of a unit are written: CloudWatch's word, or none."""
     if unit in {Unit.BYTES, "Bytes"}:
@@ -99,7 +110,7 @@ def draw(plot: Plot) -> SafeString:
     """The chart, its labels, and its marks in words for those who do not see it."""
     lines = _stacked(plot) if plot.stacked else list(plot.lines)
     low, high = _ends(plot, lines)
-    write = writer(plot.unit)
+    write = _tick(plot.unit)
 
     def x(at_s: float) -> float:
         return (at_s - plot.start_s) / max(1, plot.end_s - plot.start_s) * WIDTH
@@ -133,6 +144,13 @@ def draw(plot: Plot) -> SafeString:
     )  # fmt: skip
 
 
+def _tick(unit: str) -> Writes:
+    """How values stand on the axis, where they are round."""
+    if unit in {Unit.MILLISECONDS, "Milliseconds"}:
+        return exact_time
+    return (lambda seconds: exact_time(seconds * SECOND_MS)) if unit in {Unit.SECONDS, "Seconds"} else writer(unit)
+
+
 def color_of(place: int) -> str:
     """The class of the line at this place."""
     return COLORS[place % len(COLORS)]
@@ -151,7 +169,18 @@ def _ends(plot: Plot, lines: Sequence[Line]) -> tuple[float, float]:
     low = low if low == 0 or plot.least is not None else -_round_up(-low)
     if high <= low:
         high = low + 1
-    return low, (high if plot.most is not None else low + _round_up(high - low))
+    return low, (high if plot.most is not None else low + _top(high - low, plot.unit))
+
+
+TIMES_S = (1, 2, 4, 8, 20, 40, 60, 120, 240, 480, 1_200, 2_400, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 345_600)
+"""Ends of an axis of times whose quarters are round."""
+
+
+def _top(value: float, unit: str) -> float:
+    per_s = {"Seconds": 1, "Milliseconds": SECOND_MS}.get(unit, 0)
+    if not per_s or value <= per_s:
+        return _round_up(value)
+    return next((float(top * per_s) for top in TIMES_S if value <= top * per_s), _round_up(value))
 
 
 def _round_up(value: float) -> float:
@@ -183,7 +212,7 @@ def _path(points: Sequence[Point], step_s: int, x: Callable[[float], float], y: 
             continue
         there = [(x(at_s), y(value or 0.0)) for at_s, value, _ in run]
         if len(there) == 1:
-            there.append((there[0][0] + 2, there[0][1]))
+            there.append((there[0][0] + 5, there[0][1]))
         parts.append(" ".join(f"{'L' if n else 'M'}{px:.1f} {py:.1f}" for n, (px, py) in enumerate(there)))
     return " ".join(parts)
 

@@ -26,7 +26,7 @@ def test_an_alarm_is_made_in_plain_words(client, alarm):
     assert alarm.settings["Threshold"] == 90_000
     assert alarm.settings["AlarmActions"] == ["mailto:on-call@example.test", "https://hooks.example.test/x"]
     page = text_of(client.get(ONE))
-    assert "Iterator age of readers, highest value, is above 90 s in 3 of 5 minutes" in page
+    assert "Highest iterator age of readers is above 90 s in 3 of 5 minutes" in page
     assert "It cannot be said" in page  # without Redis
     assert "late / readers?" in text_of(client.get("/t/first/alarms"))
 

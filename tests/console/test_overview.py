@@ -40,7 +40,7 @@ def test_alarms_and_failed_jobs_need_attention(client, team, stream, alarm, serv
         error="no such file", team=team.team, source={},
     )  # fmt: skip
     page = text_of(client.get("/t/first"))
-    assert "Alarm: Incoming bytes, sum, is above 5 MB for 1 minute, of orders" in page
+    assert "Alarm: Sum of incoming bytes per minute is above 5 MB for 1 minute, of orders" in page
     assert "Failed: no such file" in page
 
 

@@ -59,7 +59,7 @@ def alarm(request: TeamRequest, name: str) -> HttpResponse:
         "waiting": Delivery.objects.filter(team=request.team, alarm_name=name).count(),
         "history": [(KINDS[HistoryKind(line.kind)], line, _detail(line)) for line in shown[:HISTORY_SHOWN]],
         "more_history": len(shown) > HISTORY_SHOWN,
-        "kinds": {one.value: KINDS[one] for one in HistoryKind},
+        "kinds": {one.value: words for one, words in KINDS.items()},
         "kind": kind,
         "arn": arn_of(calls.runtime().config, request.team.account_id, name),
         "now_ms": now_ms,

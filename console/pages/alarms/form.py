@@ -86,6 +86,8 @@ class AlarmForm(forms.Form):
         of_deliveries = [(f"delivery/{name}", name) for name in deliveries]
         groups = [("Data streams", of_streams), ("Delivery streams", of_deliveries)]
         self.fields["of"].choices = [group for group in groups if group[1]]  # type: ignore[attr-defined]
+        for name in ("of", "metric"):
+            self.fields[name].widget.attrs["class"] = "sel"
         kind, _, name = str(self["of"].value() or "stream/").partition("/")
         self.fields["metric"].choices = metrics_of(kind, deliveries.get(name, ""))  # type: ignore[attr-defined]
         period = self.initial.get("period", 60)

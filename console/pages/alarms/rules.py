@@ -24,6 +24,9 @@ COMPARISONS: Final = {
 STATISTICS: Final = {
     "Maximum": "Highest value", "Average": "Average", "Minimum": "Lowest value", "Sum": "Sum", "SampleCount": "Number of samples",
 }  # fmt: skip
+SAID: Final = {
+    "Maximum": "Highest", "Average": "Average", "Minimum": "Lowest", "Sum": "Sum of", "SampleCount": "Number of samples of",
+}  # fmt: skip
 PERIODS: Final = {
     10: "10 seconds", 30: "30 seconds", 60: "1 minute", 300: "5 minutes", 900: "15 minutes", 3_600: "1 hour",
     21_600: "6 hours", 86_400: "1 day",
@@ -164,12 +167,17 @@ def unit_of(settings: Json) -> str:
 
 
 def sentence(settings: Json) -> str:
-    """`Iterator age of readers, highest value, is above 60 s for 5 minutes`, without whose it is."""
-    seen = watched(settings)
-    stat = STATISTICS.get(settings.get("Statistic") or "", settings.get("ExtendedStatistic") or "")
-    said = f"{seen.label}, {stat.lower()}," if stat else seen.label
+    """`Highest iterator age of readers is above 60 s for 5 minutes`, without whose it is."""
+    seen, stat = watched(settings), settings.get("Statistic") or ""
+    label = seen.label if not stat else f"{SAID.get(stat, stat)} {lower_first(seen.label)}"
+    each = f" per {span(period_of(settings)).removeprefix('1 ')}" if stat in {"Sum", "SampleCount"} else ""
     value = exact(settings["Threshold"], unit_of(settings))
-    return f"{said} is {COMPARISONS[settings['ComparisonOperator']]} {value} {how_long(settings)}"
+    return f"{label}{each} is {COMPARISONS[settings['ComparisonOperator']]} {value} {how_long(settings)}"
+
+
+def lower_first(text: str) -> str:
+    """A label within a sentence; AWS's names stay as they are."""
+    return text if "." in text or text[1:2].isupper() or not text.partition(" ")[2] else text[:1].lower() + text[1:]
 
 
 def how_long(settings: Json) -> str:
@@ -211,9 +219,7 @@ def threshold_of(text: str, unit: str) -> float:
 def exact(threshold: float, unit: str) -> str:
     """A threshold in words that threshold_of reads as the same number: `90 s`, `96 MiB`, `0.99`."""
     if unit in {"Milliseconds", "Seconds"} and threshold:
-        in_ms = threshold * (1_000 if unit == "Seconds" else 1)
-        word = next((word for word in ("h", "min", "s") if in_ms % _TIMES[word] == 0 and in_ms > _TIMES[word]), "ms")
-        return f"{in_ms / _TIMES[word]:g} {word}"
+        return plot.exact_time(threshold * (1_000 if unit == "Seconds" else 1))
     if unit in {"Bytes", "Bytes/Second"}:
         for word in ("GiB", "MiB", "GB", "MB", "kB"):
             size = _SIZES[word.lower()]

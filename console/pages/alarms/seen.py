@@ -39,7 +39,7 @@ def seen_of(found: Preview, label: str, unit: str) -> Seen:
     if found.problem:
         return Seen("It cannot be said what this alarm would have done", found.problem, None, [], 0, "", 0, label)
     headline = f"Would have fired {words.plural(fired, 'time')} in {whole}"
-    note = f"Looked at every {span(found.every_s)}, by the rule that the alarm itself follows."
+    note = f"Looked at every {span(found.every_s).removeprefix('1 ')}, by the rule that the alarm itself follows."
     if not found.has_data:
         note = f"The metric has no values in the last {whole}, so only the rule for missing data was at work."
     points = found.points

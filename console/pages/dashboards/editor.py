@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from apps.base.errors import ServiceError
-from apps.cloudwatch.dashboards import COLUMNS, HEIGHT, WIDTH, Widget
+from apps.cloudwatch.dashboards import COLUMNS, HEIGHT, WIDTH, Flow, Widget
 from apps.cloudwatch.models import Dashboard
 from apps.delivery.models import DeliveryStream
 from apps.metrics import firehose, names
@@ -211,13 +211,11 @@ def _move(widgets: list[Json], wanted: str) -> bool:
 
 def _lay_out(widgets: list[Json]) -> None:
     """Side by side as far as there is room, then the next row."""
-    x = y = row = 0
+    flow = Flow()
     for widget in widgets:
-        width, height = widget.get("width", WIDTH), widget.get("height", HEIGHT)
-        if x + width > COLUMNS:
-            x, y, row = 0, y + row, 0
-        widget |= {"x": x, "y": y}
-        x, row = x + width, max(row, height)
+        bare = {name: value for name, value in widget.items() if name not in {"x", "y"}}
+        placed = flow.placed(bare)
+        widget |= {"x": placed["x"], "y": placed["y"]}
 
 
 def _put(request: TeamRequest, found: Dashboard, body: str, form: Any) -> bool:

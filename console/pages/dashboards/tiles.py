@@ -30,8 +30,8 @@ class Range:
 
     @property
     def words(self) -> str:
-        """`24 hours`."""
-        return span(self.back_s)
+        """`hour`, `24 hours`."""
+        return "hour" if self.back_s == 3_600 else "24 hours" if self.back_s == 86_400 else span(self.back_s)
 
 
 _number: Final = plot.number

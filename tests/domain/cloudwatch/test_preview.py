@@ -70,11 +70,8 @@ def test_suggestions_are_of_real_streams_and_go_when_they_are_taken(watch, team)
     make_delivery(team, "to-s3")
     found = suggestions.suggested(team_id)
     assert [one.name for one in found] == [
-        "to-s3-freshness",
-        "orders-iterator-age",
-        "orders-write-throttles",
-        "orders-near-write-limit",
-    ]
+        "orders-iterator-age", "orders-write-throttles", "to-s3-freshness", "orders-near-write-limit",
+    ]  # fmt: skip
     for one in found:
         watch("PutMetricAlarm", **one.params)
     assert suggestions.suggested(team_id) == []
