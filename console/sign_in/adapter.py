@@ -48,6 +48,10 @@ class AccountAdapter(DefaultAccountAdapter):
         """The address that attempts are counted by: behind a trusted proxy, the one that it names."""
         return calls.address(request)
 
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Only a passkey's options are asked for by script; all else is pages."""
+        return request.path == reverse("mfa_login_webauthn") and bool(super().is_ajax(request))
+
     def get_reset_password_from_key_url(self, key: str) -> str:
         """The link of a password reset."""
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})

@@ -9,6 +9,7 @@ from django.test import Client
 from apps.access.models import AuditEntry
 from apps.accounts.models import User
 from console import mail as post
+from console.models import BrowserSession
 from tests.console.conftest import text_of
 from tests.support.teams import EMAIL, PASSWORD
 
@@ -181,3 +182,52 @@ def test_somebody_without_a_team_is_told(served, team):
     browser = Client()
     browser.force_login(User.objects.create_user("alone@example.test", PASSWORD))
     assert "You are in no team" in text_of(browser.get("/"))
+
+
+def reset_link(browser):
+    browser.post("/password/reset", {"email": EMAIL})
+    post.settle()
+    return re.search(r"http://localhost:4567(\S+)", mail.outbox[-1].body)[1]
+
+
+def test_a_reset_link_dies_with_a_changed_password(client, stranger):
+    path = reset_link(stranger)
+    given = {
+        "part": "password",
+        "oldpassword": PASSWORD,
+        "password1": "another long one",
+        "password2": "another long one",
+    }
+    assert client.post("/t/first/profile", given).status_code == 302
+    assert "does not work any more" in text_of(stranger.get(path))
+
+
+def test_a_reset_ends_every_session_and_tells_the_person(client, stranger):
+    form = stranger.get(reset_link(stranger))["Location"]
+    stranger.post(form, {"password1": "another long one", "password2": "another long one"})
+    assert client.get("/t/first").status_code == 302
+    assert not BrowserSession.objects.filter(user__isnull=False).exists()
+    post.settle()
+    assert "the password was reset" in mail.outbox[-1].body
+    assert AuditEntry.objects.filter(operation="ResetPassword").exists()
+
+
+def test_signing_in_is_in_the_trail_of_each_team(stranger, team):
+    sign_in(stranger)
+    entry = AuditEntry.objects.get(operation="ConsoleLogin")
+    assert (entry.account_id, entry.person, entry.resource) == (team.team.account_id, EMAIL, f"member/{EMAIL}")
+    assert "password" in entry.after
+    assert PASSWORD not in str(entry.__dict__)
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/passkey"])
+def test_no_page_of_signing_in_is_kept_by_caches(stranger, path):
+    answer = stranger.get(path, headers={"accept": "application/json"})
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/password/reset", "/sign-out"])
+def test_pages_are_pages_whatever_is_accepted(client, stranger, path):
+    for browser in (client, stranger):
+        answer = browser.get(path, headers={"accept": "application/json", "x-requested-with": "XMLHttpRequest"})
+        assert "json" not in answer.headers.get("Content-Type", "")
