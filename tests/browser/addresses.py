@@ -98,6 +98,29 @@ def _all_of_the_wizard(page: Page) -> None:
     page.wait_for_selector(".err")
 
 
+def _rule(page: Page) -> None:
+    page.select_option("#id_of", "stream/orders-events")
+    page.fill("#id_name", "orders-late")
+    page.fill("#id_threshold", "30 s")
+    page.wait_for_selector("#seen .plot")
+
+
+def _wrong_rule(page: Page) -> None:
+    page.fill("#id_name", "orders-late")
+    page.fill("#id_threshold", "5 MB")
+    page.fill("#id_needed", "9")
+    page.fill("#id_notify", "somebody")
+    page.click("main button:has-text('Create alarm')")
+    page.wait_for_selector(".err")
+
+
+def _kind(value: str) -> Callable[[Page], None]:
+    def choose(page: Page) -> None:
+        page.check(f"[name=kind][value={value}]")
+
+    return choose
+
+
 def _kind(value: str) -> Callable[[Page], None]:
     def choose(page: Page) -> None:
         page.check(f"[name=kind][value={value}]")
@@ -161,6 +184,18 @@ ADDRESSES = (
     Address("delivery-demo", f"{DELIVERY}/demo", everyday=False),
     Address("delivery-delete", f"{DELIVERY}/delete", everyday=False),
     Address("delivery-viewer", DELIVERY, viewer=True, everyday=False),
+    Address("alarms", "/t/first/alarms"),
+    Address("alarms-empty", "/t/empty/alarms", everyday=False),
+    Address("alarm", "/t/first/alarms/of/orders-events-iterator-age"),
+    Address("alarm-create", "/t/first/alarms/create", then=_rule),
+    Address("alarm-refused", "/t/first/alarms/create", then=_wrong_rule, everyday=False),
+    Address("alarm-delete", "/t/first/alarms/of/orders-events-silent/delete", everyday=False),
+    Address("alarms-viewer", "/t/first/alarms", viewer=True, everyday=False),
+    Address("dashboards", "/t/first/dashboards", everyday=False),
+    Address("dashboard-streams", "/t/first/dashboards/streams?range=1h"),
+    Address("dashboard", "/t/first/dashboards/of/checkout?range=1h"),
+    Address("dashboard-table", "/t/first/dashboards/streams?range=1h&view=table", everyday=False),
+    Address("dashboard-edit", "/t/first/dashboards/of/checkout/edit"),
     Address("profile", "/t/first/profile"),
     Address("not-found", "/t/first/nothing"),
     Address("forbidden", f"{STREAM}/records", viewer=True),

@@ -21,7 +21,7 @@ from apps.base.clock import FakeClock
 from apps.metrics import connection
 from apps.metrics.counters import Counters
 from apps.metrics.flush import Flusher
-from tests.browser import demo_deliveries
+from tests.browser import demo_alarms, demo_deliveries
 from tests.support.processes import ROOT, Up, environment, eventually
 
 EMAIL, PASSWORD = "mira@acme.example", "correct-horse-battery"
@@ -103,6 +103,7 @@ def seed(running: Up) -> "Metrics":
     _reshard(kinesis)
     _put_orders(kinesis)
     demo_deliveries.seed(running)
+    demo_alarms.seed(running)
     ids = json.loads(shell(running, _IDS))
     metrics = Metrics(running, team_id, ids)
     metrics.start()
