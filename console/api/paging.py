@@ -45,6 +45,11 @@ def page(
     return {"items": [shown(row) for row in found], "next_cursor": cursor(request, order, last) if last else None}
 
 
+def whole(items: list[Any]) -> dict[str, Any]:
+    """A list that is told at once, in the form of one that is not."""
+    return {"items": items, "next_cursor": None}
+
+
 def cursor(request: ApiRequest, order: Sequence[str], last: Sequence[Any]) -> str:
     """What leads on from the last row of a page of this list."""
     return signing.dumps(list(last), salt=_salt(request, order))

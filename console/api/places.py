@@ -23,6 +23,8 @@ def text(words: str, example: str, **schema: Any) -> Place:
 NAME: Final = {"pattern": r"^[a-zA-Z0-9_.~-]+$", "maxLength": 130}
 """Of streams and what belongs to them. A `.` or `..` carries a tilde: `~.` is the stream that is named `.`."""
 
+ROW_ID: Final = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+
 PLACES: Final[dict[str, Place]] = {
     "name": text("Its name.", "orders", **NAME),
     "shard": text("A shard's id, or its number.", "shardId-000000000000", maxLength=128),
@@ -37,6 +39,13 @@ PLACES: Final[dict[str, Place]] = {
     "channel": text("The channel's id, the end of its ARN.", "0123456789abcdef01234567", maxLength=64),
     "dashboard": text("Its name.", "orders", pattern=r"^[A-Za-z0-9_-]{1,255}$"),
     "alarm": text("Its name.", "orders-iterator-age", maxLength=255),
+    "Access keys/key": text("The access key's id.", "AKIAIOSFODNN7EXAMPLE", maxLength=128),
+    "member": Place("The member's id.", "1", ROW_ID),
+    "invitation": Place("The invitation's id.", "1", ROW_ID),
+    "access_request": Place("The request's id.", "1", ROW_ID),
+    "entry": Place("The entry's id.", "1", ROW_ID),
+    "role": text("The role's key: one of the six, or as `own:12`.", "developer", maxLength=24),
+    "token": text("The token's id.", "tok_0123456789abcdef", maxLength=24),
     "job": Place("The job's number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
 }
 """By `tag/name`, or by name where every tag means the same. A new place needs its line: the document is not made without."""

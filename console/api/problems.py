@@ -15,6 +15,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from apps.base.errors import InternalFailure, ServiceError
+from apps.teams.authority import Refused
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,23 @@ TITLES: Final[dict[int, str]] = {
     501: "Not implemented",
     503: "Not available for the moment",
 }
+
+
+REFUSED_AS: Final[dict[str, int]] = {
+    "NotAllowed": 403,
+    "Gone": 404,
+    "UnknownRole": 400,
+    "BadAddress": 400,
+    "BadName": 400,
+    "BadEnvironment": 400,
+    "BadNotify": 400,
+    "BadReason": 400,
+    "BadRole": 400,
+    "InThePast": 400,
+    "NoActions": 400,
+    "NotEnough": 400,
+}
+"""Statuses of what apps/teams refuses, by its code; 409: whatever is not here stands in the way."""
 
 
 class Conflict(exceptions.APIException):
@@ -117,6 +135,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     request = context["request"]
     if isinstance(error, ServiceError):
         return _of_service(error, request.request_id)
+    if isinstance(error, Refused):
+        return _refused(error, request.request_id)
     if isinstance(error, Partly):
         return problem(error.status, error.detail, request.request_id, code=error.code, done=error.done)
     match error:
@@ -154,6 +174,11 @@ def _of_service(error: ServiceError, request_id: str) -> Response:
     if status == 429:
         response["Retry-After"] = "1"
     return response
+
+
+def _refused(error: Refused, request_id: str) -> Response:
+    errors = [{"field": error.field, "detail": str(error)}] if error.field else []
+    return problem(REFUSED_AS.get(error.code, 409), str(error), request_id, code=error.code, errors=errors)
 
 
 def _texts(error: exceptions.APIException) -> tuple[str]:

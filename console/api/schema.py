@@ -29,7 +29,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField(help_text="The HTTP status.")
     detail = serializers.CharField(help_text="What happened; AWS's own text where an AWS operation refused.")
     request_id = serializers.CharField(help_text="What the log has it under.")
-    code = serializers.CharField(required=False, help_text="AWS's error code, where an AWS operation refused.")
+    code = serializers.CharField(required=False, help_text="Why it was refused: AWS's error code, or our own.")
     needs = serializers.CharField(required=False, help_text="The permission that is missing.")
     done = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="What was changed before something was refused."

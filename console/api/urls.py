@@ -11,6 +11,7 @@ from console.api import document
 from console.api.delivery_urls import delivery_patterns
 from console.api.operate_urls import operate_patterns
 from console.api.stream_urls import PREFIX, stream_patterns
+from console.api.team_urls import team_patterns
 from console.api.view import ApiView
 
 
@@ -29,6 +30,7 @@ patterns: list[URLPattern | URLResolver] = [
     *delivery_patterns,
     *operate_patterns,
     *stream_patterns,
+    *team_patterns,
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -26,7 +26,7 @@ from apps.wire import validate
 from apps.wire.model import load
 from console import calls
 from console.api.etags import tagged
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, page, page_of, whole
 from console.api.request import ApiRequest
 from console.api.resources.alarm_rules import EXAMPLE, PutAlarmSerializer, members_of, plain_rule
 from console.api.resources.metrics import TIME_MS_MAX
@@ -135,12 +135,6 @@ class SuggestionSerializer(serializers.Serializer[Any]):
     about = serializers.CharField(help_text="The stream.")
     why = serializers.CharField()
     alarm = PutAlarmSerializer()
-
-
-class SuggestionsSerializer(serializers.Serializer[Any]):
-    """Those that the team could do with."""
-
-    items = SuggestionSerializer(many=True)
 
 
 class Alarms(ApiView):
@@ -265,7 +259,7 @@ class AlarmSuggestions(ApiView):
     needs: ClassVar = {"GET": "alarm:read"}
     names: ClassVar = {"GET": "listAlarmSuggestions"}
 
-    @extend_schema(responses=SuggestionsSerializer)
+    @extend_schema(responses=page_of(SuggestionSerializer))
     def get(self, request: ApiRequest) -> Response:
         """Alarms that the team's streams could do with and have not: put one as it is told here."""
         self.query(request, serializers.Serializer)
@@ -273,7 +267,7 @@ class AlarmSuggestions(ApiView):
             {"name": one.name, "about": one.about, "why": one.why, "alarm": plain_rule(one.params, is_on=True)}
             for one in suggested(request.team.pk)
         ]
-        return Response({"items": items})
+        return Response(whole(items))
 
 
 def _rows(request: ApiRequest) -> QuerySet[Alarm]:
