@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from apps.accounts.models import User
+from apps.base.clock import SystemClock
 from apps.base.units import MINUTE_MS
 from console import calls
 from console.models import BrowserSession
+from console.pages.words import moment
 
 SEEN: Final = "seen"
 """Where the session's data keep what the columns say."""
@@ -42,9 +43,7 @@ class SessionStore(DatabaseStore):
 
     def load(self) -> dict[str, Any]:
         """The session's data; nothing for a key that is not there or is over."""
-        found = BrowserSession.objects.filter(
-            key_sha256=digest(self.session_key), expire_date__gt=timezone.now()
-        ).first()
+        found = BrowserSession.objects.filter(key_sha256=digest(self.session_key), expire_date__gt=_now()).first()
         if found is None:
             self._session_key = None
             return {}
@@ -61,7 +60,7 @@ class SessionStore(DatabaseStore):
         return BrowserSession(
             key_sha256=digest(self._get_or_create_session_key()),  # type: ignore[attr-defined]
             session_data=self.encode(data),
-            expire_date=ends if user else min(ends, timezone.now() + timedelta(seconds=UNKNOWN_S)),
+            expire_date=ends if user else min(ends, _now() + timedelta(seconds=UNKNOWN_S)),
             user_id=int(user) if user else None,
             started_at_ms=seen.get("started_at_ms", 0),
             seen_at_ms=seen.get("at_ms", 0),
@@ -121,7 +120,7 @@ def note(request: HttpRequest) -> None:
 
 def of(user: User) -> list[BrowserSession]:
     """The person's sessions that are not over, the last used first; at most LISTED_MAX."""
-    rows = BrowserSession.objects.filter(user=user, expire_date__gt=datetime.now(UTC)).defer("session_data")
+    rows = BrowserSession.objects.filter(user=user, expire_date__gt=_now()).defer("session_data")
     return list(rows.order_by("-seen_at_ms")[:LISTED_MAX])
 
 
@@ -140,6 +139,11 @@ def end_others(user: User, session_key: str | None) -> int:
 def clear_expired() -> None:
     """Delete what is over."""
     SessionStore.clear_expired()
+
+
+def _now() -> datetime:
+    """By the wall clock, as Django counts when a session ends."""
+    return moment(SystemClock().now_ms())
 
 
 def digest(session_key: str | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from math import ceil
 
@@ -10,6 +9,8 @@ from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
+
+from apps.base.clock import SystemClock
 
 ACCOUNT = "allauth.account"
 MFA = "allauth.mfa"
@@ -42,7 +43,7 @@ def _longest(request: HttpRequest, actions: Iterable[tuple[str, str]], key: str 
             known = rate.per == "ip" or (rate.per == "key" and key is not None)
             if known or (rate.per == "user" and request.user.is_authenticated):
                 rates[ratelimit.get_cache_key(request, app=app, action=action, rate=rate, key=key)] = rate
-    now = time.time()  # allauth's clock, which wrote what is compared here
+    now = SystemClock().now_ms() / 1_000  # the wall clock, by which allauth wrote what is compared here
     left = [0.0]
     for name, history in cache.get_many(rates).items():
         rate = rates[name]

@@ -13,6 +13,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from console import zones
 from console.pages import plot
 
 register = template.Library()
@@ -37,6 +38,8 @@ class Chart:
     title: str
     note: str
     lines: tuple[Line, ...]
+    alarm: str = ""
+    """The metric that an alarm made from this chart looks at."""
 
     @property
     def labels(self) -> list[str]:
@@ -46,17 +49,19 @@ class Chart:
 
 CHARTS: tuple[Chart, ...] = (
     Chart("bytes", "Bytes", "Stored and read, per second",
-          (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed"), Line("Write limit", "bad", "dotted"))),
-    Chart("records", "Records", "Stored and read, per second", (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed"))),
+          (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed"), Line("Write limit", "bad", "dotted")), "IncomingBytes"),
+    Chart("records", "Records", "Stored and read, per second",
+          (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed")), "IncomingRecords"),
     Chart("write-latency", "Write latency", "Mean time of a call; the band reaches to the slowest",
-          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed"))),
-    Chart("read-latency", "Read latency", "Mean time of a call; the band reaches to the slowest", (Line("GetRecords", "c1"),)),
+          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed")), "PutRecords.Latency"),
+    Chart("read-latency", "Read latency", "Mean time of a call; the band reaches to the slowest", (Line("GetRecords", "c1"),),
+          "GetRecords.Latency"),
     Chart("throttles", "Throttles", "Refused by the limits, per second",
-          (Line("Records refused", "bad"), Line("GetRecords calls refused", "c3", "dashed"))),
+          (Line("Records refused", "bad"), Line("GetRecords calls refused", "c3", "dashed")), "WriteProvisionedThroughputExceeded"),
     Chart("age", "Iterator age", "How old the last record was that a reader got",
-          (Line("GetRecords", "c1"), Line("Fan-out", "c2", "dashed"))),
+          (Line("GetRecords", "c1"), Line("Fan-out", "c2", "dashed")), "GetRecords.IteratorAgeMilliseconds"),
     Chart("success", "Success", "Share of calls that were answered",
-          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed"), Line("GetRecords", "c3", "dotted"))),
+          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed"), Line("GetRecords", "c3", "dotted")), "PutRecords.Success"),
 )  # fmt: skip
 """The monitoring page, in order."""
 
@@ -142,6 +147,6 @@ def chart_table(title: str, *labels: str | Sequence[str]) -> SafeString:
     heads = format_html_join("", '<th scope="col" class="r">{}</th>', ((n,) for n in names if n != "Write limit"))
     return format_html(
         '<div class="live-table scroll" data-live-table hidden tabindex="0" role="region" aria-label="{} as a table">'
-        '<table class="tbl tbl-s"><thead><tr><th scope="col">Time, UTC</th>{}</tr></thead><tbody></tbody></table></div>',
-        title, heads,
+        '<table class="tbl tbl-s"><thead><tr><th scope="col">Time, {}</th>{}</tr></thead><tbody></tbody></table></div>',
+        title, zones.name(), heads,
     )  # fmt: skip

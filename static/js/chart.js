@@ -3,7 +3,7 @@
 // No inline style or handler: everything is set through the CSSOM, which the policy allows.
 
 import { Group } from "./chart_group.js";
-import { clock, day, parts, tick, words } from "./figures.js";
+import { clock, day, parts, tick, words, zone, zoneName } from "./figures.js";
 import { live } from "./live.js";
 import { DELIVERY_PANELS, PANELS, RANGES, SMALLEST_TOP } from "./panels.js";
 import { Ring } from "./ring.js";
@@ -15,6 +15,7 @@ const BEHIND_S = 1.2;
 const CAPACITY = 700;
 const SUMMARY_MS = 10_000;
 const TABLE_ROWS = 60;
+const BEFORE_MS = 55_000;
 
 // ---- colours: read from a probe, because a canvas knows no light-dark()
 
@@ -78,6 +79,8 @@ class LiveChart extends HTMLElement {
   #marks = new Map();
   #hidden = new Set();
   #summarised = 0;
+  #before = null;
+  #beforeTimer = 0;
 
   connectedCallback() {
     this.topic = this.getAttribute("topic");
@@ -99,6 +102,7 @@ class LiveChart extends HTMLElement {
 
   disconnectedCallback() {
     this.#end?.();
+    clearTimeout(this.#beforeTimer);
     this.group.charts.delete(this);
     charts.delete(this);
     seen.unobserve(this);
@@ -126,6 +130,9 @@ class LiveChart extends HTMLElement {
     this.#drawnTo = 0;
     this.#plot?.destroy();
     this.#plot = null;
+    clearTimeout(this.#beforeTimer);
+    this.#before = null;
+    if (this.group.comparing) this.#ask();
     const first = () => Math.floor(live.now() - span - 2 * res);
     this.#end = live.subscribe({
       topic: this.topic, res,
@@ -140,6 +147,25 @@ class LiveChart extends HTMLElement {
       },
     });
     (window.requestIdleCallback ?? setTimeout)(() => this.isConnected && !this.#plot && this.#make());
+  }
+
+  /** The period before this one, by HTTP, and again when it has moved on. */
+  async #ask() {
+    const { span, res } = this.range;
+    const ring = new Ring(this.panel.lines.length + this.#bands.length, res, CAPACITY);
+    const since = Math.floor(live.now() - 2 * span - 2 * res);
+    const query = new URLSearchParams({ topic: this.topic, res, since, until: Math.floor(since + span + 2 * res + BEFORE_MS / 1000 + res) });
+    this.#beforeTimer = setTimeout(() => this.#ask(), BEFORE_MS);
+    try {
+      const answer = await fetch(`/t/${live.team}/live.json?${query}`, { headers: { Accept: "application/json" } });
+      const { t, d } = await answer.json();
+      if (!answer.ok || this.range.span !== span) return;
+      ring.write(t.map((time) => time + span), d);
+      this.#before = ring;
+      this.#dirty = true;
+    } catch {
+      // The chart goes on without it, and asks again.
+    }
   }
 
   #forget() {
@@ -189,10 +215,13 @@ class LiveChart extends HTMLElement {
     const bands = this.#bands.map((one) => ({
       show: one.color !== null, stroke: () => (one.color ? soft(one.color, 0.35) : "transparent"), width: one.color ? 1 : 0, points: { show: false },
     }));
+    const before = (this.group.comparing ? this.panel.lines : []).map((one) => ({
+      show: one.color !== null, stroke: () => (one.color ? soft(one.color, 0.55) : "transparent"), width: one.color ? 1.25 : 0, dash: [2, 3], points: { show: false },
+    }));
     this.#plot = new uPlot(
       {
         width: this.clientWidth || 300, height: this.#height, padding: [10, 30, 0, 0], legend: { show: false },
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone === "UTC" ? "Etc/UTC" : zone),
         cursor: { points: { size: 7 }, drag: { setScale: false, x: false, y: false }, sync: { key: this.group.sync.key, setSeries: false } },
         scales: { x: { time: true }, y: { range: (_, lo, hi) => [0, this.#top(hi)] } },
         axes: [
@@ -202,10 +231,10 @@ class LiveChart extends HTMLElement {
         bands: this.#bands.map((one, k) => ({
           series: [1 + drawn.length + k, 1 + this.panel.lines.indexOf(one)], fill: () => (one.color ? soft(one.color, 0.12) : "transparent"),
         })),
-        series: [{}, ...drawn, ...bands],
+        series: [{}, ...drawn, ...bands, ...before],
         hooks: { draw: [(plot) => this.#drawMarks(plot)], setCursor: [(plot) => this.#hover(plot)] },
       },
-      [[], ...[...drawn, ...bands].map(() => [])],
+      [[], ...[...drawn, ...bands, ...before].map(() => [])],
       this,
     );
     this.#dirty = true;
@@ -223,7 +252,7 @@ class LiveChart extends HTMLElement {
 
   #timeLabel(t) {
     const { span } = this.range;
-    if (span > 90_000) return t % 86_400 ? clock(t).slice(0, 5) : day(t);
+    if (span > 90_000) return clock(t) === "00:00:00" ? day(t) : clock(t).slice(0, 5);
     return span > 300 ? clock(t).slice(0, 5) : clock(t);
   }
 
@@ -239,7 +268,12 @@ class LiveChart extends HTMLElement {
     this.#plot.batch(() => {
       if (this.#dirty) {
         const sparse = [...this.panel.lines, ...this.#bands].map((one) => (one.sparse ? Math.max(one.sparse, 3 * this.range.res) : 0));
-        this.#plot.setData(this.#ring.read(from - this.range.res, this.#frozen || Infinity, sparse), false);
+        const data = this.#ring.read(from - this.range.res, this.#frozen || Infinity, sparse);
+        if (this.group.comparing) {
+          const past = this.#before?.at(data[0]) ?? [];
+          data.push(...this.panel.lines.map((_, k) => past[k] ?? data[0].map(() => null)));
+        }
+        this.#plot.setData(data, false);
       }
       this.#plot.setScale("x", { min: from, max: end });
     });
@@ -298,7 +332,7 @@ class LiveChart extends HTMLElement {
     this.#label(ctx, bbox, last);
     ctx.fillStyle = color("--text-3");
     ctx.textAlign = "left";
-    ctx.fillText("UTC", 14 * ratio, bbox.top + bbox.height + 14 * ratio);
+    ctx.fillText(zoneName, 14 * ratio, bbox.top + bbox.height + 14 * ratio);
     ctx.restore();
   }
 

@@ -1,6 +1,6 @@
 // What the charts of one [data-live-group] share: range, pause, cursor, and the quiet word that says how things stand.
 
-import { clock } from "./figures.js";
+import { clock, zoneName } from "./figures.js";
 import { live } from "./live.js";
 import { RANGES } from "./panels.js";
 
@@ -20,6 +20,7 @@ export class Group {
     this.charts = new Set();
     this.pausedAt = 0;
     this.hovered = null;
+    this.comparing = false;
     const asked = new URLSearchParams(location.search).get("range");
     this.range = asked in RANGES ? asked : "5m";
     this.sync = uPlot.sync(`group-${Math.random()}`);
@@ -33,6 +34,7 @@ export class Group {
     const button = event.target.closest("button");
     if (button?.dataset.range) this.select(button.dataset.range);
     else if (button && "pause" in button.dataset) this.pause();
+    else if (button && "compare" in button.dataset) this.#compare(button);
     else if (button && "table" in button.dataset) this.#table(button);
     else if (button?.dataset.column) this.#toggle(button);
   }
@@ -57,6 +59,11 @@ export class Group {
     for (const button of this.element.querySelectorAll("[data-range]")) {
       button.setAttribute("aria-pressed", button.dataset.range === this.range);
     }
+    for (const link of this.element.querySelectorAll("[data-csv]")) {
+      const address = new URL(link.href);
+      address.searchParams.set("range", this.range);
+      link.href = address;
+    }
   }
 
   pause() {
@@ -73,6 +80,13 @@ export class Group {
     const open = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", open);
     for (const chart of this.charts) chart.tabulate(open);
+  }
+
+  /** The period before, behind the lines of this one. */
+  #compare(button) {
+    this.comparing = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", this.comparing);
+    for (const chart of this.charts) chart.restart();
   }
 
   #toggle(button) {
@@ -93,8 +107,8 @@ export class Group {
 
   #words() {
     const known = Math.max(...[...this.charts].map((chart) => chart.known));
-    const upTo = known > 0 ? `, data to ${clock(known)} UTC` : "";
-    if (this.hovered) return [`${this.hovered} UTC`, false];
+    const upTo = known > 0 ? `, data to ${clock(known)} ${zoneName}` : "";
+    if (this.hovered) return [`${this.hovered} ${zoneName}`, false];
     if (this.pausedAt) {
       const seconds = Math.max(0, Math.floor(live.now() - this.pausedAt));
       const points = [...this.charts].reduce((sum, chart) => sum + chart.missed, 0);

@@ -45,10 +45,27 @@ export function tick(value, unit) {
   return word === "%" ? `${number}%` : unit === "B/s" || unit === "s" ? `${number} ${word}` : number;
 }
 
+// Times are in the person's zone, as everywhere on the page; in UTC where the browser does not know that zone.
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+export const zone = known(document.documentElement.dataset.zone ?? "UTC");
+const inClock = new Intl.DateTimeFormat("en-GB", { ...CLOCK, timeZone: zone });
+const inDays = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: zone });
+const named = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "short" });
+export const zoneName = named.formatToParts(Date.now()).find((part) => part.type === "timeZoneName").value;
+
+function known(name) {
+  try {
+    new Intl.DateTimeFormat("en-GB", { timeZone: name });
+    return name;
+  } catch {
+    return "UTC";
+  }
+}
+
 export function clock(seconds) {
-  return new Date(seconds * 1000).toISOString().slice(11, 19);
+  return inClock.format(seconds * 1000);
 }
 
 export function day(seconds) {
-  return new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  return inDays.format(seconds * 1000);
 }
