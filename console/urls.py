@@ -28,6 +28,7 @@ from console.pages import (
     profile,
     putting,
     records,
+    reference,
     resharding,
     second_step,
     setup,
@@ -38,6 +39,7 @@ from console.pages import (
     streams_bulk,
 )
 from console.pages.access_urls import access_urlpatterns
+from console.pages.audit.urls import audit_urlpatterns
 from console.pages.delivery import configuration as delivery_configuration
 from console.pages.delivery import create as delivery_create
 from console.pages.delivery import detail as delivery
@@ -133,6 +135,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(T + "profile/recovery-codes/new", second_step.new_codes, name="profile-codes-new"),
     path(T + "profile/sessions/end", profile.end_session, name="profile-session-end"),
     path(T + "palette", palette.palette, name="palette"),
+    path(T + "reference", reference.reference, name="reference"),
+    path(T + "reference/<slug:slug>", reference.resource, name="reference-resource"),
     path("metrics", prometheus.metrics, name="metrics"),
     path(T + "live.json", live.live, name="live"),
     path(T + "demo", demo.demo, name="demo"),
@@ -153,6 +157,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "state", stream.state, name="stream-state"),
     path(S + "latest", records.latest, name="stream-latest"),
     path(S + "monitoring", monitoring.monitoring, name="stream-monitoring"),
+    path(S + "monitoring/shards", monitoring.per_shard, name="stream-per-shard"),
+    path(S + "monitoring.csv", monitoring.metrics_csv, name="stream-metrics-csv"),
     path(S + "shards", shards.shards, name="stream-shards"),
     path(S + "shards/map", shards.map_part, name="stream-map"),
     path(S + "shards/split", resharding.split, name="stream-split"),
@@ -176,6 +182,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *operate_urlpatterns(T),
     *team_urlpatterns(T),
     *access_urlpatterns(T),
+    *audit_urlpatterns(T, S, D),
     *api_urlpatterns,
 ]
 

@@ -31,10 +31,13 @@ def begin(now_s: int, since: float | None, res_s: int) -> tuple[int, int]:
     return wanted_s, max(wanted_s, now_s - (POINTS_MAX - 2) * res_s)
 
 
-def snapshot(clock: Clock, team_id: int, stream_id: int, panel: str, since_s: int, res_s: int) -> Answer:
-    """A chart from since_s until now: `cols`, `t` and `d` in uPlot's layout. away: Redis did not answer."""
+def snapshot(
+    clock: Clock, team_id: int, stream_id: int, panel: str, since_s: int, res_s: int, until_s: int | None = None
+) -> Answer:
+    """A chart from since_s until now (or before until_s): `cols`, `t` and `d` in uPlot's layout. away: Redis did not answer."""
     now_s = clock.now_ms() // 1_000
     to_s = now_s if res_s == 1 else now_s + 1
+    to_s = to_s if until_s is None else max(since_s, min(to_s, until_s))
     history = store.history(team_id, stream_id, since_s, to_s, res_s, clock=clock)
     # The newest seconds may not be flushed yet: they are no gap, they follow.
     while res_s == 1 and history.buckets and history.buckets[-1] is None and history.times[-1] >= now_s - 2:
@@ -115,7 +118,7 @@ def shards(clock: Clock, team_id: int, stream_id: int) -> Answer | None:
 
 def facts(stream_id: int) -> Answer:
     """What a chart of the stream marks beside its lines: `limit`, the write limit in bytes per second, and a mark
-    (time, kind, text) for each split and merge. A delivery stream has neither, a team nothing."""
+    (time, kind, text) for each split, merge and change of capacity. A delivery stream has neither, a team nothing."""
     if stream_id == layout.TEAM:
         return {}
     if stream_id >= DELIVERY_KEYS_FROM:
@@ -130,8 +133,23 @@ def facts(stream_id: int) -> Answer:
         f"{t}:{parent}": {"t": t, "kind": "split" if adjacent is None else "merge", "text": _mark(parent, adjacent, to)}
         for (t, parent, adjacent), to in made.items()
     }
+    answer |= _settings(stream_id)
     answer["limit"] = Shard.objects.filter(stream_id=stream_id, closed_at_ms__isnull=True).count() * MIB
     return answer
+
+
+def _settings(stream_id: int) -> Answer:
+    """A mark for each change of capacity and encryption of the last day; older ones are not kept."""
+    row = Stream.objects.filter(pk=stream_id).values("mode_changes_ms", "updates_ms", "encryption_changes_ms").first()
+    if row is None:
+        return {}
+    told = [(at_ms, "capacity mode changed") for at_ms in row["mode_changes_ms"]]
+    told += [(at_ms, "number of shards changed") for at_ms in row["updates_ms"]]
+    told += [(at_ms, f"encryption {'on' if on else 'off'}") for on, at_ms in row["encryption_changes_ms"]]
+    return {
+        f"{at_ms // 1_000}:{text}": {"t": at_ms // 1_000, "kind": "capacity", "text": text}
+        for at_ms, text in sorted(told)[-MARKS_MAX:]
+    }
 
 
 def _versions(delivery_stream: int) -> Answer:

@@ -23,7 +23,8 @@ Json = dict[str, Any]
 @never_cache
 @require_GET
 def live(request: TeamRequest, team: str) -> HttpResponse:
-    """`?topic=…&res=…&since=…&names=…&names=…`, the words of a `sub`: what the websocket would send first.
+    """`?topic=…&res=…&since=…&names=…&names=…`, the words of a `sub`: what the websocket would send first. `until=…`: a
+    chart of what was before that second.
 
     401 if nobody is signed in, 404 for a team that is not theirs or a stream that is not there, 403 without
     stream:read or delivery:read, 400 for a topic or resolution there is none of.
@@ -45,12 +46,19 @@ def live(request: TeamRequest, team: str) -> HttpResponse:
             return _refused(404, "not_found")
     clock = calls.runtime().clock
     names = request.GET.getlist("names")[: protocol.NAMES_MAX]
-    answer = _answer(clock, request.team.id, stream_id, topic, res_s, since, names)
+    until = _whole(request.GET.get("until", ""))
+    answer = _answer(clock, request.team.id, stream_id, topic, res_s, (since, until), names)
     return JsonResponse({**answer, "now": clock.now_ms() / 1_000, "epoch": store.epoch()})
 
 
 def _answer(
-    clock: Clock, team_id: int, stream_id: int, topic: Topic, res_s: int, since: int | None, names: list[str]
+    clock: Clock,
+    team_id: int,
+    stream_id: int,
+    topic: Topic,
+    res_s: int,
+    span: tuple[int | None, int | None],
+    names: list[str],
 ) -> Json:
     if topic.kind == STREAMS:
         return {"op": "rows", "set": sources.rows(clock, team_id, names) or {}}
@@ -58,8 +66,10 @@ def _answer(
         return {"op": "rows", "set": sources.deliveries(clock, team_id, names) or {}}
     if topic.kind == SHARDS:
         return {"op": "rows", "set": sources.shards(clock, team_id, stream_id) or {}}
-    wanted_s, since_s = sources.begin(clock.now_ms() // 1_000, since, res_s)
-    found = sources.snapshot(clock, team_id, stream_id, topic.kind, since_s, res_s)
+    since, until = span
+    now_s = clock.now_ms() // 1_000
+    wanted_s, since_s = sources.begin(now_s if until is None else min(now_s, until), since, res_s)
+    found = sources.snapshot(clock, team_id, stream_id, topic.kind, since_s, res_s, until)
     facts = sources.facts(stream_id)
     limit = facts.pop("limit", None)
     return {"op": "snap", **found, "gap": [wanted_s, since_s], "limit": limit, "marks": list(facts.values())}

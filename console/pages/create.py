@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -11,11 +12,13 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 
 from apps.base.errors import ServiceError
-from apps.streams.limits import RECORD_KIB_DEFAULT, RECORD_KIB_MAX, WRITE_RECORDS_PER_S
+from apps.base.units import KIB
+from apps.streams.limits import RECORD_KIB_DEFAULT, RECORD_KIB_MAX, WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
 from apps.streams.models import Stream, StreamMode
 from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, limit
 from console import calls
 from console.pages import samples
+from console.pages.configuration_forms import KEY_MAX, OWN_KEY
 from console.pages.shell import TeamRequest, team_page
 from console.pages.streams import counts_of
 from console.pages.tag_field import TagField
@@ -24,8 +27,10 @@ NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 NAME_MAX = 128
 RETENTIONS = {24: "24 hours", 48: "2 days", 72: "3 days", 168: "7 days", 720: "30 days", 8760: "365 days"}
 RECORD_SIZES = {1024: "1 MiB", 2048: "2 MiB", 4096: "4 MiB", 10240: "10 MiB"}
+SHARDS_MAX = 10_000
+RATE_MAX = 1e12
 ACTIVE_WITHIN_S = 10.0
-"""How long the page waits for a new stream before it gives up setting a longer retention."""
+"""How long the page waits for a new stream before it gives up setting what can only follow."""
 
 FIELDS = {
     "StreamName": "name",
@@ -42,12 +47,16 @@ class StreamForm(forms.Form):
 
     name = forms.CharField(max_length=NAME_MAX)
     mode = forms.ChoiceField(choices=StreamMode.choices, initial=StreamMode.PROVISIONED)
-    shards = forms.IntegerField(min_value=1, max_value=10_000, initial=1, required=False)
+    shards = forms.IntegerField(min_value=1, max_value=SHARDS_MAX, initial=1, required=False)
     retention = forms.TypedChoiceField(choices=list(RETENTIONS.items()), coerce=int, initial=24)
     max_record_kib = forms.TypedChoiceField(
         choices=list(RECORD_SIZES.items()), coerce=int, initial=RECORD_KIB_DEFAULT
     )  # fmt: skip
+    encryption = forms.ChoiceField(choices=[("NONE", "Off"), ("KMS", "KMS")], initial="NONE", required=False)
+    key = forms.CharField(max_length=KEY_MAX, required=False, initial=OWN_KEY)
     tags = TagField(required=False)
+    rate = forms.FloatField(min_value=0, required=False)
+    size = forms.FloatField(min_value=0, required=False)
 
     def clean(self) -> dict[str, Any]:
         """Provisioned needs a number of shards."""
@@ -69,12 +78,26 @@ class StreamForm(forms.Form):
         return params
 
 
+def shards_for(rate: Any, size_kib: Any) -> int | None:
+    """How many shards take so many records per second of so many KiB each; None for what is no number."""
+    try:
+        records, size_bytes = float(rate), float(size_kib) * KIB
+    except (TypeError, ValueError):
+        return None
+    if not (0 < records < RATE_MAX and 0 < size_bytes < RATE_MAX):
+        return None
+    return max(1, math.ceil(max(records * size_bytes / WRITE_BYTES_PER_S, records / WRITE_RECORDS_PER_S)))
+
+
 assert max(RECORD_SIZES) == RECORD_KIB_MAX
 
 
 @team_page("stream:create")
 def create(request: TeamRequest) -> HttpResponse:
     """The form; POST creates the stream and goes to its page."""
+    calculating = "calculate" in request.POST
+    if calculating:
+        return _calculated(request)
     form = StreamForm(request.POST or None, initial={"name": request.GET.get("name", "")})
     if request.method == "POST" and form.is_valid():
         try:
@@ -84,22 +107,39 @@ def create(request: TeamRequest) -> HttpResponse:
         else:
             name = form.cleaned_data["name"]
             messages.success(request, f"Data stream {name} is being created")
-            _set_retention(request, name, form.cleaned_data["retention"])
+            _follow_up(request, name, form.cleaned_data)
             return redirect("stream", request.team.slug, name)
     context = {"form": form, **_beside(request, form.data or QueryDict())}
     return render(request, "streams/create.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _set_retention(request: TeamRequest, name: str, hours: int) -> None:
-    """CreateStream knows no retention, so it follows when the stream is active; if it is not in time, we say so."""
-    if hours == min(RETENTIONS):
-        return
-    try:
-        calls.wait_until_active(request, name, ACTIVE_WITHIN_S)
-        calls.call(request, "IncreaseStreamRetentionPeriod", StreamName=name, RetentionPeriodHours=hours)
-    except (ServiceError, TimeoutError) as error:
-        reason = getattr(error, "message", None) or "it is not active yet"
-        messages.error(request, f"The retention is still 24 hours: {reason}. Set it under Configuration.")
+def _calculated(request: TeamRequest) -> HttpResponse:
+    """The same form with the number of shards that the calculator says: for browsers without script."""
+    typed = request.POST.copy()
+    needed = shards_for(typed.get("rate"), typed.get("size"))
+    if needed is not None:
+        typed["shards"] = str(min(needed, SHARDS_MAX))
+    context = {"form": StreamForm(initial=typed.dict()), "needed": needed, **_beside(request, typed)}
+    return render(request, "streams/create.html", context)
+
+
+def _follow_up(request: TeamRequest, name: str, given: dict[str, Any]) -> None:
+    """CreateStream knows neither retention nor encryption, so they follow when the stream is active; if one is not in
+    time, or refused, we say so."""
+    steps: list[tuple[str, str, dict[str, Any]]] = []
+    if given["retention"] != min(RETENTIONS):
+        hours = {"RetentionPeriodHours": given["retention"]}
+        steps.append(("The retention is still 24 hours", "IncreaseStreamRetentionPeriod", hours))
+    if given["encryption"] == "KMS":
+        key = {"EncryptionType": "KMS", "KeyId": given["key"] or OWN_KEY}
+        steps.append(("Records are not encrypted yet", "StartStreamEncryption", key))
+    for told, operation, params in steps:
+        try:
+            calls.wait_until_active(request, name, ACTIVE_WITHIN_S)
+            calls.call(request, operation, StreamName=name, **params)
+        except (ServiceError, TimeoutError) as error:
+            reason = getattr(error, "message", None) or "the stream is not active yet"
+            messages.error(request, f"{told}: {reason}. Set it under Configuration.")
 
 
 @team_page("stream:create")
@@ -112,7 +152,7 @@ def _beside(request: TeamRequest, typed: Any) -> dict[str, Any]:
     """Limits of the stream, and the code that would make it. Takes half-typed values as they come."""
     provisioned = typed.get("mode", StreamMode.PROVISIONED) != StreamMode.ON_DEMAND
     text = typed.get("shards", "1")
-    shards = min(int(text), 10_000) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
+    shards = min(int(text), SHARDS_MAX) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
     shards = (max(1, shards)) if provisioned else ON_DEMAND_SHARDS_AT_START
     name = typed.get("name", "")[:NAME_MAX]
     try:
@@ -129,9 +169,22 @@ def _beside(request: TeamRequest, typed: Any) -> dict[str, Any]:
         "counts": counts,
         "on_demand_shards_max": limit(request.team.id, calls.runtime().config.region, "on-demand-shards"),
         "codes": samples.create_stream(
-            name if NAME.fullmatch(name) else "my-stream", shards if provisioned else None, tags
+            samples.NewStream(
+                name if NAME.fullmatch(name) else "my-stream",
+                shards if provisioned else None,
+                tags,
+                _of(typed, "max_record_kib", RECORD_SIZES),
+                _of(typed, "retention", RETENTIONS) or samples.RETENTION_DEFAULT,
+                (typed.get("key") or OWN_KEY) if typed.get("encryption") == "KMS" else "",
+            )
         ),
     }
+
+
+def _of(typed: Any, name: str, choices: dict[int, str]) -> int | None:
+    """A choice that is not the first; None for that, and for what is none."""
+    found = next((value for value in choices if str(value) == typed.get(name)), None)
+    return None if found == min(choices) else found
 
 
 @team_page("stream:create")

@@ -5,6 +5,7 @@ A sample is a list of (class, text) pieces: k keyword, s string, n number, c com
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -86,26 +87,77 @@ def create_stream_cli(name: str, shards: int | None) -> Sample:
     )
 
 
-def create_stream(name: str, shards: int | None, tags: dict[str, str]) -> list[Sample]:
-    """The same stream by CLI, boto3 and as the request's JSON."""
-    import json
+@dataclass(frozen=True, slots=True)
+class NewStream:
+    """What a stream is to be. shards None: on demand. key: a KMS key; empty: no encryption."""
 
-    body: dict[str, object] = {"StreamName": name}
-    if shards:
-        body["ShardCount"] = shards
-    else:
-        body["StreamModeDetails"] = {"StreamMode": "ON_DEMAND"}
-    cli = create_stream_cli(name, shards)
-    if tags:
-        body["Tags"] = tags
-        cli = Sample(cli.key, cli.label, cli.language, _cli(cli.text, "--tags " + shlex.quote(json.dumps(tags))))
-    arguments = "\n".join(f"    {member}={json.dumps(value)}," for member, value in body.items())
-    python = f"{_boto3()}kinesis.create_stream(\n{arguments}\n)"
+    name: str
+    shards: int | None
+    tags: dict[str, str]
+    max_record_kib: int | None = None
+    retention_hours: int = 24
+    key: str = ""
+
+    @property
+    def calls(self) -> list[tuple[str, dict[str, object]]]:
+        """CreateStream, and what can only follow when the stream is there."""
+        body: dict[str, object] = {"StreamName": self.name}
+        if self.shards:
+            body["ShardCount"] = self.shards
+        else:
+            body["StreamModeDetails"] = {"StreamMode": "ON_DEMAND"}
+        if self.max_record_kib:
+            body["MaxRecordSizeInKiB"] = self.max_record_kib
+        if self.tags:
+            body["Tags"] = self.tags
+        found = [("CreateStream", body)]
+        if self.retention_hours > RETENTION_DEFAULT:
+            hours: dict[str, object] = {"StreamName": self.name, "RetentionPeriodHours": self.retention_hours}
+            found.append(("IncreaseStreamRetentionPeriod", hours))
+        if self.key:
+            found.append(
+                ("StartStreamEncryption", {"StreamName": self.name, "EncryptionType": "KMS", "KeyId": self.key})
+            )
+        return found
+
+
+RETENTION_DEFAULT = 24
+_CLI_OPTIONS = {
+    "StreamName": "--stream-name", "ShardCount": "--shard-count", "StreamModeDetails": "--stream-mode-details",
+    "MaxRecordSizeInKiB": "--max-record-size-in-ki-b", "Tags": "--tags",
+    "RetentionPeriodHours": "--retention-period-hours", "EncryptionType": "--encryption-type", "KeyId": "--key-id",
+}  # fmt: skip
+
+
+def create_stream(wanted: NewStream) -> list[Sample]:
+    """The same stream by CLI, boto3 and as the requests' JSON."""
+    calls = wanted.calls
+    cli, python = [], [_boto3()]
+    for number, (operation, body) in enumerate(calls):
+        if number == 1:
+            cli.append(_aws("wait stream-exists", {"StreamName": wanted.name}))
+            python.append(f'kinesis.get_waiter("stream_exists").wait(StreamName={json.dumps(wanted.name)})\n')
+        cli.append(_aws(_dashed(operation), body))
+        arguments = "\n".join(f"    {member}={json.dumps(value)}," for member, value in body.items())
+        python.append(f"kinesis.{_dashed(operation).replace('-', '_')}(\n{arguments}\n)\n")
+    bodies: object = calls[0][1] if len(calls) == 1 else [{"operation": name, "request": body} for name, body in calls]
     return [
-        cli,
-        Sample("python", "boto3", "python", python),
-        Sample("json", "JSON", "json", json.dumps(body, indent=2)),
+        Sample("cli", "CLI", "bash", "\n".join(cli)),
+        Sample("python", "boto3", "python", "".join(python).rstrip()),
+        Sample("json", "JSON", "json", json.dumps(bodies, indent=2)),
     ]
+
+
+def _aws(command: str, body: dict[str, object]) -> str:
+    def shown(value: object) -> str:
+        return shlex.quote(json.dumps(value) if isinstance(value, dict) else str(value))
+
+    options = [f"{_CLI_OPTIONS[member]} {shown(value)}" for member, value in body.items()]
+    return _cli(f"aws kinesis {command}", f"--endpoint-url {endpoint()}", f"--region {region()}", *options)
+
+
+def _dashed(operation: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", operation).lower()
 
 
 def endpoint() -> str:

@@ -5,13 +5,15 @@ const SHARD_RECORDS = 1000;
 
 class ShardCalculator extends HTMLElement {
   connectedCallback() {
-    this.hidden = false;
     this.field = document.getElementById(this.dataset.field);
     this.addEventListener("input", (event) => {
       event.stopPropagation();
       this.tell();
     });
-    this.querySelector("[data-use]").addEventListener("click", () => this.use());
+    this.querySelector("[data-use]").addEventListener("click", (event) => {
+      event.preventDefault();
+      this.use();
+    });
   }
 
   needed() {

@@ -49,6 +49,15 @@ export class Ring {
     return [times, ...columns];
   }
 
+  /** Columns of values at these times, which are starts of buckets: null where nothing is known. */
+  at(times) {
+    return this.columns.map((column) => times.map((t) => {
+      const at = Math.round(t / this.width) % this.capacity;
+      const value = this.times[at] === t ? column[at] : NaN;
+      return value === value ? value : null;
+    }));
+  }
+
   /** The newest value of a column that is not older than so many seconds before the last bucket. */
   newest(column, within) {
     for (let t = this.last; t >= this.last - within && t >= this.first; t -= this.width) {

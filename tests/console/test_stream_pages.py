@@ -99,7 +99,7 @@ def test_colours_change_no_character():
     for sample in [
         *samples.produce("o-_.9"),
         *samples.consume("orders"),
-        *samples.create_stream("x", 3, {"a": "it's"}),
+        *samples.create_stream(samples.NewStream("x", 3, {"a": "it's"}, 2048, 168, "alias/k")),
     ]:
         assert unescape(re.sub(r"</?span[^>]*>", "", sample.html)) == sample.text
 

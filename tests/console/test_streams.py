@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.streams.models import Consumer, Shard, Stream, Tag
 from console.pages import streams
+from console.pages.create import shards_for
 from tests.console.conftest import other_team, settle, signed_in, text_of
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -242,6 +243,50 @@ def test_a_stream_is_created_through_the_operation(client, team, served):
     settle(served)
     assert Stream.objects.get().status == "ACTIVE"
     assert client.get("/t/first/streams/orders/state")["HX-Refresh"] == "true"
+
+
+def test_without_script_the_calculator_answers_with_the_form(client):
+    answer = create(client, rate="2500", size="1.5", calculate="1")
+    page = text_of(answer)
+    assert answer.status_code == 200
+    assert not Stream.objects.exists()
+    assert 'name="shards" type="number" value="4"' in page
+    assert "4 shards, if the keys are spread evenly" in page
+    assert 'value="orders"' in page
+    for rate, size, shards in (("1", "1", 1), ("1001", "0.1", 2), ("10", "512", 5), ("", "1", None), ("x", "1", None),
+                               ("1e400", "1", None), ("-5", "1", None)):  # fmt: skip
+        assert shards_for(rate, size) == shards
+
+
+def test_encryption_follows_when_the_stream_is_there(client, served, monkeypatch):
+    from console import calls
+
+    made = []
+    monkeypatch.setattr(calls, "wait_until_active", lambda *_: settle(served))
+    real = calls.call
+    monkeypatch.setattr(
+        calls, "call", lambda request, operation, **params: made.append((operation, params))
+        if operation == "StartStreamEncryption" else real(request, operation, **params),
+    )  # fmt: skip
+    create(client, encryption="KMS", key="")
+    assert made == [
+        ("StartStreamEncryption", {"StreamName": "orders", "EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"})
+    ]
+
+
+def test_the_same_as_code_says_all_that_the_form_does(client):
+    query = (
+        "name=orders&mode=PROVISIONED&shards=3&retention=168&max_record_kib=2048&encryption=KMS&key=alias/k&tags=a=b"
+    )
+    part = text_of(client.get(f"/t/first/create-stream/beside?{query}"))
+    text = re.sub(r"<[^>]+>", "", part).replace("&quot;", '"').replace("&#x27;", "'")
+    for said in (
+        "--max-record-size-in-ki-b 2048", "--retention-period-hours 168", "--key-id alias/k", "wait stream-exists",
+        "kinesis.increase_stream_retention_period(", '"StartStreamEncryption"', "--tags '{\"a\": \"b\"}'",
+    ):  # fmt: skip
+        assert said in text
+    plain = text_of(client.get("/t/first/create-stream/beside?name=orders"))
+    assert "wait stream-exists" not in plain
 
 
 def test_on_demand_needs_no_number(client):
