@@ -149,7 +149,13 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("Import and replay", "upload", "ingestion", "stream:read"),
         ),
     ),
-    ("Operate", (("Metrics and alarms", "chart-line", "alarms", "alarm:read"),)),
+    (
+        "Operate",
+        (
+            ("Metrics and alarms", "chart-line", "alarms", "alarm:read"),
+            ("Audit log", "activity", "audit", "audit:read"),
+        ),
+    ),
     (
         "Team",
         (

@@ -41,6 +41,7 @@ TABS: tuple[tuple[str, str, str], ...] = (
     ("Consumers", "stream-consumers", "stream:read"),
     ("Connect", "stream-connect", "stream:read"),
     ("Configuration", "stream-configuration", "stream:read"),
+    ("Activity", "stream-activity", "audit:read"),
 )
 
 

@@ -36,6 +36,7 @@ TABS: tuple[tuple[str, str, str], ...] = (
     ("Errors", "delivery-errors", "delivery:read"),
     ("Lanes", "delivery-lanes", "delivery:read"),
     ("Configuration", "delivery-configuration", "delivery:read"),
+    ("Activity", "delivery-activity", "audit:read"),
 )
 
 BUSY = frozenset({DeliveryStreamStatus.CREATING, DeliveryStreamStatus.DELETING, DeliveryStreamStatus.UPDATING})
