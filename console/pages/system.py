@@ -6,12 +6,20 @@ import sys
 import uuid
 
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import get_template
 
+from console.pages import nearest
 from console.sign_in import waiting
 
 log = structlog.get_logger(__name__)
+
+AWAY = (OperationalError, InterfaceError)
+"""The database does not answer, or is locked for longer than anybody waits."""
+
+AWAY_RETRY_S = 10
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
@@ -20,8 +28,8 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001 - Django's hook
-    """404."""
-    return render(request, "404.html", status=404)
+    """404, with the list that the address belongs to and the nearest name in it."""
+    return render(request, "404.html", {"guess": nearest.guess(request)}, status=404)
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
@@ -35,13 +43,18 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, with an id to look for in the log. Uses no database, as that may be what is broken.
+    """500, with an id to look for in the log; 503 if it is the database that does not answer. Uses none.
 
     Django calls it while the exception is being handled: this is the one place where a page's bug is logged.
     """
     request_id = str(uuid.uuid4())
     log.error("page_failed", exc_info=sys.exception(), request_id=request_id, method=request.method, path=request.path)
-    return render(request, "500.html", {"request_id": request_id, "theme": "system"}, status=500)
+    away = isinstance(sys.exception(), AWAY)
+    context = {"request_id": request_id, "theme": "system"}
+    answer = HttpResponse(get_template("503.html" if away else "500.html").render(context), status=503 if away else 500)
+    if away:
+        answer["Retry-After"] = str(AWAY_RETRY_S)
+    return answer
 
 
 def too_many(request: HttpRequest) -> HttpResponse:

@@ -167,7 +167,8 @@ def _read_in_order(body: str) -> list[tuple[int, Widget]]:
 
 def _title(widget: Widget) -> str:
     if widget.kind == "text":
-        return widget.text.strip().splitlines()[0][:80] if widget.text.strip() else "Text"
+        first = widget.text.strip().partition("\n")[0].lstrip("# ")
+        return first[:80] or "Text"
     return widget.title or "Chart"
 
 

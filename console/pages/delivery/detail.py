@@ -25,6 +25,7 @@ from apps.delivery.models import (
 )
 from console import calls
 from console.pages.delivery import described, samples
+from console.pages.delivery.batches import batches_of
 from console.pages.delivery.figures import figures, with_figures
 from console.pages.delivery.path import aside_of, path_of
 from console.pages.shell import TeamRequest, know_list_counts, list_counters, team_page
@@ -125,6 +126,7 @@ def delivery_stream(request: TeamRequest, name: str) -> HttpResponse:
         **measured(request, row),
         "path": path_of(row),
         "aside": aside_of(row),
+        "batches": batches_of(request.team.id, row),
         "charts": charts_of(row),
         "codes": samples.produce(row),
     }
@@ -191,7 +193,7 @@ def pause(request: TeamRequest, name: str) -> HttpResponse:
         messages.success(request, f"{name} is paused")
     else:
         messages.error(request, f"{name} is paused already, or not active.")
-    return redirect("delivery-stream", request.team.slug, name)
+    return _back(request, name)
 
 
 @require_POST
@@ -203,4 +205,11 @@ def resume(request: TeamRequest, name: str) -> HttpResponse:
         messages.success(request, f"{name} delivers again")
     else:
         messages.error(request, f"{name} is not paused.")
+    return _back(request, name)
+
+
+def _back(request: TeamRequest, name: str) -> HttpResponse:
+    """To the page that the button stood on."""
+    if request.POST.get("back") == "list":
+        return redirect("delivery-streams", request.team.slug)
     return redirect("delivery-stream", request.team.slug, name)

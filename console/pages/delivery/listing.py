@@ -15,6 +15,7 @@ from apps.metrics.overview import Overview, together
 from apps.metrics.store import STREAMS_MAX
 from console import calls
 from console.pages.delivery import described, samples
+from console.pages.delivery.channels import SHOWN, channels_of
 from console.pages.delivery.figures import figures, with_figures
 from console.pages.filter_text import named_and_tagged, parts_of
 from console.pages.shell import TeamRequest, is_fragment, list_counts, team_page
@@ -159,6 +160,7 @@ def delivery_streams(request: TeamRequest) -> HttpResponse:
     }
     if is_fragment(request):
         return render(request, "delivery/table.html", context)
+    context |= {"channels": channels_of(request), "channels_max": SHOWN}
     count = list_counts(request)[1]
     if count == 0:
         context["codes"] = samples.first_steps()
