@@ -249,6 +249,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 
+        "mail_is_kept": not settings.CONFIG.mail_url,
+        "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
         "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
 
 def initials(user: User) -> str:

@@ -1,5 +1,6 @@
 """OpenID Connect, against a provider in a process of its own."""
 
+import hashlib
 import json
 import re
 import socket
@@ -16,9 +17,10 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from apps.access.models import AuditEntry
-from apps.accounts.models import User
+from apps.accounts.models import Invitation, User
+from apps.base.units import DAY_MS
 from tests.console.conftest import text_of
-from tests.support.teams import EMAIL
+from tests.support.teams import CREATED_AT_MS, EMAIL
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -176,3 +178,32 @@ def test_leaving_needs_a_form_of_ours(team, oidc):
     strict = Client(enforce_csrf_checks=True)
     assert strict.post("/sign-in/oidc").status_code == 403
     assert strict.get("/sign-in/oidc").status_code == 405
+
+
+def invite(team, email):
+    """An open invitation; its path."""
+    token = "t" * 32
+    Invitation.objects.create(
+        team=team.team, email=email, role="viewer", token_sha256=hashlib.sha256(token.encode()).hexdigest(),
+        invited_by=team.user, created_at_ms=CREATED_AT_MS, expires_at_ms=CREATED_AT_MS + 7 * DAY_MS,
+    )  # fmt: skip
+    return f"/invite/{token}"
+
+
+def test_an_invitation_makes_a_person_of_its_address(stranger, team):
+    path = invite(team, "stranger@example.test")
+    assert "Join with Acme" in text_of(stranger.get(path))
+    assert stranger.get(agree(leave(stranger, next=path), "3"))["Location"] == path
+    person = User.objects.get(email="stranger@example.test")
+    assert not person.has_usable_password()
+    assert person.memberships.count() == 0
+    stranger.post(path)
+    assert person.memberships.get().role == "viewer"
+
+
+def test_an_invitation_to_somebody_else_makes_nobody(stranger, team):
+    path = invite(team, "another@example.test")
+    assert stranger.get(agree(leave(stranger, next=path), "3"))["Location"] == "/sign-in"
+    Invitation.objects.update(email="stranger@example.test", revoked_at_ms=CREATED_AT_MS)
+    assert stranger.get(agree(leave(stranger, next=path), "3"))["Location"] == "/sign-in"
+    assert User.objects.count() == 1
