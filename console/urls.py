@@ -9,6 +9,7 @@ from console import prometheus
 from console.api.urls import urlpatterns as api_urlpatterns
 from console.live import views as live
 from console.pages import (
+    address,
     configuration,
     confirm,
     connect,
@@ -113,6 +114,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("confirm", confirm.confirm_password, name="account_reauthenticate"),
     path("confirm/code", confirm.confirm_code, name="mfa_reauthenticate"),
     path("confirm/passkey", confirm.confirm_passkey, name="mfa_reauthenticate_webauthn"),
+    path("address/<str:token>", address.confirm, name="address-confirm"),
     path("profile", profile.mine, name="mfa_index"),
     path("sign-out", account.logout, name="account_logout"),
     path("account-off", account.account_inactive, name="account_inactive"),
@@ -127,6 +129,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("t/<slug:team>", overview.team_overview, name="overview"),
     path(T + "acknowledge", overview.acknowledge, name="acknowledge"),
     path(T + "profile", profile.profile, name="profile"),
+    path(T + "profile/address", address.change, name="profile-address"),
     path(T + "profile/app", second_step.add_app, name="profile-app"),
     path(T + "profile/passkeys/add", second_step.add_passkey, name="profile-passkey-add"),
     path(T + "profile/passkeys/<int:key>", second_step.passkey, name="profile-passkey"),

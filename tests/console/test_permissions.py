@@ -29,6 +29,7 @@ PAGES = {
     "overview": ("stream:read", {}),
     "profile": (ANY_MEMBER, {}),
     "profile-app": (ANY_MEMBER, {}),
+    "profile-address": (ANY_MEMBER, {}),
     "profile-passkey-add": (ANY_MEMBER, {}),
     "profile-passkey": (ANY_MEMBER, {"key": 1}),
     "profile-step-remove": (ANY_MEMBER, {"key": 1}),
@@ -164,7 +165,7 @@ POSTS = {
 }
 """POST, where it needs another action than GET or there is no GET."""
 
-OPEN = {"home", "setup", "theme", "metrics", "sign-in-over", "invite", "teams", "team-new", "oidc", "oidc-callback"}
+OPEN = {"home", "setup", "theme", "metrics", "sign-in-over", "invite", "teams", "team-new", "oidc", "oidc-callback", "address-confirm"}
 """Outside teams; account_… are allauth's."""
 
 
