@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from apps.access import audit
+from apps.access import changes
+from apps.access.changes import Actor
 from apps.cloudwatch import history
 from apps.cloudwatch.actions import attempt
 from apps.cloudwatch.alarms import ACTIONS_OF, arn_of, message_of
@@ -31,11 +32,8 @@ def targets_of(alarm: Alarm) -> list[str]:
     return list(dict.fromkeys(target for name in ACTIONS_OF.values() for target in alarm.settings.get(name) or ()))
 
 
-def notify(runtime: Runtime, alarm: Alarm, *, by: str) -> list[Sent]:
-    """Send once to each target and wait; no retries. Not in a transaction: it waits for networks.
-
-    by: who asked, for the audit trail.
-    """
+def notify(runtime: Runtime, alarm: Alarm, *, by: Actor) -> list[Sent]:
+    """Send once to each target and wait; no retries. Not in a transaction: it waits for networks."""
     now_ms = runtime.clock.now_ms()
     body = msgspec.json.encode(message_of(runtime, alarm, State(alarm.state), State(alarm.state), REASON, now_ms))
     deliveries = [
@@ -56,8 +54,6 @@ def notify(runtime: Runtime, alarm: Alarm, *, by: str) -> list[Sent]:
             alarm, HistoryKind.ACTION, now_ms, words, {**told, **({"error": one.problem} if one.problem else {})}
         )
     resource = arn_of(runtime.config, alarm.team.account_id, alarm.name)
-    failed = sum(one.problem is not None for one in sent)
-    audit.of_administrator(
-        alarm.team.account_id, by, "TestAlarmNotification", resource, f"{len(sent)} sent, {failed} failed"
-    )
+    problems_by_target = {one.target: one.problem for one in sent}
+    changes.write(by, "TestAlarmNotification", resource, None, {"sent": problems_by_target})
     return sent

@@ -183,7 +183,7 @@ class OneAlarm(ApiView):
         given = self.read(request, ChangedAlarmSerializer)
         if "muted_until_ms" in given:
             config, until_ms = calls.runtime().config, given["muted_until_ms"]
-            muting.mute(config, request.team.pk, alarm, until_ms, by=calls.person(request), now_ms=calls.now_ms())
+            muting.mute(config, request.team.pk, alarm, until_ms, by=calls.actor(request), now_ms=calls.now_ms())
         if "actions_enabled" in given:
             operation = "EnableAlarmActions" if given["actions_enabled"] else "DisableAlarmActions"
             calls.cloudwatch(request, operation, AlarmNames=[alarm])
@@ -230,7 +230,7 @@ class AlarmTests(ApiView):
         found = _rows(request).select_related("team").filter(name=name).first()
         if found is None:
             raise ValidationError({"alarm": "There is no alarm of that name."})
-        sent = testing.notify(calls.runtime(), found, by=calls.person(request))
+        sent = testing.notify(calls.runtime(), found, by=calls.actor(request))
         return Response({"sent": [{"target": one.target, "problem": one.problem} for one in sent]})
 
 

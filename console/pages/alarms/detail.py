@@ -89,7 +89,7 @@ def mute(request: TeamRequest, name: str) -> HttpResponse:
     until_ms = None if hours == "off" else now_ms + int(hours) * HOUR_MS
     config = calls.runtime().config
     try:
-        muting.mute(config, request.team.id, name, until_ms, by=calls.person(request), now_ms=now_ms)
+        muting.mute(config, request.team.id, name, until_ms, by=calls.actor(request), now_ms=now_ms)
     except ServiceError as error:
         raise Http404(error.message) from error
     words = (
@@ -107,7 +107,7 @@ def test(request: TeamRequest, name: str) -> HttpResponse:
     if not testing.targets_of(found):
         messages.error(request, f"{name} tells nobody yet. Give it a webhook or a mail address first.")
         return redirect("alarm", request.team.slug, name)
-    for one in testing.notify(calls.runtime(), found, by=calls.person(request)):
+    for one in testing.notify(calls.runtime(), found, by=calls.actor(request)):
         if one.problem:
             messages.error(request, f"{one.target}: {one.problem}")
         else:

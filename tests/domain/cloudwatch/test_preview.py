@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps.access.changes import Actor
 from apps.access.models import AuditEntry
 from apps.base.errors import ServiceError
 from apps.cloudwatch import muting, suggestions, testing
@@ -16,6 +17,8 @@ from tests.support.stream_rows import make_stream
 __all__ = ["sent"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+MIRA = Actor("123456789012", "arn:aws:iam::123456789012:root", "console", 1, person="mira@example.test")
 
 MINUTES = [9, 9, None, 1, 9, None, None, 9, 9, 9, 1, 1, 9, 1]
 
@@ -81,24 +84,27 @@ def test_muting(watch):
     put(watch)
     config, now_ms = watch.runtime.config, watch.clock.now_ms()
     team_id = watch.principal.team_id
-    muting.mute(config, team_id, "a", now_ms + 60_000, by="Mira", now_ms=now_ms)
+    muting.mute(config, team_id, "a", now_ms + 60_000, by=MIRA, now_ms=now_ms)
     assert Alarm.objects.get().muted_until_ms == now_ms + 60_000
-    assert AuditEntry.objects.get(operation="MuteAlarm").resource.endswith(":alarm:a")
+    entry = AuditEntry.objects.get(operation="MuteAlarm")
+    assert entry.resource.endswith(":alarm:a")
+    assert '"mutedUntil":null' in entry.before
+    assert "2026" in entry.after
     for wrong in (now_ms, now_ms + muting.MUTED_FOR_MAX_MS + 1):
         with pytest.raises(ServiceError):
-            muting.mute(config, team_id, "a", wrong, by="Mira", now_ms=now_ms)
+            muting.mute(config, team_id, "a", wrong, by=MIRA, now_ms=now_ms)
     with pytest.raises(ServiceError):
-        muting.mute(config, team_id + 1, "a", None, by="Mira", now_ms=now_ms)
-    muting.mute(config, team_id, "a", None, by="Mira", now_ms=now_ms)
+        muting.mute(config, team_id + 1, "a", None, by=MIRA, now_ms=now_ms)
+    muting.mute(config, team_id, "a", None, by=MIRA, now_ms=now_ms)
     assert Alarm.objects.get().muted_until_ms is None
 
 
 def test_a_test_notification_goes_to_each_target_once(watch, sent, mailoutbox):
     put(watch, AlarmActions=[HOOK, MAIL], OKActions=[HOOK])
     alarm = Alarm.objects.select_related("team").get()
-    results = testing.notify(watch.runtime, alarm, by="Mira")
+    results = testing.notify(watch.runtime, alarm, by=MIRA)
     assert [(one.target, one.problem) for one in results] == [(HOOK, None), (MAIL, None)]
     assert [message["NewStateReason"] for _, message in sent] == [testing.REASON]
     assert len(mailoutbox) == 1
-    assert AuditEntry.objects.get(operation="TestAlarmNotification").message == "2 sent, 0 failed"
+    assert AuditEntry.objects.get(operation="TestAlarmNotification").person == "mira@example.test"
     assert Alarm.objects.get().state == "INSUFFICIENT_DATA"
