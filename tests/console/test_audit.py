@@ -162,6 +162,7 @@ def test_the_json_is_json_whatever_is_left(client, team, monkeypatch):
     assert len(json.loads(exported(client, **{"as": "json"})[1])) == 3
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_a_file_is_sent_piece_by_piece_by_the_server_too(team):
     browser = AsyncClient()
     await browser.aforce_login(team.user)

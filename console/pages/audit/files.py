@@ -83,7 +83,8 @@ def _chunks(asked: Wanted) -> Iterator[list[AuditEntry]]:
 
 async def _piecewise(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """One after the other, each read in the request's thread while the loop does other things."""
-    while (piece := await sync_to_async(next)(pieces, None)) is not None:
+    following = sync_to_async(lambda: next(pieces, None))
+    while (piece := await following()) is not None:
         yield piece
 
 
