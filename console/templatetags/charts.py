@@ -110,7 +110,7 @@ def board_text(text: str) -> SafeString:
     parts: list[tuple[str, str]] = []
     for line in text.splitlines():
         if line.startswith("#"):
-            parts.append(("h3", line.lstrip("#").strip()))
+            parts.append(("h2", line.lstrip("#").strip()))
         elif line.strip() and parts and parts[-1][0] == "p":
             parts[-1] = ("p", f"{parts[-1][1]}\n{line}")
         else:

@@ -56,7 +56,7 @@ def test_charts_and_texts_are_added_moved_and_removed(client, dashboard):
         ("metric", 0, 0, 12), ("metric", 12, 0, 12), ("text", 0, 6, 24),
     ]  # fmt: skip
     page = text_of(client.get(ONE))
-    for words in ("<h3>Read me</h3><p>Ask Mira.</p>", "Both", "Sum per minute"):
+    for words in ("<h2>Read me</h2><p>Ask Mira.</p>", "Both", "Sum per minute"):
         assert words in page
     change(client, move="down-0")
     change(client, move="wider-0")
