@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
@@ -38,6 +40,14 @@ class NotEnough(Refused):
 
     code = "NotEnough"
     field = "role"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A role that answers a request. loses: what the person may do now and could not with it."""
+
+    role: RoleChoice
+    loses: list[str]
 
 
 @transaction.atomic
@@ -103,12 +113,12 @@ def givers(team: Team) -> list[Membership]:
     return [member for member in everybody.order_by("user__email") if "member:write" in member.actions]
 
 
-def offers(by: By, request: AccessRequest, roles: list[RoleChoice]) -> list[RoleChoice]:
-    """Of these roles, those that answer the request, that whoever asks may give, and that take nothing away from the
-    person; narrowest first."""
-    has = request.membership.actions | {request.action}
-    good = [role for role in roles if has <= role.actions and _reachable(by, role)]
-    return sorted(good, key=lambda role: len(role.actions))
+def offers(by: By, request: AccessRequest, roles: list[RoleChoice]) -> list[Offer]:
+    """Of these roles, those that answer the request and that whoever asks may give; the narrowest first."""
+    has = request.membership.actions
+    good = [role for role in roles if request.action in role.actions and _reachable(by, role)]
+    found = [Offer(role, sorted(has - role.actions)) for role in good]
+    return sorted(found, key=lambda offer: len(offer.role.actions) + len(offer.loses))
 
 
 def _reachable(by: By, role: RoleChoice) -> bool:

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_POST
 from apps.accounts.models import AccessRequest, Membership
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
 from apps.teams import access_requests
-from apps.teams.authority import Gone, Refused, RoleChoice, choice, choices, held
+from apps.teams.authority import Gone, Refused, choice, choices, held
 from console import asker, calls, mail
-from console.pages.shell import ANY_MEMBER, TeamRequest, team_page
+from console.pages.shell import ANY_MEMBER, TeamRequest, start_of, team_page
 
 TOLD_MAX = 20
 """So many people get a mail about one request."""
@@ -28,10 +28,11 @@ SHOWN_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An open request. offers: roles that would answer it; none: whoever looks may give none of them."""
+    """An open request. offers: roles that would answer it; none: whoever looks may give none of them. now: the person's."""
 
     request: AccessRequest
-    offers: list[RoleChoice]
+    offers: list[access_requests.Offer]
+    now: str
 
     @property
     def sentence(self) -> str:
@@ -109,7 +110,7 @@ def waiting(request: TeamRequest) -> list[Waiting]:
     if not found:
         return []
     roles, who = choices(request.team), asker.by(request)
-    return [Waiting(one, access_requests.offers(who, one, roles)) for one in found]
+    return [Waiting(one, access_requests.offers(who, one, roles), held(one.membership).key) for one in found]
 
 
 def _back(request: TeamRequest) -> str:
@@ -117,7 +118,7 @@ def _back(request: TeamRequest) -> str:
     wanted = request.GET.get("next", "")
     if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted
-    return reverse("overview", args=[request.team.slug])
+    return start_of(request.membership)
 
 
 def _tell(request: TeamRequest, made: AccessRequest) -> str:

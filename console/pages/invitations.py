@@ -26,7 +26,7 @@ from apps.teams.authority import Gone, Refused, RoleChoice, choice, choices
 from apps.throttle.interface import Budget
 from console import asker, calls, mail
 from console.pages.members import frame
-from console.pages.shell import TeamRequest, refuse_nul, team_page
+from console.pages.shell import TeamRequest, refuse_nul, start_of, team_page
 
 ROWS = 50
 UNKNOWN_PER_S, UNKNOWN_BURST = 0.5, 30
@@ -188,7 +188,7 @@ def _join_new(request: HttpRequest, token: str, form: AccountForm, context: dict
 
 def _welcome(request: HttpRequest, member: Membership) -> HttpResponse:
     messages.success(request, f"You are in {member.team.name} as {member.role_label}")
-    return redirect("overview", member.team.slug)
+    return redirect(start_of(member))
 
 
 def _closed(request: HttpRequest, found: Invitation | None, status: str) -> HttpResponse:

@@ -54,9 +54,10 @@ def listing(request: TeamRequest) -> HttpResponse:
 
 @team_page("member:write")
 def create(request: TeamRequest) -> HttpResponse:
-    """A new role; `?copy=` begins with what another one may do."""
+    """A new role; `?copy=` begins with what another one may do, `?add=` with one more."""
     source = _source(request)
-    first = {"actions": sorted(source.actions & request.actions)} if source else {}
+    more = known_actions([request.GET.get("add", "")])
+    first = {"actions": sorted((source.actions | more) & request.actions)} if source else {"actions": sorted(more)}
     form = RoleForm(request.POST or None, initial=first)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data

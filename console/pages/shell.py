@@ -178,6 +178,15 @@ FAMILIES = {"dashboard": "alarm"}
 """Pages under the entry of another word than their own URL names begin with."""
 
 
+def start_of(membership: Membership) -> str:
+    """Where a member begins: the first page of the sidebar that their role opens, else the profile."""
+    for _, lines in SECTIONS:
+        for _, _, name, action in lines:
+            if action != ANY_MEMBER and allowed(membership.actions, action):
+                return reverse(name, args=[membership.team.slug])
+    return reverse("profile", args=[membership.team.slug])
+
+
 def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
     """The sidebar, as far as this member may go."""
     current = getattr(request.resolver_match, "url_name", "") or ""
@@ -246,6 +255,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     if hasattr(request, "membership"):
         inside = cast("TeamRequest", request)
         answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.actions)}
+        answer |= {"start": start_of(inside.membership)}
         answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
+from tests.browser import demo_people
+
 STREAM = "/t/first/streams/orders-events"
 DELIVERY = "/t/first/delivery/stock-ticker"
 
@@ -128,6 +130,18 @@ def _kind(value: str) -> Callable[[Page], None]:
     return choose
 
 
+def _unnamed_role(page: Page) -> None:
+    page.fill("#id_name", "Admin")
+    page.click("main button:has-text('Create role')")
+    page.wait_for_selector(".err")
+
+
+def _invite_again(page: Page) -> None:
+    page.fill("#id_email", "noor@acme.example")
+    page.click("main form button:has-text('Invite')")
+    page.wait_for_selector(".err")
+
+
 ADDRESSES = (
     Address("sign-in", "/sign-in", signed_in=False),
     Address("password-reset", "/password/reset", signed_in=False),
@@ -197,6 +211,28 @@ ADDRESSES = (
     Address("dashboard-table", "/t/first/dashboards/streams?range=1h&view=table", everyday=False),
     Address("dashboard-edit", "/t/first/dashboards/of/checkout/edit"),
     Address("profile", "/t/first/profile"),
+    Address("members", "/t/first/members"),
+    Address("members-viewer", "/t/first/members", viewer=True),
+    Address("member", demo_people.MEMBER),
+    Address("member-remove", f"{demo_people.MEMBER}/remove"),
+    Address("team-leave", "/t/first/leave", viewer=True, everyday=False),
+    Address("roles", "/t/first/roles"),
+    Address("role", demo_people.ROLE),
+    Address("role-new", "/t/first/roles/new?copy=analyst", then=_unnamed_role),
+    Address("role-delete", f"{demo_people.ROLE}/delete", everyday=False),
+    Address("invitations", "/t/first/invitations"),
+    Address("invitation-refused", "/t/first/invitations", then=_invite_again, everyday=False),
+    Address("invite", demo_people.INVITE, signed_in=False),
+    Address("invite-wrong", demo_people.INVITE, everyday=False),
+    Address("invite-closed", demo_people.INVITE_CLOSED, signed_in=False, everyday=False),
+    Address("ask", "/t/first/ask?for=record:read", viewer=True),
+    Address("settings", "/t/first/settings"),
+    Address("settings-viewer", "/t/first/settings", viewer=True, everyday=False),
+    Address("quotas", "/t/first/settings/quotas", everyday=False),
+    Address("transfer", "/t/first/settings/transfer", everyday=False),
+    Address("team-delete", "/t/empty/settings/delete"),
+    Address("teams", "/teams"),
+    Address("team-new", "/new-team", everyday=False),
     Address("not-found", "/t/first/nothing"),
     Address("forbidden", f"{STREAM}/records", viewer=True),
     Address("viewer", STREAM, viewer=True),

@@ -215,3 +215,13 @@ def test_hostile_names_stay_text(client, team, viewer):
         assert HOSTILE not in text_of(client.get(f"/t/first/{path}")), path
     assert invitations.LASTS_DAYS == 7
     assert signed_in(team).get("/t/first/members?q=%00").status_code == 400
+
+
+def test_a_role_without_streams_begins_where_it_may(team, served):
+    made = TeamRole.objects.create(team=team.team, name="Inviters", actions=["member:read"], created_at_ms=1)
+    browser = browser_of(join(team, "ivy", "", made))
+    assert browser.get("/")["Location"] == "/t/first/members"
+    refused = text_of(browser.get("/t/first"))
+    assert 'href="/t/first/members">Back to First' in refused
+    bare = TeamRole.objects.create(team=team.team, name="Nothing", actions=["token:write"], created_at_ms=1)
+    assert browser_of(join(team, "nil", "", bare)).get("/")["Location"] in {"/t/first/tokens", "/t/first/profile"}

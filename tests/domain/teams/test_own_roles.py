@@ -97,7 +97,12 @@ def test_access_is_asked_for_and_granted(owner, viewer):
     with pytest.raises(access_requests.AlreadyAsked):
         access_requests.ask(by(viewer), "record:read", "")
     offers = access_requests.offers(by(owner), request, choices(owner.team))
-    assert [offer.key for offer in offers] == ["analyst", "developer", "admin", "owner"]
+    assert [offer.role.key for offer in offers] == ["analyst", "developer", "admin", "owner"]
+    assert not any(offer.loses for offer in offers)
+    asked = access_requests.ask(by(join(owner.team, "ana", "analyst")), "delivery:write", "")
+    first = access_requests.offers(by(owner), asked, choices(owner.team))[0]
+    assert (first.role.key, first.loses) == ("developer", ["billing:read"])
+    access_requests.refuse(by(owner), asked)
     with pytest.raises(access_requests.NotEnough):
         access_requests.grant(by(owner), request, role("billing"))
     access_requests.grant(by(owner), request, role("developer"))
