@@ -161,6 +161,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Access keys", "key-round", "keys", "key:read"),
             ("API tokens", "plug", "tokens", "token:write"),
+            ("API reference", "circle-help", "reference", ANY_MEMBER),
             ("Members and roles", "users", "members", "member:read"),
             ("Settings", "settings", "settings", "team:read"),
         ),
@@ -196,7 +197,7 @@ def sections(request: TeamRequest) -> list[tuple[str, list[Entry]]]:
             Entry(label, icon, reverse(name, args=[request.team.slug]),
                   _family(current) == _family(name), _count(request, name), GO.get(name, ""))
             for label, icon, name, action in lines
-            if allowed(request.actions, action)
+            if action == ANY_MEMBER or allowed(request.actions, action)
         ]  # fmt: skip
         if entries:
             answer.append((heading, entries))
@@ -251,6 +252,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "zone": zones.name(),
         "endpoint": settings.CONFIG.public_address,
         "region": settings.CONFIG.region,
+        "mail_is_kept": not settings.CONFIG.mail_url,
+        "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
     }
     if hasattr(request, "membership"):
         inside = cast("TeamRequest", request)
@@ -259,9 +262,6 @@ def context(request: HttpRequest) -> dict[str, Any]:
         answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 
-        "mail_is_kept": not settings.CONFIG.mail_url,
-        "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
-        "oidc": settings.CONFIG.oidc_name if settings.CONFIG.oidc_issuer else "",
 
 def initials(user: User) -> str:
     """Two letters for the account's badge: MO for Mira Okafor."""
