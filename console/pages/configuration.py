@@ -86,7 +86,7 @@ def parts(request: TeamRequest, stream: Any, sent: str) -> dict[str, Any]:
         **frame(request, stream, "stream-configuration"),
         "forms": made,
         "faults_form": FaultsForm(given["faults"], initial=as_fields(stream)),
-        "sent": sent,
+        "sent": sent or request.GET.get("part", ""),
         "tags": stream.tags_now,
         "locked": f"Needs stream:write: {', '.join(roles_with('stream:write'))}",
         "shard_level": [(name, SHARD_LEVEL[name].meaning) for name in SHARD_LEVEL],

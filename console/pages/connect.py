@@ -79,8 +79,15 @@ def _tried(request: TeamRequest, stream: Stream, operation: str) -> Tried:
         failed = False
     except ServiceError as error:
         answer, failed = {"__type": error.code, "message": error.message}, True
-    text = json.dumps(answer, indent=2, default=str)
+    text = json.dumps(_as_sent(answer), indent=2)
     return Tried(operation, max(0, calls.now_ms() - began_ms), failed, Sample("json", "JSON", "json", text))
+
+
+def _as_sent(value: Any, name: str = "") -> Any:
+    """Times as they go over the wire, in seconds."""
+    if isinstance(value, dict):
+        return {key: _as_sent(part, key) for key, part in value.items()}
+    return value / 1_000 if name.endswith("Timestamp") and isinstance(value, int) else value
 
 
 def _context(request: TeamRequest, stream: Any) -> dict[str, Any]:

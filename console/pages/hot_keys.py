@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +35,7 @@ BUSY_SHARE: Final = 0.1
 
 HOT_SHARE: Final = 0.1
 SHOWN_MAX: Final = 3
+REASON_SHARE: Final = 0.3
 KEPT_MS: Final = 10 * SECOND_MS
 KEPT_MAX: Final = 1_000
 
@@ -122,6 +123,12 @@ def hot_keys(runtime: Runtime, shards: Iterable[Shard], loads: dict[int, Load]) 
     busy = [shard for shard in shards if shard.index in loads and loads[shard.index].share >= BUSY_SHARE]
     busy.sort(key=lambda shard: -loads[shard.index].share)
     return {shard.index: samples.of(runtime, shard).hot for shard in busy[:SHARDS_MAX]}
+
+
+def reason(runtime: Runtime, hot: Sequence[Shard]) -> HotKey | None:
+    """The key that is most of what the first of the shards over their limit takes; None if its load is spread."""
+    found = samples.of(runtime, hot[0]).hot[:1] if hot else []
+    return found[0] if found and found[0].share >= REASON_SHARE else None
 
 
 def _look(runtime: Runtime, shard: Shard, now_ms: int) -> Sample:

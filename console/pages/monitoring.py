@@ -159,7 +159,7 @@ def metrics_csv(request: TeamRequest, name: str) -> HttpResponse:
     writer = csv.writer(text)
     writer.writerow(heads)
     for n, t in enumerate(history.times):
-        values = ["" if not column or column[n] is None else column[n] for column in data]
+        values: list[object] = ["" if not column or column[n] is None else column[n] for column in data]
         writer.writerow([words.iso(t * 1_000), *values])
     answer = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}-{chosen}.csv"'

@@ -17,9 +17,9 @@ from apps.streams.models import Shard, Stream, StreamMode
 from apps.streams.operations.shards import shown
 from console import calls
 from console.pages.hot_keys import HotKey, hot_keys
-from console.pages.shard_map import IDLE, SHARDS_MAX, draw, of_space, shard_map
+from console.pages.shard_map import IDLE, SHARDS_MAX, draw, of_space
 from console.pages.shell import TeamRequest, is_fragment, team_page
-from console.pages.stream import find, frame
+from console.pages.stream import find, frame, map_panel
 
 AGE = "IteratorAgeMilliseconds"
 WINDOW_S = 60
@@ -53,9 +53,7 @@ def shards(request: TeamRequest, name: str) -> HttpResponse:
 def map_part(request: TeamRequest, name: str) -> HttpResponse:
     """The map alone, for the overview to renew."""
     stream = find(request, name)
-    return render(
-        request, "stream/map_panel.html", {"stream": stream, "map": shard_map(request, stream, calls.now_ms())}
-    )
+    return render(request, "stream/map_panel.html", {"stream": stream, **map_panel(request, stream)})
 
 
 def _hot_keys(request: TeamRequest, found: list[Shard], loads: dict[int, ShardLoad] | None) -> dict[int, list[HotKey]]:

@@ -13,10 +13,13 @@ from django.urls import reverse
 
 from apps.accounts.permissions import allowed, roles_with
 from apps.metrics.overview import Overview, overview
+from apps.streams import topology
 from apps.streams.faults import faults_of
 from apps.streams.models import Consumer, Shard, Stream, StreamStatus
 from console import calls
-from console.pages import samples
+from console.pages import samples, words
+from console.pages.hot_keys import reason
+from console.pages.reading import SHARDS_MAX, bounds
 from console.pages.shard_map import shard_map
 from console.pages.shell import TeamRequest, know_list_counts, list_counters, team_page
 from console.pages.streams import MODE_WORDS, OPEN, state_of
@@ -91,6 +94,7 @@ def frame(request: TeamRequest, stream: Any, current: str) -> dict[str, Any]:
         "tabs": tabs(request, stream, current),
         "current": current,
         "faults": faults_of(stream.faults),
+        "progress": _progress(stream) if stream.plan else "",
         "busy": stream.status in {StreamStatus.CREATING, StreamStatus.UPDATING, StreamStatus.DELETING},
         "now_ms": calls.now_ms(),
     }
@@ -102,9 +106,9 @@ def stream_overview(request: TeamRequest, name: str) -> HttpResponse:
     stream = find(request, name)
     context = frame(request, stream, "stream")
     context |= {
-        "map": shard_map(request, stream, calls.now_ms()),
+        **map_panel(request, stream),
         "codes": samples.produce(name),
-        "quiet": _quiet(context["live"]),
+        "untouched": _untouched(stream, context["live"]),
     }
     return render(request, "stream/overview.html", context)
 
@@ -120,6 +124,27 @@ def state(request: TeamRequest, name: str) -> HttpResponse:
     return answer
 
 
-def _quiet(live: Overview) -> bool:
-    """Nothing moves: connect code comes first."""
-    return not live.in_bytes_per_s
+def map_panel(request: TeamRequest, stream: Stream) -> dict[str, Any]:
+    """Context of the map on the overview: with the key that makes a shard hot, for people who may see keys."""
+    drawn = shard_map(request, stream, calls.now_ms())
+    may_see = allowed(request.actions, "record:read")
+    hot = [cell.shard for cell in drawn.hot]
+    return {"map": drawn, "hot_key": reason(calls.runtime(), hot) if may_see else None}
+
+
+def _untouched(stream: Stream, live: Overview) -> bool:
+    """Nothing was ever put: the page teaches how to, and waits for the first record."""
+    if live.in_bytes_per_s:
+        return False
+    shards = list(stream.shards.filter(opened_at_ms__isnull=False)[:SHARDS_MAX])
+    return all(found.next_offset <= 1 for found in bounds(shards).values())
+
+
+def _progress(stream: Stream) -> str:
+    """How far a change of the number of shards is; empty if there is none."""
+    kind, target = stream.plan[0] if stream.plan else ("", 0)
+    if kind != topology.UNIFORM:
+        return ""
+    opened = Shard.objects.filter(OPEN, stream=stream).values_list("start_hash", "end_hash")
+    left = len(topology.uniform_steps(sorted((int(start), int(end)) for start, end in opened), int(target)))
+    return f"{words.plural(left, 'step')} to go: splits and merges, one after the other" if left else ""

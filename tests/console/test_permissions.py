@@ -253,8 +253,13 @@ def test_nobody_sees_a_page_without_signing_in(members):
 def test_a_viewer_sees_the_locked_tab_and_why(members):
     page = text_of(browser_of(members["viewer"]).get("/t/first/streams/orders"))
     assert "Needs record:read: Owner, Admin, Developer, Analyst" in page
-    for offered in ("Send test records", "Edit capacity", "Latest records", "Delete data stream", "/keys"):
-        assert offered not in page
+    for locked, need in (("Send test records", "record:write"), ("Edit capacity", "stream:reshard"),
+                         ("Delete data stream", "stream:delete")):  # fmt: skip
+        button = page.partition(f"{locked}</a>")[0].rpartition("<a ")[2]
+        assert 'aria-disabled="true"' in button, locked
+        assert f"Needs {need}:" in page
+    for hidden in ("Latest records", "/keys"):
+        assert hidden not in page
 
 
 def test_the_owner_of_one_team_is_nobody_in_another(team, served):

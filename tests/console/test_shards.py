@@ -192,7 +192,7 @@ def test_an_on_demand_stream_offers_no_resharding(client, team, served):
         assert client.get(f"/t/first/streams/clicks/shards/{path}").status_code == 404
     page = text_of(client.get("/t/first/streams/clicks/shards"))
     assert "On-demand: shards change by themselves" in page
-    assert "Edit capacity" not in page
+    assert "shards/count" not in page
 
 
 def test_a_single_shard_cannot_be_merged(client, team, served):
