@@ -159,8 +159,8 @@ def metrics_csv(request: TeamRequest, name: str) -> HttpResponse:
     writer = csv.writer(text)
     writer.writerow(heads)
     for n, t in enumerate(history.times):
-        values: list[object] = ["" if not column or column[n] is None else column[n] for column in data]
-        writer.writerow([words.iso(t * 1_000), *values])
+        row = ["" if not column or column[n] is None else column[n] for column in data]
+        writer.writerow([words.iso(t * 1_000), *row])
     answer = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}-{chosen}.csv"'
     return answer

@@ -68,6 +68,18 @@ def _records_loaded(page: Page) -> None:
     page.wait_for_selector("#latest tr.rec, #rows tr.rec")
 
 
+def _test_call(page: Page) -> None:
+    page.click("button[name=call][value=describe]")
+    page.wait_for_selector("#test-call .st-ok")
+
+
+def _all_parts(page: Page) -> None:
+    """Every setting open."""
+    for part in page.locator("details.part > summary").all():
+        part.click()
+    page.evaluate("scrollTo(0, 0)")
+
+
 def _paste(page: Page) -> None:
     page.check("[name=how][value=paste]")
     page.fill("#id_definition", '{"type": "recrod"}')
@@ -123,13 +135,6 @@ def _kind(value: str) -> Callable[[Page], None]:
     return choose
 
 
-def _kind(value: str) -> Callable[[Page], None]:
-    def choose(page: Page) -> None:
-        page.check(f"[name=kind][value={value}]")
-
-    return choose
-
-
 def _unnamed_role(page: Page) -> None:
     page.fill("#id_name", "Admin")
     page.click("main button:has-text('Create role')")
@@ -153,6 +158,8 @@ ADDRESSES = (
     Address("streams", "/t/first/streams"),
     Address("streams-none", "/t/first/streams?q=nothing"),
     Address("streams-empty", "/t/empty/streams"),
+    Address("streams-tag", "/t/first/streams-tag?n=orders-events&n=clickstream-web", everyday=False),
+    Address("streams-delete", "/t/first/streams-delete?n=orders-events&n=clickstream-web"),
     Address("create", "/t/first/create-stream"),
     Address("create-refused", "/t/first/create-stream", then=_wrong_name),
     Address("stream", STREAM, then=_records_loaded),
@@ -168,8 +175,9 @@ ADDRESSES = (
     Address("record-hex", "RECORD?view=hex"),
     Address("put", f"{STREAM}/put"),
     Address("consumers", f"{STREAM}/consumers"),
-    Address("connect", f"{STREAM}/connect"),
-    Address("configuration", f"{STREAM}/configuration"),
+    Address("deregister", f"{STREAM}/consumers/deregister?consumer=billing-service", everyday=False),
+    Address("connect", f"{STREAM}/connect", then=_test_call),
+    Address("configuration", f"{STREAM}/configuration", then=_all_parts),
     Address("faults", "/t/first/streams/inventory-cdc/configuration", then=_faults),
     Address("delete", f"{STREAM}/delete"),
     Address("ingestion", "/t/first/ingestion"),
@@ -180,6 +188,10 @@ ADDRESSES = (
     Address("key-created", "/t/first/keys", then=_new_key),
     Address("delivery-streams", "/t/first/delivery"),
     Address("docs-tested", "/t/first/docs/tested"),
+    Address("reference", "/t/first/reference"),
+    Address("reference-found", "/t/first/reference?q=stream+delete", everyday=False),
+    Address("reference-resource", "/t/first/reference/streams?op=createStream"),
+    Address("reference-viewer", "/t/first/reference/records?op=putRecords", viewer=True, everyday=False),
     Address("delivery-empty", "/t/empty/delivery"),
     Address("delivery-create", "/t/first/create-delivery", then=_dry_run),
     Address("delivery-create-refused", "/t/first/create-delivery", then=_all_of_the_wizard),
