@@ -146,6 +146,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
         (
             ("Data streams", "waves", "streams", "stream:read"),
             ("Delivery streams", "truck", "delivery-streams", "delivery:read"),
+            ("Queues", "list-filter", "queues", "stream:read"),
             ("Import and replay", "upload", "ingestion", "stream:read"),
         ),
     ),
@@ -171,7 +172,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
 
 GO = {
     "overview": "o", "streams": "d", "delivery-streams": "f", "ingestion": "i", "alarms": "m", "audit": "a", "keys": "k",
-    "tokens": "t", "members": "r", "settings": "s", "usage": "u", "reference": "p", "api-reference": "p",
+    "tokens": "t", "queues": "q", "members": "r", "settings": "s", "usage": "u", "reference": "p", "api-reference": "p",
 }  # fmt: skip
 """Letters after G, by URL name."""
 

@@ -114,6 +114,8 @@ PAGES = {
     "delivery-lanes": ("delivery:read", DELIVERY),
     "delivery-configuration": ("delivery:read", DELIVERY),
     "delivery-delete": ("delivery:delete", DELIVERY),
+    "queues": ("stream:read", {}),
+    "queue-delete": ("stream:write", {"queue_id": "none"}),
     "alarms": ("alarm:read", {}),
     "alarm-create": ("alarm:write", {}),
     "alarm": ("alarm:read", NAMED),
