@@ -23,7 +23,7 @@ from console.pages.permission_words import by_resource
 from console.pages.shell import ANY_MEMBER, TeamRequest, forbidden, team_page
 
 ROWS = 50
-SOON_MS = 7 * DAY_MS
+SOON_MS = 3 * DAY_MS
 """A token that expires so soon is pointed out."""
 
 EXPIRIES: Final = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "1 year", "never": "Never"}
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def expires_soon(self) -> bool:
-        """Within a week?"""
+        """Within SOON_MS?"""
         return self.expires_ms is not None and not self.has_expired and self.expires_ms - self.now_ms < SOON_MS
 
     @property
