@@ -14,6 +14,7 @@ CHOSEN = (
     "search",
     "activity",
     "chart-line",
+    "list-filter",
     "bell",
     "plug",
     "settings",

@@ -1,4 +1,4 @@
-"""Addresses of the section Operate: alarms and dashboards."""
+"""Addresses of the section Operate, alarms and dashboards, and of queues."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 
 from django.urls import URLPattern, path, register_converter
 
+from console.pages import queues
 from console.pages.alarms import detail, edit, listing
 from console.pages.dashboards import editor, pages
 
@@ -43,6 +44,8 @@ def operate_urlpatterns(team: str) -> list[URLPattern]:
         path(one + "/actions", detail.actions, name="alarm-actions"),
         path(one + "/state", detail.state, name="alarm-state"),
         path(one + "/delete", detail.delete, name="alarm-delete"),
+        path(team + "queues", queues.queues, name="queues"),
+        path(team + "queues/<slug:queue_id>/delete", queues.delete, name="queue-delete"),
         path(team + "dashboards", pages.listing, name="dashboards"),
         path(team + "dashboards/streams", pages.streams, name="dashboard-streams"),
         path(board, pages.dashboard, name="dashboard"),

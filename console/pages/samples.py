@@ -87,6 +87,23 @@ def create_stream_cli(name: str, shards: int | None) -> Sample:
     )
 
 
+def create_queue_cli(account_id: str) -> Sample:
+    """CreateQueue from a terminal, on a stream that is to be named."""
+    arn = f"arn:aws:kinesis:{region()}:{account_id}:stream/my-stream"
+    return Sample(
+        "cli",
+        "CLI",
+        "bash",
+        _cli(
+            "aws kinesis create-queue",
+            f"--endpoint-url {endpoint()}",
+            f"--region {region()}",
+            "--queue-name my-queue",
+            f"--stream-configuration-list StreamARN={arn},StartingPosition={{Type=LATEST}}",
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class NewStream:
     """What a stream is to be. shards None: on demand. key: a KMS key; empty: no encryption."""
