@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.http import Http404
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, re_path
 
 from console.api import document
 from console.api.delivery_urls import delivery_patterns
@@ -36,5 +36,5 @@ patterns: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path(PREFIX + "openapi.json", document.openapi, name="api-openapi"),
     *patterns,
-    path(PREFIX + "<path:rest>", Nothing.as_view(), name="api-nothing"),
+    re_path(rf"^{PREFIX}[\s\S]*", Nothing.as_view(), name="api-nothing"),  # <path:…> ends at a line break
 ]

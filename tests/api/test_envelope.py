@@ -80,6 +80,7 @@ def test_another_teams_things_are_not_there(team, served, api):
 
 def test_an_address_that_is_none(api):
     problem(api.get("/nothing/here"), 404)
+    problem(api.get("/alarms/a%0Ab"), 404)
     problem(api("POST", "/streams/orders"), 405)
 
 
