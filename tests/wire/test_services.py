@@ -16,7 +16,7 @@ PROTOCOLS = {"cloudwatch": ["smithy-rpc-v2-cbor", "json", "query"], "sts": ["que
 CASES = [(service, protocol) for service, protocols in PROTOCOLS.items() for protocol in protocols]
 
 NEVER = {
-    "cloudwatch": ("list_dashboards", {}),
+    "cloudwatch": ("describe_anomaly_detectors", {}),
     "sts": ("decode_authorization_message", {"EncodedMessage": "x"}),
     "iam": ("list_virtual_mfa_devices", {}),
     "kms": ("list_key_rotations", {"KeyId": "x"}),
