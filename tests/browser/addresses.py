@@ -71,6 +71,7 @@ def _records_loaded(page: Page) -> None:
 def _test_call(page: Page) -> None:
     page.click("button[name=call][value=describe]")
     page.wait_for_selector("#test-call .st-ok")
+    page.evaluate("scrollTo(0, 0)")  # nothing is half under the bar at the top
 
 
 def _all_parts(page: Page) -> None:
