@@ -17,7 +17,7 @@ from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.models import DeliveryStream
 from apps.queues.models import Queue
 from apps.streams.models import Ingestion, Stream
-from apps.teams import invitations, teams
+from apps.teams import invitations, standing, teams
 from apps.teams.authority import By, Gone, Refused, lock
 
 NAMES_SHOWN = 20
@@ -114,6 +114,7 @@ def delete(by: By, name: str) -> None:
         model.objects.filter(team=team).delete()
     team.delete()
     changes.write(by.actor, "DeleteTeam", f"team/{name}", before, None)
+    standing.changed(by.membership.team_id)
 
 
 def _some(what: str, rows: Any, column: str, fate: str, *, blocking: bool = False) -> Dependant:

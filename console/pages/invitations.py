@@ -32,6 +32,9 @@ ROWS = 50
 UNKNOWN_PER_S, UNKNOWN_BURST = 0.5, 30
 """Of one address: so often it may come with a link that is none."""
 
+MAILS_PER_S, MAILS_BURST = 0.05, 60
+"""Of one team: nobody floods an address with invitations. Beyond it the link is shown and nothing is mailed."""
+
 LABELS = {
     invitations.OPEN: ("busy", "Waiting"),
     invitations.ACCEPTED: ("ok", "Accepted"),
@@ -129,7 +132,8 @@ def send(request: Any, made: Invitation, token: str) -> tuple[str, bool]:
     sender = request.user.name or request.user.email
     context = {"team": request.team, "sender": sender, "invitation": made, "link": link, "days": invitations.LASTS_DAYS}
     subject = f"{sender} invites you to {request.team.name} on Tidegate"
-    return link, mail.send(made.email, subject, "team/mail_invitation.txt", context)
+    mailed = _may_mail(request) and mail.send(made.email, subject, "team/mail_invitation.txt", context)
+    return link, mailed
 
 
 @never_cache
@@ -153,6 +157,11 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
             return _join_new(request, token, form, context)
     context |= {"form": form, "wrong": request.user.is_authenticated and _email(request) != found.email}
     return render(request, "team/invite.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _may_mail(request: Any) -> bool:
+    budget = Budget(MAILS_PER_S, 0, MAILS_BURST, 0)
+    return calls.runtime().throttle.take(f"invitation-mails/{request.team.pk}", budget, 1, 0, calls.now_ms())
 
 
 def _may_guess(request: HttpRequest) -> bool:

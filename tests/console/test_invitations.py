@@ -9,6 +9,7 @@ from django.test import Client
 from apps.accounts.models import Invitation, Membership, User
 from apps.base.units import DAY_MS
 from console import mail
+from console.pages import invitations as invitation_pages
 from tests.console.conftest import other_team, signed_in, signed_in_as, text_of
 
 ADDRESS = "noor@example.test"
@@ -129,3 +130,14 @@ def test_hostile_names(client, name):
     answer = Client().post(path, {**GOOD, "name": name}, follow=True)
     assert "<script>alert" not in text_of(answer)
     assert "<script>alert" not in text_of(client.get("/t/first/members"))
+
+
+def test_no_address_is_flooded(client, monkeypatch):
+    monkeypatch.setattr(invitation_pages, "MAILS_BURST", 2)
+    invite(client)
+    made = Invitation.objects.get()
+    pages = [text_of(client.post(f"/t/first/invitations/{made.pk}", {"do": "resend"})) for _ in range(2)]
+    assert ["It was mailed" in page for page in pages] == [True, False]
+    assert "The mail could not be sent now" in pages[1]
+    assert "invite-link" in pages[1]
+    assert len(outbox.outbox) == 2

@@ -30,6 +30,12 @@ def test_settings_are_shown_and_saved(client, team):
     assert 'class="env env-staging">Staging, us-east-1' in page
 
 
+def test_new_alarms_begin_with_the_teams_addresses(client):
+    assert "mailto:ops@example.test" not in text_of(client.get("/t/first/alarms/create"))
+    client.post("/t/first/settings", ABOUT)
+    assert "mailto:ops@example.test" in text_of(client.get("/t/first/alarms/create"))
+
+
 def test_what_is_wrong_stands_at_the_field(client):
     wrong = client.post("/t/first/settings", {**ABOUT, "notify": "ftp://x\nmailto:a@example.test"})
     assert wrong.status_code == 422

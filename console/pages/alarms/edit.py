@@ -30,7 +30,8 @@ NEW: Json = {
 def create(request: TeamRequest) -> HttpResponse:
     """The form; POST makes the alarm. `?of=stream/orders&metric=…` chooses beforehand."""
     given = {name: request.GET[name] for name in ("of", "metric", "statistic", "threshold") if request.GET.get(name)}
-    form = form_for(request, request.POST or None, initial={**NEW, **given, "notify": request.user.email})
+    told = "\n".join(request.team.notify) or request.user.email
+    form = form_for(request, request.POST or None, initial={**NEW, **given, "notify": told})
     if request.method == "POST" and form.is_valid():
         name = form.cleaned_data["name"]
         if Alarm.objects.filter(team=request.team, name=name).exists():
