@@ -49,6 +49,45 @@ def _new_key(page: Page) -> None:
         page.wait_for_selector("#new-secret")
 
 
+def _rotate(page: Page) -> None:
+    page.click("main a:has-text('Rotate') >> nth=0")
+    page.wait_for_selector("main button:has-text('Rotate access key')")
+
+
+def _delete_key(page: Page) -> None:
+    if page.locator("main a:has-text('Delete')").count() == 0:
+        page.click("main button:has-text('Disable') >> nth=0")
+        page.wait_for_selector("main a:has-text('Delete')")
+    page.click("main a:has-text('Delete') >> nth=0")
+    page.wait_for_selector("main button:has-text('Delete access key')")
+
+
+def _choose_scopes(page: Page) -> None:
+    page.check("[name=preset][value=chosen]")
+    page.wait_for_selector("[name=scopes] >> nth=0")
+
+
+def _new_token(page: Page) -> None:
+    if page.locator("#new-token").count() == 0:
+        page.fill("#id_name", "deploy pipeline")
+        page.click("main button:has-text('Create token')")
+        page.wait_for_selector("#new-token")
+
+
+def _revoke(page: Page) -> None:
+    if page.locator("main a:has-text('Revoke')").count() == 0:
+        page.click("main a:has-text('Create token')")
+        _new_token(page)
+        page.click("text=I have saved it")
+    page.click("main a:has-text('Revoke') >> nth=0")
+    page.wait_for_selector("main button:has-text('Revoke token')")
+
+
+def _open_entry(page: Page) -> None:
+    page.click(".audit-tbl tbody a >> nth=0")
+    page.wait_for_selector("#entry dl")
+
+
 def _menu(page: Page) -> None:
     """The sidebar on a phone, the team's menu elsewhere."""
     if page.viewport_size and page.viewport_size["width"] < 821:
@@ -195,6 +234,19 @@ ADDRESSES = (
     Address("job", "/t/first/ingestion/1"),
     Address("keys", "/t/first/keys"),
     Address("key-created", "/t/first/keys", then=_new_key),
+    Address("key-rotate", "/t/first/keys", then=_rotate, everyday=False),
+    Address("key-delete", "/t/first/keys", then=_delete_key, everyday=False),
+    Address("tokens", "/t/first/tokens"),
+    Address("token-create", "/t/first/tokens/create", then=_choose_scopes),
+    Address("token-created", "/t/first/tokens/create", then=_new_token),
+    Address("token-revoke", "/t/first/tokens", then=_revoke, everyday=False),
+    Address("audit", "/t/first/audit"),
+    Address("audit-entry", "/t/first/audit?kind=changes", then=_open_entry),
+    Address("audit-none", "/t/first/audit?q=who:nobody", everyday=False),
+    Address("audit-follow", "/t/first/audit?follow=1", everyday=False),
+    Address("activity", f"{STREAM}/activity"),
+    Address("activity-none", "/t/first/streams/inventory-cdc/activity?q=op:none", everyday=False),
+    Address("delivery-activity", f"{DELIVERY}/activity", everyday=False),
     Address("delivery-streams", "/t/first/delivery"),
     Address("docs-tested", "/t/first/docs/tested"),
     Address("reference", "/t/first/reference"),

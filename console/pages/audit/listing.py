@@ -11,6 +11,7 @@ from django.urls import reverse
 from apps.access import search
 from apps.access.search import Position
 from console import calls
+from console.pages import words
 from console.pages.audit import views, wanted
 from console.pages.audit.diff import compare
 from console.pages.audit.rows import Row
@@ -88,6 +89,7 @@ def listed(request: TeamRequest, asked: Asked) -> dict[str, Any]:
         "now_ms": calls.now_ms(),
         "open": request.GET.get("entry", ""),
         "link_query": _link_query(request),
+        "zone": words.zone(calls.now_ms()),
     }
 
 
