@@ -55,12 +55,12 @@ def _enter(request: ApiRequest, token: ApiToken) -> None:
     request.meter_key = token.public_id
     now_ms = calls.now_ms()
     if now_ms - (token.last_used_at_ms or 0) >= SEEN_EVERY_MS:
-        address = request.META.get("REMOTE_ADDR", "")
+        address = calls.address(request)
         ApiToken.objects.filter(pk=token.pk).update(last_used_at_ms=now_ms, last_used_from=address)
 
 
 def _count_unknown(request: ApiRequest) -> None:
     budget = Budget(UNKNOWN_PER_S, 0, UNKNOWN_BURST, 0)
-    name = f"rest-unknown/{request.META.get('REMOTE_ADDR', '')}"
+    name = f"rest-unknown/{calls.address(request)}"
     if not calls.runtime().throttle.take(name, budget, 1, 0, calls.now_ms()):
         raise Throttled(wait=1 / UNKNOWN_PER_S, detail="Too many requests with tokens that are none.")
