@@ -55,7 +55,7 @@ class By:
 def lock(by: By, action: str = "") -> By:
     """Hold the team's row until the transaction ends, and read anew what whoever asks may do. action: what they must be
     able to. Raises NotAllowed, Gone."""
-    if not Team.objects.select_for_update().filter(pk=by.membership.team_id).exists():
+    if Team.objects.select_for_update().filter(pk=by.membership.team_id).first() is None:
         raise Gone("The team was deleted.")
     mine = Membership.objects.select_related("team", "user", "own_role").filter(pk=by.membership.pk).first()
     if mine is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from apps.access import changes
@@ -160,11 +160,16 @@ def accept_new(actor: Actor, token: str, name: str, password: str) -> Membership
     """Make an account for the invited address, and a member of it (AcceptInvitation). actor: whoever it is; the new person
     is written in. The password is checked by the caller. Raises Gone, Closed, PersonExists."""
     found = _waiting(token, actor.at_ms)
+    taken = PersonExists(f"{found.email} has an account already. Sign in to accept.")
     if User.objects.filter(email=found.email).exists():
-        raise PersonExists(f"{found.email} has an account already. Sign in to accept.")
-    user = User.objects.create_user(
-        found.email, password, name=name.strip()[:NAME_CHARS_MAX], created_at_ms=actor.at_ms
-    )
+        raise taken
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(
+                found.email, password, name=name.strip()[:NAME_CHARS_MAX], created_at_ms=actor.at_ms
+            )
+    except IntegrityError as error:
+        raise taken from error
     return _join(actor, found, user)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps.access import changes
 from apps.access.changes import Actor
@@ -83,7 +83,7 @@ class TooManyTeams(Refused):
 def create(actor: Actor, person: User, slug: str, name: str, environment: str) -> Team:
     """A new team with a random account id; its maker is its owner (CreateTeam). Only for people who run the installation
     (User.is_staff). Raises NotAllowed, BadSlug, SlugTaken, BadName, BadEnvironment, TooManyTeams."""
-    if not User.objects.select_for_update().filter(pk=person.pk, is_staff=True, is_active=True).exists():
+    if User.objects.select_for_update().filter(pk=person.pk, is_staff=True, is_active=True).first() is None:
         raise NotAllowed("Teams are made by people who run this installation.")
     name, environment = _name(name), _environment(environment)
     if not _SLUG.fullmatch(slug):
@@ -92,9 +92,13 @@ def create(actor: Actor, person: User, slug: str, name: str, environment: str) -
         raise SlugTaken(f"There is a team {slug} already.")
     if Team.objects.count() >= TEAMS_MAX:
         raise TooManyTeams(f"There are {TEAMS_MAX} teams already.")
-    team = Team.objects.create(
-        account_id=_new_account_id(), slug=slug, name=name, environment=environment, created_at_ms=actor.at_ms
-    )
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(
+                account_id=_new_account_id(), slug=slug, name=name, environment=environment, created_at_ms=actor.at_ms
+            )
+    except IntegrityError as error:
+        raise SlugTaken(f"There is a team {slug} already.") from error
     Membership.objects.create(team=team, user=person, role=Role.OWNER, created_at_ms=actor.at_ms)
     _write(actor, team, "CreateTeam", None)
     return team
