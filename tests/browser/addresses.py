@@ -274,6 +274,7 @@ ADDRESSES = (
     Address("delivery-demo", f"{DELIVERY}/demo", everyday=False),
     Address("delivery-delete", f"{DELIVERY}/delete", everyday=False),
     Address("delivery-viewer", DELIVERY, viewer=True, everyday=False),
+    Address("queues", "/t/first/queues", everyday=False),
     Address("alarms", "/t/first/alarms"),
     Address("alarms-empty", "/t/empty/alarms", everyday=False),
     Address("alarm", "/t/first/alarms/of/orders-events-iterator-age"),
