@@ -21,6 +21,7 @@ delivery_patterns: list[URLPattern | URLResolver] = [
     path(DELIVERY + "/errors", delivery_looks.Errors.as_view(), name="api-delivery-errors"),
     path(DELIVERY + "/objects", delivery_looks.Objects.as_view(), name="api-delivery-objects"),
     path(DELIVERY + "/objects/<int:number>", delivery_looks.OneObject.as_view(), name="api-delivery-object"),
+    path(DELIVERY + "/objects/<int:number>/data", delivery_looks.ObjectData.as_view(), name="api-delivery-object-data"),
     path(DELIVERY + "/lanes", delivery_looks.Lanes.as_view(), name="api-delivery-lanes"),
     path(DELIVERY + "/records", delivery_work.DeliveryRecords.as_view(), name="api-delivery-records"),
     path(DELIVERY + "/jobs", delivery_work.DeliveryJobs.as_view(), name="api-delivery-jobs"),

@@ -235,7 +235,9 @@ def test_how_it_fares(api, team, served):
     content = api.get(f"/delivery-streams/ticker/objects/{objects[0]['id']}").json()["content"]
     assert content["kind"] == "unreadable"
     assert content["problem"]
+    assert problem(api.get(f"/delivery-streams/ticker/objects/{objects[0]['id']}/data"), 503)["code"].startswith("S3.")
     problem(api.get("/delivery-streams/ticker/objects/999999999999999999999"), 404)
+    problem(api.get("/delivery-streams/ticker/objects/999999999999999999999/data"), 404)
     [listed] = api.get("/delivery-streams?state=failing&kind=s3&q=tick").json()["items"]
     assert (listed["state"], listed["failing_since_ms"]) == ("failing", CREATED_MS)
 
@@ -264,6 +266,14 @@ def test_a_dry_run_makes_nothing(api, served, monkeypatch):
     assert answer.json()["objects"][0]["records"] == 10
     assert not DeliveryStream.objects.exists()
     problem(api.post("/delivery-dry-runs", {"name": "t"}), 400)
+
+
+def test_a_dry_run_over_a_streams_records_needs_the_right_to_see_them(team, served):
+    make_stream(served, team, "orders")
+    few = conforming(team.user, team.team, ["delivery:create"])
+    body = {"name": "t", "s3": {"bucket": "events"}}
+    assert few.post("/delivery-dry-runs", body).status_code == 200
+    assert problem(few.post("/delivery-dry-runs", {**body, "stream": "orders"}), 403)["needs"] == "record:read"
 
 
 def test_another_teams_are_not_there(api, team, other):

@@ -31,6 +31,7 @@ EXPECTED = {
     "api-delivery-errors": {"GET": "delivery:read"},
     "api-delivery-objects": {"GET": "record:read"},
     "api-delivery-object": {"GET": "record:read"},
+    "api-delivery-object-data": {"GET": "record:read"},
     "api-delivery-lanes": {"GET": "delivery:read"},
     "api-delivery-records": {"POST": "record:write"},
     "api-delivery-jobs": {"GET": "delivery:read"},

@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
 from apps.delivery import looking
+from apps.delivery.destinations.interface import DeliveryFailed
 from apps.delivery.models import DeliveredObject, DeliveryError, Lane, LaneRole
 from console import calls
 from console.api.paging import PageQuery, page, page_of
+from console.api.problems import problem
 from console.api.request import ApiRequest
 from console.api.resources.delivery import TAG, one
 from console.api.view import ApiView
 from console.pages.delivery.advice import PARTS, advice
 from console.pages.delivery.lanes import Reader, readers
+from console.pages.delivery.objects import attachment
 
 OBJECT_PARTS = ("destination", "backup", "errors")
 LANES_MAX = 100
@@ -157,11 +161,25 @@ class OneObject(ApiView):
     @extend_schema(responses=ObjectWithContentSerializer)
     def get(self, request: ApiRequest, name: str, number: int) -> Response:
         """An object with the beginning of what stands in it, unpacked."""
-        rows = DeliveredObject.objects.filter(delivery_stream=one(request, name))
-        found = rows.select_related("delivery_stream__team").filter(pk=min(number, NUMBER_MAX)).first()
-        if found is None:
-            raise Http404
+        found = _one_object(request, name, number)
         return Response(_object(found) | {"content": seen_shown(looking.look(calls.runtime(), found))})
+
+
+class ObjectData(ApiView):
+    """All that stands in one."""
+
+    tag = TAG
+    needs: ClassVar = {"GET": "record:read"}
+    names: ClassVar = {"GET": "downloadDeliveredObject"}
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def get(self, request: ApiRequest, name: str, number: int) -> Any:
+        """The whole object, as it lies in the bucket. 503 if it cannot be read there, with the reason."""
+        found = _one_object(request, name, number)
+        try:
+            return attachment(looking.opened(calls.runtime(), found), found.key)
+        except DeliveryFailed as error:
+            return problem(503, error.message, request.request_id, code=error.code)
 
 
 class Lanes(ApiView):
@@ -182,6 +200,14 @@ class Lanes(ApiView):
         told = page(request, rows, ("pk",), query, lambda lane: lane)
         told["items"] = [_lane(reader) for reader in readers(row, told["items"])]
         return Response(told)
+
+
+def _one_object(request: ApiRequest, name: str, number: int) -> DeliveredObject:
+    rows = DeliveredObject.objects.filter(delivery_stream=one(request, name), pk=number)
+    found = rows.select_related("delivery_stream__team").first()
+    if found is None:
+        raise Http404
+    return found
 
 
 def _cause(row: DeliveryError) -> Json:

@@ -22,7 +22,7 @@ from console.api.resources import delivery_configuration as written
 from console.api.resources import record_data
 from console.api.resources.delivery import TAG, one, source_of
 from console.api.resources.delivery_looks import NUMBER_MAX, SeenSerializer, seen_shown
-from console.api.view import ApiView
+from console.api.view import ApiView, require
 from console.pages.delivery import rehearsal
 from console.pages.delivery.described import KEYS
 
@@ -266,10 +266,12 @@ class DryRuns(ApiView):
 
     @extend_schema(request=written.NewDeliveryStreamSerializer, responses={200: DryRunSerializer})
     def post(self, request: ApiRequest) -> Response:
-        """What would become of ten records: the newest of the data stream, else made-up ones. Transforms are really
-        called, nothing is made and nothing is written."""
+        """What would become of ten records. The newest of the data stream (which needs record:read, too), else made-up
+        ones; transforms are really called, nothing is made and nothing is written."""
         given = self.read(request, written.NewDeliveryStreamSerializer)
         source = source_of(request, given)
+        if source is not None:
+            require(request, "record:read")  # what is told are records of the stream
         params = written.creation(request, given, source)
         kind = DestinationType(KEYS["s3" if "s3" in given else given["destination"]["kind"]])
         wanted = written.connections_of(given)

@@ -88,11 +88,16 @@ def download(request: TeamRequest, name: str, number: int) -> HttpResponse:
         file = looking.opened(calls.runtime(), found)
     except DeliveryFailed as error:
         return _shown(request, row, found, Seen(problem=f"{error.code}: {error.message}"), status=502)
+    return cast("HttpResponse", attachment(file, found.key))
+
+
+def attachment(file: ObjectFile, key: str) -> StreamingHttpResponse:
+    """The whole of an object, to be saved under the end of its key."""
     answer = StreamingHttpResponse(_pieces(file), content_type="application/octet-stream")
     answer["Content-Length"] = str(file.size_bytes)
-    plain = "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in found.key.rpartition("/")[2])
+    plain = "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in key.rpartition("/")[2])
     answer["Content-Disposition"] = f'attachment; filename="{plain[-NAME_CHARACTERS_MAX:] or "object"}"'
-    return cast("HttpResponse", answer)
+    return answer
 
 
 async def _pieces(file: ObjectFile) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apps.accounts.permissions import allowed
 from apps.base.errors import ServiceError
 from apps.delivery import demo, dry_run
 from apps.delivery.configuration import kinds, secrets
@@ -30,6 +31,9 @@ Json = dict[str, Any]
 def rehearse(request: TeamRequest, form: CreateForm, params: Json) -> DryRun | None:
     """What would become of ten records. None: something is wrong, and stands at its field."""
     given = form.cleaned_data
+    if given["source"] == "stream" and not allowed(request.actions, "record:read"):
+        form.add_error("stream", "A dry run shows records of the stream, which needs record:read.")
+        return None
     kind = DestinationType(KEYS[given["kind"]])
     try:
         description = described(request, kind, params)
