@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from apps.base.errors import ServiceError
@@ -69,6 +69,8 @@ def deregister(request: TeamRequest, name: str) -> HttpResponse:
     stream = find(request, name)
     consumer = (request.POST if request.method == "POST" else request.GET).get("consumer", "")
     if not Consumer.objects.filter(stream=stream, name=consumer).exists():
+        if request.method != "POST":
+            raise Http404("no such consumer")
         messages.error(request, f"There is no consumer {consumer}")
         return redirect("stream-consumers", request.team.slug, name)
     form = DeregisterForm(request.POST or None)

@@ -167,6 +167,8 @@ def create_stream(wanted: NewStream) -> list[Sample]:
 
 def _aws(command: str, body: dict[str, object]) -> str:
     def shown(value: object) -> str:
+        if isinstance(value, dict) and list(value) == ["StreamMode"]:
+            return f"StreamMode={value['StreamMode']}"
         return shlex.quote(json.dumps(value) if isinstance(value, dict) else str(value))
 
     options = [f"{_CLI_OPTIONS[member]} {shown(value)}" for member, value in body.items()]

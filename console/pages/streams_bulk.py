@@ -121,8 +121,7 @@ def _chosen(request: TeamRequest) -> list[Stream]:
 
 
 def _none_chosen(request: TeamRequest) -> HttpResponse:
-    messages.error(request, "Choose at least one stream.")
-    return redirect("streams", request.team.slug)
+    return render(request, "streams/none_chosen.html", status=422 if request.method == "POST" else 200)
 
 
 def _each(chosen: list[Stream], do: Any) -> dict[str, str]:
