@@ -62,10 +62,19 @@ def action(context: dict[str, Any], need: str, label: str, href: str, **options:
     name = f"needs-{zlib.crc32(f'{need}{label}{href}'.encode()):x}"
     return format_html(
         '<span class="tip"><a class="{}" role="link" aria-disabled="true" tabindex="0" aria-describedby="{}">{}{}{}</a>'
+        "{}</span>",
+        classes, name, picture, label, words_after, reason(context, need, label, name),
+    )  # fmt: skip
+
+
+@register.simple_tag(takes_context=True)
+def reason(context: dict[str, Any], need: str, label: str, name: str) -> SafeString:
+    """Beside what is locked, shown while it has the pointer or the focus: what it needs, and a link to ask for it. name:
+    the id that the locked thing is described by."""
+    return format_html(
         '<span class="tip-box"><span role="tooltip" id="{}">Needs {}: {}</span>'
-        '<a href="{}">Ask for access<span class="sr"> to {}</span></a></span></span>',
-        classes, name, picture, label, words_after, name, need, ", ".join(roles_with(need)),
-        ask_address(context, need), label,
+        '<a href="{}">Ask for access<span class="sr"> to {}</span></a></span>',
+        name, need, ", ".join(roles_with(need)), ask_address(context, need), label,
     )  # fmt: skip
 
 

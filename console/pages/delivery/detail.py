@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from apps.accounts.permissions import allowed, roles_with
+from apps.accounts.permissions import allowed
 from apps.delivery import jobs, pausing, settings
 from apps.delivery.models import (
     DeliveryError,
@@ -74,9 +74,7 @@ def tabs(request: TeamRequest, row: Any, current: str) -> list[Tab]:
     counts = {"delivery-errors": row.causes or None}
     answer = []
     for label, name, action in TABS:
-        locked = ""
-        if not allowed(request.actions, action):
-            locked = f"Needs {action}: {', '.join(roles_with(action))}"
+        locked = "" if allowed(request.actions, action) else action
         address = reverse(name, args=[request.team.slug, row.name])
         answer.append(Tab(label, address, name == current, counts.get(name), locked))
     return answer
