@@ -125,11 +125,6 @@ def cloudwatch(request: Asker, operation: str, **params: Any) -> Any:
     return invoke_sync(runtime(), principal(request), "cloudwatch", operation, params, actor=actor(request))
 
 
-def person(request: Asker) -> str:
-    """Who asks, as the audit trail names people in entries that are no call of AWS's."""
-    return f"{principal(request).arn}, {request.user.email}"
-
-
 def wait_until_active(request: Asker, name: str, timeout_s: float) -> None:
     """Return when the stream is ACTIVE. Raises TimeoutError, and ServiceError if it is gone."""
     pause = threading.Event()

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import threading
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import DatabaseError, transaction
@@ -25,6 +25,9 @@ from apps.accounts.bridge import in_thread
 from apps.accounts.models import Team
 from apps.base.clock import SystemClock
 from apps.runtime import Call, Runtime
+
+if TYPE_CHECKING:
+    from apps.access.changes import Actor
 
 log = structlog.get_logger(__name__)
 
@@ -80,8 +83,7 @@ def entry(
         resource_key=resource_key(resource),
     )
     if actor is not None:
-        made.person, made.session = text(actor.person, PERSON_CHARS), actor.session
-        made.source_ip, made.user_agent = actor.address, text(actor.agent, AGENT_CHARS)
+        _of_actor(made, actor)
     return made
 
 
@@ -177,17 +179,25 @@ def _is_on(team_id: int) -> bool:
     return TeamAccess.objects.filter(team_id=team_id, audits_data=True).exists()
 
 
-def of_administrator(account_id: str, by: str, operation: str, resource: str, message: str) -> None:
+def of_administrator(account_id: str, by: str | Actor, operation: str, resource: str, message: str) -> None:
     """Write what an administrator did with a command or in the console that is no call of AWS's, in the transaction that
     is open, if one is. by: who it was, as far as is known. operation: a verb and a noun, as AWS's."""
-    write(
-        AuditEntry(
-            at_ms=SystemClock().now_ms(), account_id=account_id, owner_account_id=account_id,
-            principal=text(by, RESOURCE_CHARS), key_id="", service="tidegate", operation=operation,
-            resource=text(resource, RESOURCE_CHARS), source_ip="", endpoint_id="", user_agent="", request_id="",
-            outcome="", message=text(message, MESSAGE_CHARS), is_data=False, resource_key=resource_key(resource),
-        )
+    made = AuditEntry(
+        at_ms=SystemClock().now_ms(), account_id=account_id, owner_account_id=account_id,
+        principal=text(by if isinstance(by, str) else by.principal, RESOURCE_CHARS), key_id="", service="tidegate",
+        operation=operation, resource=text(resource, RESOURCE_CHARS), source_ip="", endpoint_id="", user_agent="",
+        request_id="", outcome="", message=text(message, MESSAGE_CHARS), is_data=False,
+        resource_key=resource_key(resource),
     )  # fmt: skip
+    if not isinstance(by, str):
+        made.at_ms, made.key_id, made.person_id, made.request_id = by.at_ms, by.key_id, by.person_id, by.request_id
+        _of_actor(made, by)
+    write(made)
+
+
+def _of_actor(made: AuditEntry, actor: Actor) -> None:
+    made.person, made.session = text(actor.person, PERSON_CHARS), actor.session
+    made.source_ip, made.user_agent = actor.address, text(actor.agent, AGENT_CHARS)
 
 
 def gap(account_id: str, at_ms: int, message: str) -> AuditEntry:

@@ -56,6 +56,9 @@ class Actor:
     agent: str = ""
     request_id: str = ""
 
+    def __str__(self) -> str:
+        return self.person or self.principal
+
 
 def write(actor: Actor, operation: str, resource: str, before: State | None, after: State | None) -> None:
     """Write one change, in the transaction that is open, if one is.

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F
 
 from apps.access import audit
+from apps.access.changes import Actor
 from apps.base import outgoing
 from apps.base.outgoing import OutgoingRefused
 from apps.delivery.models import Connection, DeliveryStream, DeliveryStreamStatus, DestinationType
@@ -96,7 +97,13 @@ def _plain(member: str, text: str, most: int) -> None:
 
 
 def put(
-    delivery_stream: DeliveryStream, part: str, given: Given, *, master_key_path: Path, allow_private: bool, by: str
+    delivery_stream: DeliveryStream,
+    part: str,
+    given: Given,
+    *,
+    master_key_path: Path,
+    allow_private: bool,
+    by: str | Actor,
 ) -> None:
     """Set what a part is overridden with, or clear it if nothing is given; with an entry in the audit trail. A new
     endpoint never takes over a kept secret: it would be sent to somebody it was not meant for.
@@ -144,7 +151,7 @@ def _same_place(found: Connection, given: Given) -> bool:
     return found.endpoint_url == given.endpoint_url and found.access_key_id == given.access_key_id
 
 
-def _written(delivery_stream: DeliveryStream, operation: str, message: str, by: str) -> None:
+def _written(delivery_stream: DeliveryStream, operation: str, message: str, by: str | Actor) -> None:
     DeliveryStream.objects.filter(pk=delivery_stream.pk).update(version=F("version") + 1)
     audit.of_administrator(delivery_stream.team.account_id, by, operation, str(delivery_stream.arn), message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from apps.access import audit
+from apps.access.changes import Actor
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus
 from apps.delivery.trimming import KIND as LANE_KIND
 from apps.leases import hold
@@ -14,7 +15,7 @@ WAKES_MAX = 100
 """Hints sent at once; the tick finds the others by their due time."""
 
 
-def pause(delivery_stream: DeliveryStream, now_ms: int, by: str) -> bool:
+def pause(delivery_stream: DeliveryStream, now_ms: int, by: str | Actor) -> bool:
     """Stop delivering: what is on its way is finished, nothing new begins. False if it is paused or not active.
 
     Records are kept meanwhile: 24 hours of Direct PUT, of a data stream as long as its retention.
@@ -30,7 +31,7 @@ def pause(delivery_stream: DeliveryStream, now_ms: int, by: str) -> bool:
     return True
 
 
-def resume(delivery_stream: DeliveryStream, now_ms: int, by: str) -> bool:
+def resume(delivery_stream: DeliveryStream, now_ms: int, by: str | Actor) -> bool:
     """Go on where it stopped, at once. False if it is not paused."""
     with transaction.atomic():
         rows = DeliveryStream.objects.filter(pk=delivery_stream.pk, paused_at_ms__isnull=False)
@@ -46,5 +47,5 @@ def resume(delivery_stream: DeliveryStream, now_ms: int, by: str) -> bool:
     return True
 
 
-def _written(delivery_stream: DeliveryStream, operation: str, by: str) -> None:
+def _written(delivery_stream: DeliveryStream, operation: str, by: str | Actor) -> None:
     audit.of_administrator(delivery_stream.team.account_id, by, operation, str(delivery_stream.arn), "")

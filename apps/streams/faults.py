@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import F
 
 from apps.access import audit
+from apps.access.changes import Actor
 from apps.base.errors import InternalFailure
 from apps.base.units import MIB, SECOND_MS
 from apps.runtime import Call, Runtime
@@ -77,7 +78,7 @@ def faults_of(kept: Mapping[str, Any]) -> Faults | None:
     return faults or None
 
 
-def set_faults(stream: Stream, faults: Faults, by: str) -> None:
+def set_faults(stream: Stream, faults: Faults, by: str | Actor) -> None:
     """Ask for faults, or with Faults() for none; web processes see it within a second. by: who asks, for the trail.
 
     Raises InvalidArgumentException.
@@ -88,7 +89,7 @@ def set_faults(stream: Stream, faults: Faults, by: str) -> None:
         Stream.objects.filter(pk=stream.pk).update(faults=kept, version=F("version") + 1)
         audit.of_administrator(stream.team.account_id, by, "SetFaults", str(stream.arn), faults.sentence())
     stream.faults = kept
-    log.info("faults_set", team=stream.team_id, stream=stream.name, faults=faults.sentence(), by=by)
+    log.info("faults_set", team=stream.team_id, stream=stream.name, faults=faults.sentence(), by=str(by))
 
 
 class Dice:

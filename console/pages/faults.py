@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from apps.streams.faults import Faults, set_faults
+from console import calls
 from console.pages.configuration import parts
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find
@@ -25,6 +26,6 @@ def faults(request: TeamRequest, name: str) -> HttpResponse:
         if not form.is_valid():
             return render(request, "stream/configuration.html", context, status=422)
         wanted = form.faults()
-    set_faults(stream, wanted, request.user.email)
+    set_faults(stream, wanted, calls.actor(request))
     messages.success(request, f"Faults: {wanted.sentence()}" if wanted else "Faults are off")
     return redirect("stream-configuration", request.team.slug, name)

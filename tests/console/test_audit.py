@@ -62,6 +62,17 @@ def test_an_operation_of_awss_made_in_the_console_says_so_too(client, team, serv
     assert "<h1>" not in shown
 
 
+def test_what_only_tidegate_knows_is_told_as_well(client, team, served):
+    row = make_delivery(team)
+    make_stream(served, team, "orders")
+    client.post(f"/t/first/delivery/{row.name}/pause", REMOTE_ADDR="192.0.2.55")
+    client.post("/t/first/streams/orders/faults", {"throttle": "5"}, REMOTE_ADDR="192.0.2.55")
+    for operation in ("PauseDeliveryStream", "SetFaults"):
+        entry = AuditEntry.objects.get(operation=operation)
+        assert (entry.person, entry.source_ip, entry.key_id) == (team.user.email, "192.0.2.55", "console")
+        assert entry.session
+
+
 def test_filters_stand_in_the_address(client, team):
     write(team, "DeleteStream", person="ann@example.com")
     write(team, "ListStreams", resource="*")

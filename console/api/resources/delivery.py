@@ -214,7 +214,7 @@ class Pause(ApiView):
     @extend_schema(request=None, responses={200: WholeDeliveryStreamSerializer})
     def post(self, request: ApiRequest, name: str) -> Response:
         """Deliver nothing until it is resumed. Records are taken and kept."""
-        if not pausing.pause(one(request, name), calls.now_ms(), calls.person(request)):
+        if not pausing.pause(one(request, name), calls.now_ms(), calls.actor(request)):
             raise Conflict("It is paused already, or not active.")
         return Response(shown(one(request, name)))
 
@@ -229,7 +229,7 @@ class Resume(ApiView):
     @extend_schema(request=None, responses={200: WholeDeliveryStreamSerializer})
     def post(self, request: ApiRequest, name: str) -> Response:
         """Go on where it stopped."""
-        if not pausing.resume(one(request, name), calls.now_ms(), calls.person(request)):
+        if not pausing.resume(one(request, name), calls.now_ms(), calls.actor(request)):
             raise Conflict("It is not paused.")
         return Response(shown(one(request, name)))
 

@@ -150,7 +150,7 @@ def put_connection(request: calls.Asker, row: DeliveryStream, part: str, given: 
         given,
         master_key_path=config.master_key_path,
         allow_private=config.destinations_may_be_private,
-        by=calls.person(request),
+        by=calls.actor(request),
     )
 
 

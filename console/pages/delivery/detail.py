@@ -187,7 +187,7 @@ def now(request: TeamRequest, name: str) -> HttpResponse:
 def pause(request: TeamRequest, name: str) -> HttpResponse:
     """Stop delivering; records are taken and kept."""
     row = find(request, name)
-    if pausing.pause(row, calls.now_ms(), calls.person(request)):
+    if pausing.pause(row, calls.now_ms(), calls.actor(request)):
         messages.success(request, f"{name} is paused")
     else:
         messages.error(request, f"{name} is paused already, or not active.")
@@ -199,7 +199,7 @@ def pause(request: TeamRequest, name: str) -> HttpResponse:
 def resume(request: TeamRequest, name: str) -> HttpResponse:
     """Go on delivering."""
     row = find(request, name)
-    if pausing.resume(row, calls.now_ms(), calls.person(request)):
+    if pausing.resume(row, calls.now_ms(), calls.actor(request)):
         messages.success(request, f"{name} delivers again")
     else:
         messages.error(request, f"{name} is not paused.")
