@@ -16,9 +16,12 @@ TOKEN_BYTES = 24
 
 
 def issue(user: User, team: Team) -> str | None:
-    """A fresh token for the owner's setup link (an unused older one stops working); None once setup was finished."""
+    """A fresh token for the owner's setup link (an unused older one stops working); None once setup was finished, and for
+    everybody but the first who got one: whoever owns the team by then has an account that is finished."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
+        if SetupLink.objects.exclude(user=user).exists():
+            return None
         link, made = SetupLink.objects.get_or_create(user=user, defaults={"team": team, "token_sha256": _digest(token)})
         if link.used_at_ms is not None:
             return None

@@ -23,6 +23,8 @@ from console.sign_in import trail
 
 LINK_S: Final = 86_400
 SALT: Final = "change-of-address"
+STANDING_CHARS: Final = 16
+"""Of what stands for the password in a link."""
 
 
 class AddressForm(forms.Form):
@@ -43,7 +45,7 @@ def change(request: TeamRequest) -> HttpResponse:
     if not ratelimit.consume(request, action="reset_password", key=email):
         return ratelimit.respond_429(request)
     if not User.objects.filter(email=email).exists():
-        token = signing.dumps([request.user.pk, request.user.email, email], salt=SALT)
+        token = signing.dumps([request.user.pk, request.user.email, email, _standing(request.user)], salt=SALT)
         link = settings.CONFIG.public_address + reverse("address-confirm", args=[token])
         context = {"link": link, "email": email, "old": request.user.email}
         mail.post_text(email, "Confirm your new address", "people/mail_address.txt", context)
@@ -53,25 +55,31 @@ def change(request: TeamRequest) -> HttpResponse:
 
 @never_cache
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
-    """The link: it works once, as long as the old address is still the person's."""
+    """The link: it works once, as long as the old address and the password are still the person's: who takes an account
+    back with a new password ends what others had begun with it."""
     if not ratelimit.consume(request, action="login"):
         return ratelimit.respond_429(request)
     try:
-        key, old, new = signing.loads(token, salt=SALT, max_age=LINK_S)
-    except signing.BadSignature:
+        key, old, new, standing = signing.loads(token, salt=SALT, max_age=LINK_S)
+    except (signing.BadSignature, ValueError):  # ValueError: of an earlier version
         return render(request, "people/address_closed.html", status=404)
     user = User.objects.filter(pk=key, email=old, is_active=True).first()
-    if user is None or User.objects.filter(email=new).exists():
+    if user is None or _standing(user) != standing or User.objects.filter(email=new).exists():
         return render(request, "people/address_closed.html", status=404)
     if request.method != "POST":
         return render(request, "people/address_confirm.html", {"old": old, "new": new})
     try:
         with transaction.atomic():
+            if not User.objects.filter(pk=user.pk, email=old).update(email=new):
+                return render(request, "people/address_closed.html", status=404)
             trail.of_person(request, user, "ChangeEmail", {"email": old}, {"email": new})
-            User.objects.filter(pk=user.pk, email=old).update(email=new)
     except IntegrityError:  # somebody else was quicker to have it
         return render(request, "people/address_closed.html", status=404)
     context = {"old": old, "new": new, "email": old}
     mail.post_text(old, "Your address at Tidegate has changed", "people/mail_address_changed.txt", context)
     messages.success(request, f"You sign in with {new} now")
     return redirect("mfa_index" if request.user.is_authenticated else "account_login")
+
+
+def _standing(user: User) -> str:
+    return user.get_session_auth_hash()[:STANDING_CHARS]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.core import ratelimit
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
 from django import forms
 from django.contrib import messages
 from django.contrib.auth import password_validation
@@ -21,6 +23,9 @@ from console.pages import demo
 
 if TYPE_CHECKING:
     from console.pages.shell import TeamRequest
+
+
+SECOND_STEPS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 
 class SetupForm(forms.Form):
@@ -73,6 +78,8 @@ def _finish(request: HttpRequest, link: SetupLink, given: dict[str, Any]) -> Htt
     )  # fmt: skip
     if not done:
         return render(request, "people/setup_closed.html", status=404)
+    if is_mfa_enabled(link.user, SECOND_STEPS):  # of somebody who signed in with the printed password before
+        return redirect("account_login")
     get_adapter().login(request, link.user)
     get_adapter().add_message(request, messages.SUCCESS, message=f"Welcome to Tidegate, {given['name']}")
     if given["demo"]:

@@ -53,6 +53,14 @@ def test_the_link_works_once_and_whole(owner):
     assert owner.post(path).status_code == 404
 
 
+def test_a_new_password_ends_the_links_that_were_asked_for_before(owner, team):
+    path = ask(owner)
+    team.user.set_password("a quite different one")
+    team.user.save()
+    assert Client().post(path).status_code == 404
+    assert User.objects.get(pk=team.user.pk).email == EMAIL
+
+
 def test_an_address_of_somebody_else_is_answered_alike_and_sends_nothing(owner):
     User.objects.create_user(NEW, None)
     assert ask(owner) is None

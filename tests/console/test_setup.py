@@ -1,6 +1,7 @@
 """/setup: one link, one use, and then never again."""
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.test import Client
 
 from apps.accounts import setup
@@ -43,6 +44,20 @@ def test_it_closes_for_good(token, team):
         assert "This setup link is closed" in text_of(answer)
     assert setup.issue(team.user, team.team) is None
     assert not setup.is_open(team.user)
+
+
+def test_nobody_else_who_owns_the_team_later_gets_a_link(token, team):
+    other = User.objects.create_user("other@example.test", "x")
+    assert setup.issue(other, team.team) is None
+    Client().post(f"/setup?token={token}", GIVEN)
+    assert setup.issue(other, team.team) is None
+
+
+def test_it_is_no_way_around_a_second_step(token, team):
+    Authenticator.objects.create(user=team.user, type=Authenticator.Type.TOTP, data={})
+    browser = Client()
+    assert browser.post(f"/setup?token={token}", GIVEN)["Location"] == "/sign-in"
+    assert browser.get("/t/first/streams").status_code == 302
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "%00", "a" * 5000])
