@@ -230,14 +230,17 @@ def _page(
     if form is None:
         form = InviteForm([one for one in choices(request.team) if one.actions <= request.actions])
     everything = Invitation.objects.filter(team=request.team).select_related("own_role", "invited_by")
-    page = Paginator(everything.order_by("-created_at_ms", "-id"), ROWS).get_page(request.GET.get("page"))
+    shared = frame(request, "member-invitations")
+    pages = Paginator(everything.order_by("-created_at_ms", "-id"), ROWS)
+    pages.count = shared["invitations"]
+    page = pages.get_page(request.GET.get("page"))
     now_ms = calls.now_ms()
     rows = []
     for one in page:
         status = invitations.status(one, now_ms)
         rows.append(Row(one, status, LABELS[status]))
     context = {
-        **frame(request, "member-invitations"),
+        **shared,
         "form": form,
         "rows": rows,
         "page": page,

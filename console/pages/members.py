@@ -9,20 +9,23 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
-from apps.accounts.models import Membership
+from apps.accounts.models import AccessRequest, Invitation, Membership, Team, TeamRole
 from apps.accounts.permissions import ACTIONS, allowed
+from apps.accounts.roles import Role
 from apps.teams import invitations, members
 from apps.teams.authority import Gone, NotAllowed, Refused, RoleChoice, choice, choices, held, within_reach
 from console import asker, calls
 from console.pages.access import Waiting, waiting
 from console.pages.permission_words import by_resource
-from console.pages.shell import ANY_MEMBER, TeamRequest, team_page
+from console.pages.shell import ANY_MEMBER, TeamRequest, know_list_counts, list_counters, team_page
 
 ROWS = 50
+SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 TEXT_CHARS_MAX = 128
 
 
@@ -55,14 +58,21 @@ class ConfirmForm(forms.Form):
 def listing(request: TeamRequest) -> HttpResponse:
     """The people of the team, and what they ask for."""
     text = request.GET.get("q", "").strip()[:TEXT_CHARS_MAX]
+    context = frame(request, "members")
+    steps = Authenticator.objects.filter(user=OuterRef("user"), type__in=SECOND_STEPS)
     mine = Membership.objects.filter(team=request.team).select_related("user", "own_role")
+    mine = mine.annotate(second_factor=Exists(steps)).order_by("user__email")
+    pages = Paginator(mine, ROWS)
     if text:
-        mine = mine.filter(Q(user__email__icontains=text) | Q(user__name__icontains=text))
-    page = Paginator(mine.order_by("user__email"), ROWS).get_page(request.GET.get("page"))
-    protected = with_second_factor([member.user_id for member in page])
-    rows = [Row(member, member.user_id in protected, locked_for(request, member)) for member in page]
-    asked: list[Waiting] = waiting(request) if allowed(request.actions, "member:write") else []
-    context = {**frame(request, "members"), "rows": rows, "page": page, "text": text, "asked": asked}
+        pages = Paginator(mine.filter(Q(user__email__icontains=text) | Q(user__name__icontains=text)), ROWS)
+    else:
+        pages.count = context["people"]
+    page = pages.get_page(request.GET.get("page"))
+    rows = [Row(member, member.second_factor, locked_for(request, member)) for member in page]  # type: ignore[attr-defined]
+    asked: list[Waiting] = []
+    if context["asking"] and allowed(request.actions, "member:write"):
+        asked = waiting(request)
+    context |= {"rows": rows, "page": page, "text": text, "asked": asked}
     return render(request, "team/members.html", context)
 
 
@@ -85,7 +95,7 @@ def member(request: TeamRequest, member: int) -> HttpResponse:
         "member": found,
         "form": form,
         "locked": locked_for(request, found),
-        "second_factor": bool(with_second_factor([found.user_id])),
+        "second_factor": has_second_factor(found.user_id),
         "resources": by_resource(found.actions),
         "has": len(found.actions),
         "of": len(ACTIONS),
@@ -145,16 +155,28 @@ def leave(request: TeamRequest) -> HttpResponse:
 
 
 def frame(request: TeamRequest, current: str) -> dict[str, Any]:
-    """What the pages of the section share: its tabs and the time."""
+    """What the pages of the section share: its tabs and the time. One query, which the sidebar's numbers are part of.
+    invitations: how many there are, closed ones too; asked: open requests for access."""
     now_ms = calls.now_ms()
-    counts = {
-        "members": Membership.objects.filter(team=request.team).count(),
-        "member-roles": 6 + request.team.roles.count(),
-        "member-invitations": invitations.open_ones(request.team.pk, now_ms).count(),
-    }
+    waiting_ones = AccessRequest.objects.filter(decided_at_ms=None)
+    streams, deliveries, people, roles, invited, sent, asked = Team.objects.values_list(
+        *list_counters("pk"),
+        _counted(Membership.objects.all()),
+        _counted(TeamRole.objects.all()),
+        _counted(invitations.open_ones(request.team.pk, now_ms)),
+        _counted(Invitation.objects.all()),
+        _counted(waiting_ones, "membership__team"),
+    ).get(pk=request.team.pk)
+    know_list_counts(request, streams, deliveries)
+    counts = {"members": people, "member-roles": len(Role) + roles, "member-invitations": invited}
     labels = {"members": "Members", "member-roles": "Roles", "member-invitations": "Invitations"}
     tabs = [(name, labels[name], counts[name], name == current) for name in labels]
-    return {"tabs": tabs, "now_ms": now_ms}
+    return {"tabs": tabs, "now_ms": now_ms, "people": people, "invitations": sent, "asking": asked}
+
+
+def _counted(rows: QuerySet[Any], team: str = "team") -> Coalesce:
+    of_team = rows.filter(**{team: OuterRef("pk")}).order_by().values(team).annotate(n=Count("*")).values("n")
+    return Coalesce(Subquery(of_team, output_field=IntegerField()), 0)
 
 
 def find(request: TeamRequest, pk: int) -> Membership:
@@ -165,10 +187,9 @@ def find(request: TeamRequest, pk: int) -> Membership:
         raise Http404(str(error)) from error
 
 
-def with_second_factor(user_ids: list[int]) -> set[int]:
-    """Of these people, those who sign in with a second step or a passkey."""
-    kinds = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
-    return set(Authenticator.objects.filter(user__in=user_ids, type__in=kinds).values_list("user_id", flat=True))
+def has_second_factor(user_id: int) -> bool:
+    """Does this person sign in with a second step or a passkey?"""
+    return bool(Authenticator.objects.filter(user=user_id, type__in=SECOND_STEPS).exists())
 
 
 def offers(request: TeamRequest, found: Membership) -> list[RoleChoice]:

@@ -62,7 +62,7 @@ def test_the_list_asks_few_questions(client, team):
         client.get(f"/t/first/{path}")
         with CaptureQueriesContext(connection) as asked:
             client.get(f"/t/first/{path}")
-        assert len(asked) <= 12, "\n".join(query["sql"][:160] for query in asked)
+        assert len(asked) <= 6, "\n".join(query["sql"][:160] for query in asked)
 
 
 def test_a_role_is_changed(client, viewer):
