@@ -144,13 +144,14 @@ def resolved(told: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows(told: dict[str, Any], shape: dict[str, Any], path: str = "", depth: int = 0) -> Iterator[Row]:
-    """The fields of a body or an answer, those inside others by their way: `encryption.type`, `records[].data`."""
+    """The fields of a body or an answer, those that must be there first; those inside others by their way:
+    `encryption.type`, `records[].data`."""
     shape = _inner(told, shape)
     if shape.get("type") == "array":
         yield from rows(told, shape["items"], f"{path}[]", depth)
         return
     required = shape.get("required", [])
-    for name, member in shape.get("properties", {}).items():
+    for name, member in sorted(shape.get("properties", {}).items(), key=lambda item: item[0] not in required):
         way = f"{path}.{name}" if path else name
         text = member.get("description") or _inner(told, member).get("description", "")
         yield Row(way, kind_of(told, member), text, name in required)

@@ -60,14 +60,14 @@ class StreamEncryptionSerializer(serializers.Serializer[Any]):
 class StreamSerializer(serializers.Serializer[Any]):
     """A data stream as it is told."""
 
-    name = serializers.CharField()
-    arn = serializers.CharField()
+    name = serializers.CharField(help_text="Within the team.")
+    arn = serializers.CharField(help_text="What policies and AWS clients call it.")
     stream_id = serializers.CharField(help_text="Stays while the stream does; a new stream of the name has another.")
-    status = serializers.ChoiceField(StreamStatus.choices)
-    mode = serializers.ChoiceField(StreamMode.choices)
+    status = serializers.ChoiceField(StreamStatus.choices, help_text="AWS's word.")
+    mode = serializers.ChoiceField(StreamMode.choices, help_text="Who sees to the number of shards: you, or Tidegate.")
     open_shards = serializers.IntegerField(help_text="Those that take records.")
     consumers = serializers.IntegerField(help_text="Registered consumers.")
-    retention_hours = serializers.IntegerField()
+    retention_hours = serializers.IntegerField(help_text="How long records are kept.")
     max_record_size_kib = serializers.IntegerField(help_text="Of key and data.")
     encryption = StreamEncryptionSerializer()
     distribution_strategy = serializers.ChoiceField(
@@ -76,7 +76,7 @@ class StreamSerializer(serializers.Serializer[Any]):
     warm_throughput_mibps = serializers.IntegerField(allow_null=True, help_text="MiB/s; null: none was asked for.")
     shard_level_metrics = serializers.ListField(child=serializers.CharField(), help_text="Kept for each shard.")
     has_policy = serializers.BooleanField(help_text="There is a resource policy: `/policy`.")
-    tags = serializers.DictField(child=serializers.CharField())
+    tags = serializers.DictField(child=serializers.CharField(), help_text="By key.")
     created_at_ms = serializers.IntegerField(help_text="UTC, milliseconds.")
 
 
