@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "console.static_files.Compressed",
     "console.csp.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "console.sessions.Seen",
@@ -123,7 +124,12 @@ LOGGING = {
 
 CACHES = {
     # In the database: shared by all web processes, and sign-in does not depend on Redis. It holds rate limits only.
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "console_cache"}
+    # Beyond MAX_ENTRIES the earliest by name go, whoever they count: Django's 300 are soon reached by who wants that.
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "console_cache",
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
 }
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from allauth.account.decorators import reauthentication_required
 from allauth.core import ratelimit
 from django import forms
 from django.conf import settings
@@ -20,6 +19,7 @@ from apps.accounts.models import User
 from console import mail
 from console.pages.shell import ANY_MEMBER, TeamRequest, team_page
 from console.sign_in import trail
+from console.sign_in.proof import proved_again
 
 LINK_S: Final = 86_400
 SALT: Final = "change-of-address"
@@ -34,7 +34,7 @@ class AddressForm(forms.Form):
 
 
 @team_page(ANY_MEMBER)
-@reauthentication_required(app="allauth.mfa")
+@proved_again
 def change(request: TeamRequest) -> HttpResponse:
     """Send the link. Whether somebody else has the address is not told: then nothing is sent."""
     form = AddressForm(request.POST or None)

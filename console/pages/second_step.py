@@ -7,7 +7,6 @@ import json
 from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
-from allauth.account.decorators import reauthentication_required
 from allauth.core import ratelimit
 from allauth.mfa.base.internal import flows as base
 from allauth.mfa.models import Authenticator
@@ -27,13 +26,12 @@ from django.views.decorators.http import require_POST
 from console import calls
 from console.pages.shell import ANY_MEMBER, TeamRequest, team_page
 from console.sign_in import trail
+from console.sign_in.proof import proved_again, signed_in_lately
 
 Type = Authenticator.Type
 
 PASSKEYS_MAX = 20
 NAME_CHARS_MAX = 60
-
-proved_again = reauthentication_required(app="allauth.mfa")
 
 
 class RenameForm(forms.Form):
@@ -94,6 +92,7 @@ def changed(request: HttpRequest, operation: str, before: Any, after: Any) -> No
 
 
 @team_page(ANY_MEMBER)
+@signed_in_lately
 def add_app(request: TeamRequest) -> HttpResponse:
     """A QR code to scan, and a first code that proves it was."""
     if Authenticator.objects.filter(user=request.user, type=Type.TOTP).exists():
@@ -102,6 +101,7 @@ def add_app(request: TeamRequest) -> HttpResponse:
 
 
 @team_page(ANY_MEMBER)
+@signed_in_lately
 def add_passkey(request: TeamRequest) -> HttpResponse:
     """The browser makes a key pair; we keep the public half."""
     if Authenticator.objects.filter(user=request.user, type=Type.WEBAUTHN).count() >= PASSKEYS_MAX:

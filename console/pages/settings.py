@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from allauth.account.decorators import reauthentication_required
 from allauth.core import ratelimit
 from django import forms
 from django.conf import settings as project
@@ -28,6 +27,7 @@ from apps.teams import export as exporting
 from apps.teams.authority import Gone, Refused
 from console import asker, calls
 from console.pages.shell import TeamRequest, team_page
+from console.sign_in.proof import proved_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def export(request: TeamRequest) -> HttpResponse:
 def transfer(request: TeamRequest) -> HttpResponse:
     """Make another member the owner, after the password; who has none signs in anew."""
     if not request.user.has_usable_password():
-        return cast("HttpResponse", reauthentication_required(_transfer_page)(request))
+        return proved_again(_transfer_page)(request)
     return _transfer_page(request)
 
 

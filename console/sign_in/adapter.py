@@ -85,6 +85,9 @@ class AccountAdapter(DefaultAccountAdapter):
         request = self.request
         mine = request.user.is_authenticated and request.user.pk == user.pk
         sessions.end_others(user, request.session.session_key if mine else None)
+        self._delete_login_attempts_cached_email(
+            request, email=user.email
+        )  # allauth's own rows of addresses are not kept
         trail.of_person(request, user, "ChangePassword" if mine else "ResetPassword", None, None)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 
 from apps.access.models import AuditEntry
@@ -63,6 +64,23 @@ def test_failed_attempts_are_counted_per_address(stranger):
     answer = sign_in(stranger)
     assert "Too many failed attempts" in text_of(answer)
     assert stranger.get("/t/first").status_code == 302
+
+
+def test_counts_are_kept_however_many_others_there_are(stranger):
+    for _ in range(5):
+        sign_in(stranger, password="wrong")
+    for number in range(400):
+        cache.set(f"zzz{number}", [0.0], 300)
+    assert "Too many failed attempts" in text_of(sign_in(stranger))
+
+
+def test_who_was_locked_out_by_others_gets_in_after_a_reset(stranger):
+    for _ in range(5):
+        sign_in(stranger, password="wrong")
+    assert sign_in(stranger).status_code != 302
+    link = stranger.get(reset_link(stranger))["Location"]
+    stranger.post(link, {"password1": "another long one", "password2": "another long one"})
+    assert sign_in(stranger, password="another long one").status_code == 302
 
 
 def test_attempts_from_one_place_end_in_429(stranger):

@@ -12,14 +12,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings as django_settings
 from django.test import Client
 
 from apps.access.models import AuditEntry
-from apps.accounts.models import Invitation, User
+from apps.accounts.models import Invitation, Membership, User
 from apps.base.units import DAY_MS
-from tests.console.conftest import text_of
+from tests.console.conftest import signed_in_as, text_of
 from tests.support.teams import CREATED_AT_MS, EMAIL
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -107,6 +108,33 @@ def test_somebody_known_signs_in_and_is_known_by_subject_from_then_on(stranger, 
     User.objects.filter(pk=team.user.pk).update(email="renamed@example.test")
     again = Client()
     assert again.get(agree(leave(again), "1"))["Location"] == "/"
+
+
+def test_it_is_no_way_around_a_second_step(stranger, team):
+    Authenticator.objects.create(user=team.user, type=Authenticator.Type.TOTP, data={})
+    assert stranger.get(agree(leave(stranger), "1"))["Location"].startswith("/sign-in/second-step")
+    assert stranger.get("/t/first").status_code == 302
+
+
+def test_who_has_neither_password_nor_second_step_proves_it_by_a_new_sign_in(stranger, team):
+    team.user.set_unusable_password()
+    team.user.save()
+    heir = signed_in_as(team, "admin")
+    given = {"member": Membership.objects.get(role="admin").pk}
+    stranger.get(agree(leave(stranger), "1"))
+    session = stranger.session
+    session["account_authentication_methods"] = [
+        {**one, "at": one["at"] - 301} for one in session["account_authentication_methods"]
+    ]
+    session.save()
+    for path in ("profile/address", "profile/app", "profile/passkeys/add", "settings/transfer"):
+        answer = stranger.post(f"/t/first/{path}", {"email": "new@example.test", **given})
+        assert answer["Location"] == "/t/first/profile", path
+    assert "Sign out, sign in again" in text_of(stranger.get("/t/first/profile"))
+    again = Client()
+    again.get(agree(leave(again), "1"))
+    assert again.post("/t/first/settings/transfer", given)["Location"] == "/t/first/settings"
+    assert heir.get("/t/first/settings/transfer").status_code == 200
 
 
 def test_what_leaves_has_pkce_state_and_nonce(stranger):
