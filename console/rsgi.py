@@ -23,6 +23,7 @@ import django  # noqa: E402 - after the settings are named
 
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from granian import _signals  # noqa: E402
 from granian.rsgi import ProtocolClosed  # noqa: E402
 
@@ -30,7 +31,7 @@ from apps.gateway.app import claims  # noqa: E402
 from apps.gateway.body import ClientGone  # noqa: E402
 from apps.gateway.request import Request, Response, Stream  # noqa: E402
 from apps.recordlog.interface import RecordLogError  # noqa: E402
-from console import health, rsgi_to_asgi, serving  # noqa: E402
+from console import health, rsgi_to_asgi, serving, static_files  # noqa: E402
 from console.asgi import django_application, websocket_application  # noqa: E402
 from console.backlog import Backlogs, ClientTooSlow  # noqa: E402
 
@@ -47,6 +48,7 @@ class Application:
     def __init__(self) -> None:
         self._serving: serving.Serving | None = None
         self._backlogs = Backlogs()
+        self._static = static_files.StaticFiles(settings.STATIC_ROOT)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open everything, before the port is served."""
@@ -111,6 +113,9 @@ class Application:
     async def _console(self, now: serving.Serving, scope: Any, proto: Any, method: str, path: str) -> None:
         if path == health.PATH and method in {"GET", "HEAD"}:
             proto.response_bytes(*await now.health.answer())
+            return
+        if path.startswith(static_files.PREFIX):
+            proto.response_bytes(*self._static.answer(method, path, scope.headers.get("accept-encoding") or ""))
             return
         try:
             await rsgi_to_asgi.http(django_application(), scope, proto)

@@ -8,7 +8,6 @@ import resource
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
@@ -34,8 +33,6 @@ HTTP2_PING_MS = 30_000
 """A subscriber whose machine vanished is noticed by this."""
 STOP_WITHIN_S = 5
 """Seconds for open requests after SIGTERM; event streams are cut then."""
-STATIC_KEPT_S = 31_536_000
-"""Static files carry their content's hash in their names."""
 
 
 class Command(BaseCommand):
@@ -93,9 +90,6 @@ def server(config: Config) -> Any:
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_WITHIN_S,
-        static_path_route=["/static"],
-        static_path_mount=[settings.STATIC_ROOT],
-        static_path_expires=STATIC_KEPT_S,
         ssl_cert=served.certificate if served else None,
         ssl_key=served.key if served else None,
         ssl_protocol_min=SSLProtocols.tls12,
