@@ -51,7 +51,7 @@ PAGES = {
     "settings-delete": ("team:delete", {}),
     "reference": (ANY_MEMBER, {}),
     "reference-resource": (ANY_MEMBER, {"slug": "streams"}),
-    "palette": ("stream:read", {}),
+    "palette": (ANY_MEMBER, {}),
     "live": ("stream:read", {}),
     "keys": ("key:read", {}),
     "key-rotate": ("key:write", {}),
