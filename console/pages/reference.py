@@ -74,12 +74,18 @@ def reference(request: TeamRequest) -> HttpResponse:
 
 @team_page(ANY_MEMBER)
 def resource(request: TeamRequest, slug: str) -> HttpResponse:
-    """The operations of one resource; `op` is the one that is open."""
+    """The operations of one resource; `op` is the one that is open. htmx asks for that one alone, when somebody opens it:
+    all of them at once would be thousands of elements."""
     found = next((one for one in resources() if one.slug == slug), None)
     if found is None:
         raise Http404("no such resource")
     opened = request.GET.get("op", "")
     operations = [_shown(request, one, is_open=one.id == opened) for one in found.operations]
+    if is_fragment(request):
+        one = next((shown for shown in operations if shown.is_open), None)
+        if one is None:
+            raise Http404("no such operation")
+        return render(request, "reference/operation.html", {"shown": one})
     context = {"resource": found, "operations": operations, "resources": resources()}
     return render(request, "reference/resource.html", context)
 

@@ -44,11 +44,15 @@ def test_a_resource_tells_its_operations(client):
         assert told in page
     assert "24 to 8,760" in page
     assert client.get("/t/first/reference/nothing").status_code == 404
+    opened = text_of(client.get("/t/first/reference/streams?op=deleteStream", headers={"HX-Request": "true"}))
+    assert opened.startswith('<div class="panel-b op-b">')
+    assert "with_consumers" in opened
+    assert "with_consumers" not in page
 
 
 def test_pages_are_small(client):
     largest = max(resources(), key=lambda resource: len(resource.operations))
-    for path in ("", f"/{largest.slug}"):
+    for path in ("", f"/{largest.slug}?op={largest.operations[0].id}"):
         body = client.get(f"/t/first/reference{path}").content
         assert len(gzip.compress(body, 6)) <= 15 * 1024, path
 
@@ -72,9 +76,9 @@ def test_words_find_operations_without_script(client, asked, found):
 
 def test_what_a_member_may_not_is_marked_with_the_reason(team, served):
     viewer = signed_in_as(team, "viewer")
-    page = text_of(viewer.get("/t/first/reference/records"))
+    page = text_of(viewer.get("/t/first/reference/records?op=putRecords"))
     assert "record:write</span> is not among your permissions. Needs record:write: Owner, Admin, Developer." in page
-    assert "which you have" in text_of(viewer.get("/t/first/reference/shards"))
+    assert "which you have" in text_of(viewer.get("/t/first/reference/shards?op=listShards"))
 
 
 def test_each_operation_says_its_permission_in_code_and_words():
