@@ -28,7 +28,7 @@ ACTIONS: Final[dict[str, str]] = {
     "alarm:read": "See dashboards and alarms",
     "alarm:write": "Create, change, mute and delete dashboards and alarms",
     "key:read": "See access keys",
-    "key:write": "Create, rotate, disable and delete access keys",
+    "key:write": "Create, rotate, disable and delete access keys, each of which may do whatever the account may",
     "token:write": "Create and revoke API tokens of one's own",
     "token:manage": "See and revoke everybody's API tokens",
     "member:read": "See members, roles and invitations",

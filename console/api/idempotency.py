@@ -51,13 +51,21 @@ def _reserved(request: ApiRequest, key: str) -> tuple[IdempotentAnswer, bool]:
     now_ms, team = calls.now_ms(), request.team
     old = IdempotentAnswer.objects.filter(at_ms__lt=now_ms - KEPT_MS).values("pk")[:FORGOTTEN_AT_ONCE]
     IdempotentAnswer.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()
-    digest = _digest(request)
+    digest, name = _digest(request), _name(request, key)
     try:
         with transaction.atomic():
-            made = IdempotentAnswer.objects.create(team=team, key=key, request_sha256=digest, at_ms=now_ms)
+            made = IdempotentAnswer.objects.create(team=team, key=name, request_sha256=digest, at_ms=now_ms)
     except IntegrityError:
-        return IdempotentAnswer.objects.get(team=team, key=key), True
+        found = IdempotentAnswer.objects.filter(team=team, key=name).first()
+        if found is None:
+            raise Conflict("The first request with this key was refused a moment ago. Try again.") from None
+        return found, True
     return made, False
+
+
+def _name(request: ApiRequest, key: str) -> str:
+    """What the row is called: each member has keys of their own, so that nobody uses up another's."""
+    return hashlib.sha256(f"{request.membership.pk}\0{key}".encode()).hexdigest()
 
 
 def _digest(request: ApiRequest) -> str:

@@ -142,6 +142,17 @@ def test_a_key_makes_a_creation_happen_once(api, team, served):
     assert api.post("/streams", {"name": "bc", "open_shards": 1}, idempotency_key="two").status_code == 201
 
 
+def test_nobody_uses_up_anothers_key_or_gets_its_answer(api, team, served):
+    first = api.post("/tokens", {"name": "ci", "scopes": ["stream:read"]}, idempotency_key="one")
+    kim = User.objects.create_user("kim@example.test", None)
+    Membership.objects.create(team=team.team, user=kim, role="admin")
+    other = api_of(kim, team.team).post("/tokens", {"name": "ci", "scopes": ["stream:read"]}, idempotency_key="one")
+    assert (first.status_code, other.status_code) == (201, 201)
+    assert first.json()["token"] != other.json()["token"]
+    second = api_of(team.user, team.team)
+    problem(second.post("/tokens", {"name": "ci", "scopes": ["stream:read"]}, idempotency_key="one"), 422)
+
+
 def test_etags_guard_changes(api, team, served):
     make_stream(served, team, "orders")
     etag = api.get("/streams/orders")["ETag"]

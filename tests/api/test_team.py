@@ -245,6 +245,10 @@ def test_a_token_makes_none_that_may_more(team, served, runtime):
     ApiToken.objects.filter(name="test").update(expiry="2026-11-21T00:00:00Z")
     own_end_ms = few.get("/me").json()["expires_at_ms"]
     assert few.post("/tokens", {"name": "z", "scopes": ["stream:read"]}).json()["expires_at_ms"] == own_end_ms
+    for later_ms in (None, own_end_ms + 1):
+        body = {"name": "z", "scopes": ["stream:read"], "expires_at_ms": later_ms}
+        [told] = problem(few.post("/tokens", body), 400)["errors"]
+        assert told["field"] == "expires_at_ms"
 
 
 def test_others_tokens_are_for_those_who_manage_them(api, team, served):

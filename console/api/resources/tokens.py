@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from apps.accounts.models import ApiToken
@@ -63,7 +64,7 @@ class NewTokenSerializer(serializers.Serializer[Any]):
         max_value=TIME_MS_MAX,
         required=False,
         allow_null=True,
-        help_text="null: never. By default in 90 days, but not after the asking token.",
+        help_text="null: never. Not after the asking token; by default in 90 days.",
     )
 
 
@@ -98,9 +99,10 @@ class Tokens(ApiView):
         given, now_ms = self.read(request, NewTokenSerializer), calls.now_ms()
         own_end_ms = token_shown(request.auth, now_ms)["expires_at_ms"]
         default_ms = now_ms + LASTS_MS if own_end_ms is None else min(own_end_ms, now_ms + LASTS_MS)
-        made, text = tokens.create(
-            asker.by(request), given["name"], given["scopes"], given.get("expires_at_ms", default_ms)
-        )
+        ends_ms = given.get("expires_at_ms", default_ms)
+        if own_end_ms is not None and (ends_ms is None or ends_ms > own_end_ms):
+            raise ValidationError({"expires_at_ms": "A token makes none that lasts longer than itself."})
+        made, text = tokens.create(asker.by(request), given["name"], given["scopes"], ends_ms)
         return Response(token_shown(made, now_ms) | {"token": text}, 201)
 
 
