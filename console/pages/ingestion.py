@@ -15,6 +15,7 @@ from apps.base.errors import ServiceError
 from apps.base.units import MIB
 from apps.streams import ingestion
 from apps.streams.models import Ingestion, IngestionKind, IngestionStatus, Stream
+from apps.teams import jobs as asked
 from console import calls
 from console.pages.records import parse_time
 from console.pages.shell import TeamRequest, forbidden, is_fragment, team_page
@@ -148,12 +149,12 @@ def _start_import(request: TeamRequest, given: dict[str, Any]) -> Ingestion:
     file = given["file"]
     path = ingestion.upload(calls.runtime().config, file)
     try:
-        return ingestion.start_import(
+        return asked.start_import(
+            calls.actor(request),
             request.team,
             given["target"],
             path,
             file.name,
-            calls.now_ms(),
             key=given["key_text"] if given["key"] == "text" else "",
             key_field=given["key_field"] if given["key"] == "field" else 0,
         )
@@ -171,10 +172,15 @@ def replay(request: TeamRequest) -> HttpResponse:
     form = ReplayForm(request.POST or None, initial=initial)
     _offer(request, form, "source", "target")
     if request.method == "POST" and form.is_valid():
-        given, now_ms = form.cleaned_data, calls.now_ms()
+        given = form.cleaned_data
         try:
-            job = ingestion.start_replay(
-                request.team, given["source"], given["target"], given["from_time"], given["to_time"] or now_ms, now_ms
+            job = asked.start_replay(
+                calls.actor(request),
+                request.team,
+                given["source"],
+                given["target"],
+                given["from_time"],
+                given["to_time"],
             )
         except ServiceError as error:
             calls.put_error(form, error, {"InvalidArgumentException": "target", "ResourceInUseException": "target"})
@@ -211,7 +217,7 @@ def job(request: TeamRequest, job: int) -> HttpResponse:
 @team_page("record:write")
 def cancel(request: TeamRequest, job: int) -> HttpResponse:
     """Stop a job. What it has put stays."""
-    if ingestion.cancel(_find(request, job), calls.now_ms()):
+    if asked.cancel_ingestion(calls.actor(request), _find(request, job)):
         messages.success(request, "The job is cancelled. What it has put stays in the stream.")
     else:
         messages.error(request, "The job had ended already.")

@@ -11,9 +11,10 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 
 from apps.base.units import MIB
-from apps.delivery import demo, dry_run, jobs, redrive
+from apps.delivery import demo, dry_run
 from apps.delivery.models import DeliveryJob, DestinationType, JobKind, JobStatus
 from apps.delivery.shapes import RECORDS_MAX
+from apps.teams import jobs as team_jobs
 from console import calls
 from console.api.paging import PageQuery, page, page_of
 from console.api.problems import Conflict
@@ -215,7 +216,7 @@ class CancelDeliveryJob(ApiView):
     def post(self, request: ApiRequest, name: str, job: int) -> Response:
         """Stop a job. What it has done stays."""
         found = _one_job(request, name, job)
-        if not jobs.cancel(found, calls.now_ms()):
+        if not team_jobs.cancel_delivery_job(calls.actor(request), found):
             raise Conflict("It has ended already.")
         found.refresh_from_db()
         return Response(_job(found))
@@ -236,7 +237,7 @@ class Redrives(ApiView):
         row = one(request, name)
         given = self.read(request, RedriveSerializer)
         asked = (given.get("error_type", ""), given["from_ms"], given.get("to_ms"))
-        return Response(_job(redrive.start(row, calls.now_ms(), *asked)), 201)
+        return Response(_job(team_jobs.start_redrive(calls.actor(request), row, *asked)), 201)
 
 
 class DemoData(ApiView):
@@ -253,7 +254,8 @@ class DemoData(ApiView):
         """Send demo data to a Direct PUT delivery stream, for ten minutes at most. A job does it."""
         row = one(request, name)
         given = self.read(request, DemoSerializer)
-        return Response(_job(demo.start(row, given["rate"], given["total"], calls.now_ms())), 201)
+        job = team_jobs.start_demo_data(calls.actor(request), row, given["rate"], given["total"])
+        return Response(_job(job), 201)
 
 
 class DryRuns(ApiView):

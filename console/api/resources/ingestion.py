@@ -16,6 +16,7 @@ from apps.base.errors import ServiceError
 from apps.encryption.sealed_file import size_of
 from apps.streams import ingestion
 from apps.streams.models import Ingestion, IngestionKind, IngestionStatus
+from apps.teams import jobs as asked
 from console import calls
 from console.api.paging import PageQuery, page, page_of
 from console.api.problems import Conflict, Unavailable
@@ -110,9 +111,9 @@ class Replays(ApiView):
     def post(self, request: ApiRequest) -> Response:
         """Replay a stream's past into another one. Keys and their order are kept; needs record:read, too."""
         require(request, "record:read")
-        given, now_ms = self.read(request, NewReplaySerializer), calls.now_ms()
-        span = given["from_ms"], given.get("to_ms", now_ms)
-        job = ingestion.start_replay(request.team, given["source"], given["target"], *span, now_ms)
+        given = self.read(request, NewReplaySerializer)
+        span = given["from_ms"], given.get("to_ms")
+        job = asked.start_replay(calls.actor(request), request.team, given["source"], given["target"], *span)
         return Response(shown(job), 201)
 
 
@@ -131,12 +132,12 @@ class Imports(ApiView):
         streams.one(request, query["target"])
         path = _kept(request)
         try:
-            job = ingestion.start_import(
+            job = asked.start_import(
+                calls.actor(request),
                 request.team,
                 query["target"],
                 path,
                 query["name"],
-                calls.now_ms(),
                 key=query.get("partition_key", ""),
                 key_field=query.get("key_field", 0),
             )
@@ -183,7 +184,7 @@ class Cancellation(ApiView):
     @extend_schema(request=None, responses=JobSerializer)
     def post(self, request: ApiRequest, job: int) -> Response:
         """Cancel an import or a replay. What it has put stays."""
-        if not ingestion.cancel(_one(request, job), calls.now_ms()):
+        if not asked.cancel_ingestion(calls.actor(request), _one(request, job)):
             raise Conflict("The job had ended already.")
         return Response(shown(_one(request, job)))
 

@@ -16,6 +16,7 @@ from apps.delivery import jobs as work
 from apps.delivery import redrive as failed
 from apps.delivery.destinations.interface import DeliveryFailed
 from apps.delivery.models import DeliveryJob, JobKind, JobStatus
+from apps.teams import jobs as asked
 from console import calls
 from console.pages.delivery.detail import find, frame
 from console.pages.records import parse_time
@@ -92,7 +93,7 @@ def demo(request: TeamRequest, name: str) -> HttpResponse:
     form = DemoForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            demo_data.start(row, form.cleaned_data["rate"], form.cleaned_data["total"], calls.now_ms())
+            asked.start_demo_data(calls.actor(request), row, form.cleaned_data["rate"], form.cleaned_data["total"])
         except ServiceError as error:
             calls.put_error(form, error, {})
         else:
@@ -142,7 +143,7 @@ def redrive(request: TeamRequest, name: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
-            failed.start(row, calls.now_ms(), given["error_type"], given["from_time"], given["to_time"])
+            asked.start_redrive(calls.actor(request), row, given["error_type"], given["from_time"], given["to_time"])
         except ServiceError as error:
             form.add_error(
                 "error_type" if "error-output-type" in (error.message or "") else None, error.message or error.code
@@ -177,7 +178,7 @@ def cancel(request: TeamRequest, name: str, job: int) -> HttpResponse:
     found = DeliveryJob.objects.filter(delivery_stream=row, pk=job).first() if job < 2**63 else None
     if found is None:
         raise Http404("no such job")
-    if work.cancel(found, calls.now_ms()):
+    if asked.cancel_delivery_job(calls.actor(request), found):
         messages.success(request, "Stopped. What was done stays.")
     else:
         messages.error(request, "It had ended already.")
