@@ -18,8 +18,11 @@ AXE = Path(__file__).resolve().parents[1] / "vendor"
 
 
 @pytest.fixture(scope="module")
-def orders(make_stream):
-    return make_stream("orders-events", 2)
+def orders(make_stream, kinesis):
+    """With a record in it: before the first one the page shows how to put it instead of a chart."""
+    name = make_stream("orders-events", 2)
+    kinesis.put_record(StreamName=name, PartitionKey="first", Data=b"first")
+    return name
 
 
 def put(kinesis, stream, size=200_000):

@@ -1,11 +1,17 @@
 """Static files from memory: what is sent to whom, and what is kept for how long."""
 
 import gzip
+import io
+from pathlib import Path
 
 import cramjam
 import pytest
+from django.core.files.storage import FileSystemStorage
 
 from console.static_files import StaticFiles
+from console.storage import JOINED, joined
+
+STATIC = Path(__file__).resolve().parents[3] / "static"
 
 SCRIPT = b"export const answer = 42;\n" * 100
 FONT = bytes(range(256)) * 4
@@ -66,3 +72,30 @@ def test_nothing_else_is_there(files, path):
 
 def test_nothing_is_written(files):
     assert files.answer("POST", "/static/js/app.js", "")[0] == 405
+
+
+def test_modules_that_are_sent_together_run_as_one():
+    class Sources:
+        def __init__(self, texts):
+            self._texts = texts
+
+        def open(self, path):
+            return io.BytesIO(self._texts[path].encode())
+
+    sources = Sources({
+        "js/a.js": 'import { b, C } from "./b.js";\nimport { d } from "./d.js";\nconst own = 1;\nb(own, d, C);\n',
+        "js/b.js": 'import { d } from "./d.js";\nconst own = 2;\nexport function b() { return own + d; }\nexport class C {}\n',
+        "js/d.js": "export const d = 3;\n",
+    })  # fmt: skip
+    text = joined({path: (sources, path) for path in ("js/a.js", "js/b.js", "js/d.js")}, "js/a.js")
+    assert text.index("const of_d") < text.index("const of_b") < text.index("const of_a")
+    assert text.count("const of_d") == 1
+    assert "const { b, C } = of_b;" in text
+    assert "return { b, C };" in text
+    assert not [line for line in text.splitlines() if line.startswith(("import", "export"))]
+
+
+def test_each_module_of_ours_can_be_joined():
+    paths = {f"js/{path.name}": (FileSystemStorage(STATIC), f"js/{path.name}") for path in (STATIC / "js").glob("*.js")}
+    for name in JOINED:
+        assert len(joined(paths, name)) > len((STATIC / name).read_text())
