@@ -120,6 +120,10 @@ interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/ja
 torture: ## Kills and generated bad requests: long
 	@$(SETUP); exec $(BIN)/python -m pytest -m torture $(TESTS)
 
+.PHONY: budgets
+budgets: ## What pages cost on slow and quick machines, measured against a running Tidegate
+	@$(SETUP); exec $(BIN)/python -m pytest tests/browser/test_budgets.py
+
 .PHONY: fuzz-api
 fuzz-api: ## Ten minutes of requests made up from the REST API's document (FUZZ_S=<seconds>)
 	@$(SETUP); FUZZ_S=$(or $(FUZZ_S),600) exec $(BIN)/python -m pytest -n 0 -s -m torture tests/api/test_generated.py

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import mimetypes
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import cramjam
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.utils.cache import patch_vary_headers
 
 PREFIX: Final = "/static/"
 KEPT_S: Final = 31_536_000
@@ -20,6 +22,9 @@ KEPT_S: Final = 31_536_000
 
 BROTLI_QUALITY: Final = 5
 """A fiftieth of 11's time for a tenth more bytes; it is done at every start."""
+
+SMALL_BYTES: Final = 200
+"""Shorter answers gain nothing, as Django has it."""
 
 TEXTS: Final = {"text/css", "text/javascript", "image/svg+xml"}
 
@@ -53,7 +58,7 @@ class StaticFiles:
             )
         if method not in {"GET", "HEAD"}:
             return 405, [("allow", "GET, HEAD")], b""
-        encodings = {part.partition(";")[0].strip() for part in accepted.split(",") if not _REFUSED.search(part)}
+        encodings = _encodings(accepted)
         encoding = next((name for name in ("br", "gzip") if name in encodings and name in file.bodies), "")
         headers = [*file.headers, ("content-encoding", encoding)] if encoding else file.headers
         return 200, headers, file.bodies[encoding] if method == "GET" else b""
@@ -80,9 +85,27 @@ def _read(path: Path) -> _File:
 
 
 class Compressed(GZipMiddleware):
-    """Pages, with Django's random padding against guesses by length. An answer with an ETag stays as it is: it would become
-    a weak one, which If-Match never matches."""
+    """Pages: brotli to those who take it, else Django's gzip; both with a random length, against guesses by length (BREACH).
+    An answer with an ETag stays as it is: it would become a weak one, which If-Match never matches."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Django's hook."""
-        return response if response.has_header("ETag") else super().process_response(request, response)
+        if response.has_header("ETag"):
+            return response
+        if (
+            not isinstance(response, HttpResponse)
+            or len(response.content) < SMALL_BYTES
+            or response.has_header("Content-Encoding")
+            or "br" not in _encodings(request.headers.get("Accept-Encoding", ""))
+        ):
+            return super().process_response(request, response)
+        response.content = bytes(cramjam.brotli.compress(response.content, level=BROTLI_QUALITY))
+        response.headers["Content-Encoding"] = "br"
+        response.headers["Content-Length"] = str(len(response.content))
+        response.headers["X-Padding"] = "x" * secrets.randbelow(self.max_random_bytes)
+        patch_vary_headers(response, ("Accept-Encoding",))
+        return response
+
+
+def _encodings(accepted: str) -> set[str]:
+    return {part.partition(";")[0].strip() for part in accepted.split(",") if not _REFUSED.search(part)}

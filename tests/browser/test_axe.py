@@ -7,6 +7,7 @@ from playwright.sync_api import Page
 
 from tests.browser import chromium, demo_data
 from tests.browser.addresses import ADDRESSES
+from tests.browser.budgets import NODES_MAX
 from tests.browser.screenshots import open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
@@ -49,6 +50,8 @@ def test_page(browser, running, demo, cookies, address):
         for theme in chromium.THEMES:
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             problems += [f"{width} {theme}: {text}" for text in violations(page, theme)]
+        nodes = page.locator("*").count()
+        problems += [f"{width}: {nodes} nodes"] if nodes > NODES_MAX else []
         sideways = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         problems += [f"{width}: scrolls {sideways} px sideways"] if sideways > 0 else []
     context.close()

@@ -7,8 +7,10 @@ from pathlib import Path
 import cramjam
 import pytest
 from django.core.files.storage import FileSystemStorage
+from django.http import HttpResponse
+from django.test import RequestFactory
 
-from console.static_files import StaticFiles
+from console.static_files import Compressed, StaticFiles
 from console.storage import JOINED, joined
 
 STATIC = Path(__file__).resolve().parents[3] / "static"
@@ -99,3 +101,29 @@ def test_each_module_of_ours_can_be_joined():
     paths = {f"js/{path.name}": (FileSystemStorage(STATIC), f"js/{path.name}") for path in (STATIC / "js").glob("*.js")}
     for name in JOINED:
         assert len(joined(paths, name)) > len((STATIC / name).read_text())
+
+
+PAGE = b"<p>The tide comes in.</p>" * 60
+
+
+def page_for(accepted, body=PAGE, **headers):
+    request = RequestFactory().get("/", HTTP_ACCEPT_ENCODING=accepted)
+    return Compressed(lambda _: HttpResponse(body, headers=headers))(request)
+
+
+def test_pages_are_compressed_as_the_browser_can_and_of_a_random_length():
+    answers = [page_for("gzip, br") for _ in range(40)]
+    assert {bytes(cramjam.brotli.decompress(answer.content)) for answer in answers} == {PAGE}
+    assert {answer["Content-Encoding"] for answer in answers} == {"br"}
+    assert all(answer["Content-Length"] == str(len(answer.content)) for answer in answers)
+    assert len({len(answer["X-Padding"]) for answer in answers}) > 1
+    assert answers[0]["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(page_for("gzip").content) == PAGE
+    assert page_for("br;q=0").content == PAGE
+
+
+def test_what_is_short_or_has_an_etag_or_is_compressed_stays():
+    assert page_for("br", b"ok").content == b"ok"
+    assert page_for("br", ETag='"1"').content == PAGE
+    assert page_for("br", ETag='"1"')["ETag"] == '"1"'
+    assert page_for("br", **{"Content-Encoding": "gzip"}).content == PAGE

@@ -1,0 +1,206 @@
+"""Journeys of a team: a Viewer is invited and sees what they may not and why; a token calls REST; a hot shard is split from
+the map; a record is found by a filter and its link shared. And strangers' names in a real browser."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser import demo_data
+from tests.browser.demo_data import kinesis_of, shell
+from tests.support.processes import SOON, eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.system]
+
+HOSTILE = '"><img src=x onerror="window.owned=1">'
+HOSTILE_TEAM = f"""
+from apps.accounts import keys, tokens
+from apps.accounts.models import Membership, Team, TeamRole, User
+from apps.accounts.roles import Role
+name = {HOSTILE!r}
+team = Team.objects.create(account_id="310987654321", slug="hostile", name=name, created_at_ms=1)
+user = User.objects.create_user("hostile@acme.example", "correct-horse-battery", name=name)
+member = Membership.objects.create(team=team, user=user, role=Role.OWNER)
+TeamRole.objects.create(team=team, name=name, description=name, actions=["stream:read"], created_at_ms=1)
+keys.create(team, user, name, 1)
+tokens.create(member, name, ["stream:read"], None, 1)
+"""
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def test_an_invited_viewer_sees_what_they_may_not_and_why(browser, page, running):
+    page.goto(f"{running.endpoint}/t/first/members")
+    page.click("main >> text=Invite >> nth=0")
+    page.fill("#id_email", "vera@acme.example")
+    page.select_option("#id_role", "viewer")
+    page.click("#invite button:has-text('Invite')")
+    link = page.inner_text("#invite-link").strip()
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    hers = context.new_page()
+    hers.goto(link)
+    expect(hers.locator("h1")).to_contain_text("Join")
+    hers.fill("#id_name", "Vera Holm")
+    hers.fill("#id_password", "a-long-enough-password")
+    hers.click("button:has-text('Create account and join')")
+    hers.wait_for_url("**/t/first**")
+    hers.goto(f"{running.endpoint}/t/first/streams/orders-events")
+    expect(hers.locator("main")).to_contain_text("Needs record:read: Owner, Admin, Developer, Analyst")
+    expect(hers.locator("main a[aria-disabled=true]:has-text('Delete data stream')")).to_have_count(1)
+    expect(hers.locator("main a[href$='/delete']")).to_have_count(0)
+    answer = hers.goto(f"{running.endpoint}/t/first/streams/orders-events/records")
+    assert answer is not None
+    assert answer.status == 403
+    expect(hers.locator("main")).to_contain_text("record:read")
+    hers.click("main >> text=Ask for access")
+    hers.click("button:has-text('Ask for access')")
+    page.goto(f"{running.endpoint}/t/first/members")
+    expect(page.locator("main")).to_contain_text("Vera Holm")
+    context.close()
+
+
+def rest(running, token, method, path, body=None):
+    """(status, document)"""
+    data = None if body is None else json.dumps(body).encode()
+    head = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{running.endpoint}/api/v1{path}", data, head, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_new_token_calls_rest_as_far_as_its_scopes_go(page, running):
+    page.goto(f"{running.endpoint}/t/first/tokens")
+    page.click("main >> text=Create token >> nth=0")
+    page.fill("#id_name", "nightly report")
+    page.click(".cards >> text=Read")
+    page.click("main button:has-text('Create token')")
+    token = page.inner_text("#new-token").strip()
+    assert token.startswith("tgt_")
+    status, streams = rest(running, token, "GET", "/streams")
+    assert status == 200
+    assert "orders-events" in {one["name"] for one in streams["items"]}
+    status, problem = rest(running, token, "POST", "/streams", {"name": "not-mine", "open_shards": 1})
+    assert (status, problem["needs"]) == (403, "stream:create")
+    page.click("text=I have saved it")
+    expect(page.locator("main")).to_contain_text("nightly report")
+    page.click("main a:has-text('Revoke nightly report')")
+    page.fill("#id_name", "nightly report")
+    page.click("main button:has-text('Revoke token')")
+    assert eventually(lambda: rest(running, token, "GET", "/streams")[0] == 401, what="it is revoked")
+
+
+def test_a_hot_shard_is_split_from_the_map(page, running):
+    """On a stream of its own, as others look at the demo's."""
+    kinesis = kinesis_of(running)
+    kinesis.create_stream(StreamName="hot", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="hot", WaiterConfig=SOON)
+    page.goto(f"{running.endpoint}/t/first/streams/hot/shards")
+    page.locator("svg.smap[role=group] a").first.click()
+    page.click("tr#shard-0000 >> text=Split")
+    expect(page.locator("#preview")).to_contain_text("0001")
+    page.click("main button:has-text('Split shard')")
+    expect(page.locator(".toast")).to_contain_text("Splitting shard 0000")
+    eventually(lambda: len(kinesis.list_shards(StreamName="hot")["Shards"]) == 3, what="the shards of the split")
+    page.goto(f"{running.endpoint}/t/first/streams/hot/shards")
+    expect(page.locator("svg.smap[role=group]")).to_contain_text("0000 closed")
+    kinesis.delete_stream(StreamName="hot")
+    kinesis.close()
+
+
+def test_a_record_is_found_by_a_filter_and_its_link_shared(browser, page, running, cookies):
+    kinesis = kinesis_of(running)
+    kinesis.put_record(StreamName="payments-ledger", PartitionKey="acct-9", Data=b'{"payment": "needle-4711"}')
+    kinesis.close()
+    page.goto(f"{running.endpoint}/t/first/streams/payments-ledger/records?start=oldest")
+    page.fill("input[name=q]", "needle-4711")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    page.locator("#rows tr a").first.click()
+    expect(page.locator("#record-body")).to_contain_text("needle-4711")
+    link = page.get_attribute("[data-act=copy]:has-text('Copy link to this record')", "data-text")
+    assert link is not None
+    context = browser.new_context(storage_state=cookies[demo_data.EMAIL])
+    theirs = context.new_page()
+    theirs.goto(link if link.startswith("http") else running.endpoint + link)
+    expect(theirs.locator("main")).to_contain_text("needle-4711")
+    context.close()
+
+
+def test_names_of_strangers_run_nothing(browser, running):
+    shell(running, HOSTILE_TEAM)
+    context = browser.new_context()
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+    page.goto(f"{running.endpoint}/sign-in")
+    page.fill("#id_login", "hostile@acme.example")
+    page.fill("#id_password", "correct-horse-battery")
+    page.click("main button:has-text('Sign in')")
+    page.wait_for_url("**/t/hostile**")
+    for path in ("", "/members", "/roles", "/tokens", "/keys", "/settings", "/audit", "/profile"):
+        page.goto(f"{running.endpoint}/t/hostile{path}")
+        assert page.evaluate("[window.owned ?? null, document.querySelectorAll('img').length]") == [None, 0], path
+    assert problems == []
+    context.close()
+
+
+def test_a_stream_is_made_changed_and_deleted_without_script(browser, running, cookies):
+    context = browser.new_context(storage_state=cookies[demo_data.EMAIL], java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{running.endpoint}/t/first/create-stream")
+    page.fill("#id_name", "no-script")
+    page.click("main button:has-text('Create data stream')")
+    assert "no-script is being created" in page.inner_text(".toast")
+
+    def active() -> bool:
+        page.goto(f"{running.endpoint}/t/first/streams/no-script")
+        return page.locator("#stream-head .st-ok").count() == 1
+
+    eventually(active, what="it is active")
+    page.goto(f"{running.endpoint}/t/first/streams/no-script/configuration")
+    page.click("#part-tags summary")
+    page.fill("#part-tags [name=tags]", "team=core")
+    page.click("#part-tags button:has-text('Save tags')")
+    assert "core" in page.content()
+    page.goto(f"{running.endpoint}/t/first/streams/no-script/delete")
+    page.fill("#id_name", "no-scrip")
+    page.click("main button:has-text('Delete data stream')")
+    assert page.locator(".err").count() >= 1
+    assert page.input_value("#id_name") == "no-scrip"
+    page.fill("#id_name", "no-script")
+    page.click("main button:has-text('Delete data stream')")
+    assert re.search("no-script is being deleted|no-script was deleted", page.inner_text(".toast"))
+    context.close()
+
+
+NARROW = ("/t/first", "/t/first/streams", "/t/first/streams/orders-events", "/t/first/streams/orders-events/records",
+          "/t/first/create-stream", "/t/first/members", "/t/first/tokens", "/t/first/alarms", "/t/first/audit")  # fmt: skip
+
+
+def test_nothing_scrolls_sideways_at_320_px_and_forced_colours_keep_the_marks(browser, running, cookies):
+    """320 px is 1280 at 400 % zoom."""
+    context = browser.new_context(
+        storage_state=cookies[demo_data.EMAIL], viewport={"width": 320, "height": 640}, forced_colors="active"
+    )
+    page = context.new_page()
+    wide = []
+    for path in NARROW:
+        page.goto(running.endpoint + path)
+        sideways = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        wide += [f"{path}: {sideways} px"] if sideways > 0 else []
+        outlined = page.evaluate("""() => { const field = document.querySelector("main a, main button"); field.focus();
+          return matchMedia("(forced-colors: active)").matches && getComputedStyle(field).outlineStyle; }""")
+        assert outlined
+    assert wide == []
+    context.close()
