@@ -46,8 +46,10 @@ def post_text(to: str, subject: str, template: str, context: Mapping[str, Any]) 
 
 
 def written(to: str, subject: str, template: str, context: Mapping[str, Any]) -> EmailMessage:
-    """A mail of one text template."""
-    body = render_to_string(template, {**context, "endpoint": settings.CONFIG.public_address})
+    """A mail of one text template. Texts in context stand in one line each: whose name has several writes no paragraphs of
+    their own into our mail."""
+    lines = {name: " ".join(value.split()) if isinstance(value, str) else value for name, value in context.items()}
+    body = render_to_string(template, {**lines, "endpoint": settings.CONFIG.public_address})
     return EmailMessage(" ".join(subject.split()), body.strip() + "\n", settings.DEFAULT_FROM_EMAIL, [to])
 
 

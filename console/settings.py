@@ -179,6 +179,7 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "tgt_", "TOKEN_TTL"
 REST_FRAMEWORK = {  # the rest stands in console/api/view.py
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "console.api.schema.Operation",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other: unknown
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Tidegate REST API",
@@ -201,7 +202,8 @@ if MAIL := CONFIG.mail_server:
     EMAIL_HOST, EMAIL_PORT, EMAIL_USE_SSL = MAIL.host, MAIL.port, MAIL.tls_from_the_start
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL.user, MAIL.password
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}}
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 SESSION_ENGINE = "console.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.people_use_https

@@ -166,7 +166,7 @@ def accept_new(actor: Actor, token: str, name: str, password: str) -> Membership
     try:
         with transaction.atomic():
             user = User.objects.create_user(
-                found.email, password, name=name.strip()[:NAME_CHARS_MAX], created_at_ms=actor.at_ms
+                found.email, password, name=" ".join(name.split())[:NAME_CHARS_MAX], created_at_ms=actor.at_ms
             )
     except IntegrityError as error:
         raise taken from error

@@ -40,6 +40,10 @@ class AboutForm(forms.Form):
     zone_name = forms.CharField(max_length=64, required=False)
     shortcuts = forms.BooleanField(required=False)
 
+    def clean_name(self) -> str:
+        """In one line."""
+        return " ".join(self.cleaned_data["name"].split())
+
     def clean(self) -> dict[str, Any]:
         """Sets `time_zone`: UTC, browser, or an IANA name."""
         given = super().clean() or {}

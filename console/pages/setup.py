@@ -41,6 +41,14 @@ class SetupForm(forms.Form):
         self.user = user
         super().__init__(*args, **kwargs)
 
+    def clean_name(self) -> str:
+        """In one line."""
+        return " ".join(self.cleaned_data["name"].split())
+
+    def clean_team_name(self) -> str:
+        """In one line."""
+        return " ".join(self.cleaned_data["team_name"].split())
+
     def clean_email(self) -> str:
         """Not another person's."""
         email = self.cleaned_data["email"].lower()

@@ -234,4 +234,4 @@ def _invited(sociallogin: SocialLogin, email: str, name: str) -> User | None:
     now_ms = calls.now_ms()
     if invitation is None or invitations.status(invitation, now_ms) != invitations.OPEN or invitation.email != email:
         return None
-    return User.objects.create_user(email, None, name=name[:120], created_at_ms=now_ms)
+    return User.objects.create_user(email, None, name=" ".join(name.split())[:120], created_at_ms=now_ms)

@@ -131,3 +131,9 @@ def test_too_many_that_wait_are_refused(monkeypatch):
     monkeypatch.setattr(mail, "_waiting", {Future() for _ in range(mail.WAITING_MAX)})
     assert mail.post(EmailMessage("x", "y", to=["ann@example.test"])) is None
     assert send() is False
+
+
+def test_a_name_writes_no_paragraphs_of_its_own(db):
+    given = {"old": "ann@example.test", "new": "Pay here\n\nhttps://evil.test", "email": "ann@example.test"}
+    body = mail.written("ann@example.test", "News", "people/mail_address_changed.txt", given).body
+    assert "Pay here https://evil.test" in body

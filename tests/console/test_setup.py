@@ -83,6 +83,7 @@ def test_only_a_digest_is_kept(token):
     ("field", "value", "text"),
     [
         ("password", "short", "at least 10 characters"),
+        ("password", "1234567890", "too common"),
         ("email", "nobody", "valid email"),
         ("name", "", "required"),
         ("team_name", "", "required"),

@@ -177,6 +177,12 @@ def test_the_profile_is_saved(client, team):
     assert '"theme":"system"' in entry.before
 
 
+def test_a_name_is_one_line(client, team):
+    given = {"part": "about", "name": "Mira\nhttps://evil.test\n", "theme": "dark", "density": "normal", "zone": "UTC"}
+    assert client.post("/t/first/profile", given).status_code == 302
+    assert User.objects.get(pk=team.user.pk).name == "Mira https://evil.test"
+
+
 def test_times_follow_the_persons_zone(client, team):
     client.post("/t/first/profile", {**ABOUT, "zone": "named", "zone_name": "Asia/Tokyo"})
     page = text_of(client.get("/t/first/profile"))
