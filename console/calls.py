@@ -16,6 +16,7 @@ from apps.accounts.principal import Principal
 from apps.base.errors import ServiceError, ValidationException
 from apps.gateway.invoke import invoke_sync
 from apps.runtime import Runtime
+from apps.throttle.interface import Budget
 
 if TYPE_CHECKING:
     from django import forms
@@ -65,6 +66,16 @@ class _Sender:
 
     peer: str
     headers: Any
+
+
+def take(name: str, budget: Budget) -> bool:
+    """One of a budget that all web processes share; False: none is left. Taken on the runtime's loop, because budgets are
+    settled between processes there, and nowhere else."""
+
+    async def taken() -> bool:
+        return runtime().throttle.take(name, budget, 1, 0, now_ms())
+
+    return runtime().wait_for(taken())
 
 
 def address(request: Any) -> str:

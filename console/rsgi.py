@@ -121,7 +121,7 @@ class Application:
             await rsgi_to_asgi.http(django_application(), scope, proto)
         except Exception:  # not even Django could make a page of it
             log.exception("page_failed", method=method, path=path)
-            proto.response_str(500, [("content-type", "text/plain")], "Something failed. The log says what.\n")
+            rsgi_to_asgi.refuse(scope, proto, 500, "Something failed. The log says what.")
 
     async def _stream(self, now: serving.Serving, scope: Any, proto: Any, answer: Stream) -> None:
         """Send frames until they end, the client goes, or the process stops. The server queues without a bound: so

@@ -7,10 +7,12 @@ Websockets: RSGI's accept has no subprotocol, a transport takes one send at a ti
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apps.base.units import MIB
+from console.api import problems
 
 Message = dict[str, Any]
 Application = Callable[
@@ -32,12 +34,22 @@ async def http(app: Application, scope: Any, proto: Any) -> None:
     """Serve one HTTP request."""
     length = scope.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > BODY_BYTES_MAX:
-        proto.response_str(413, PLAIN, "Too large.\n")
+        refuse(scope, proto, 413, "Too large.")
         return
     exchange = _Exchange(scope, proto)
     await app(_scope(scope, "http"), exchange.receive, exchange.send)
     if exchange.cut and not exchange.answered:
-        proto.response_str(exchange.cut, PLAIN, "The rest of the request did not come.\n")
+        refuse(scope, proto, exchange.cut, "The rest of the request did not come.")
+
+
+def refuse(scope: Any, proto: Any, status: int, detail: str) -> None:
+    """What is told when Django was not asked, or did not answer."""
+    if scope.path.startswith(problems.PREFIX):
+        request_id = str(uuid.uuid4())
+        headers = [("content-type", problems.CONTENT_TYPE), ("x-request-id", request_id)]
+        proto.response_bytes(status, headers, problems.outside(status, detail, request_id))
+    else:
+        proto.response_str(status, PLAIN, detail + "\n")
 
 
 def _h1(scope: Any) -> bool:

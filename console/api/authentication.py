@@ -62,5 +62,5 @@ def _enter(request: ApiRequest, token: ApiToken) -> None:
 def _count_unknown(request: ApiRequest) -> None:
     budget = Budget(UNKNOWN_PER_S, 0, UNKNOWN_BURST, 0)
     name = f"rest-unknown/{calls.address(request)}"
-    if not calls.runtime().throttle.take(name, budget, 1, 0, calls.now_ms()):
+    if not calls.take(name, budget):
         raise Throttled(wait=1 / UNKNOWN_PER_S, detail="Too many requests with tokens that are none.")

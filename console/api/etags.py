@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from rest_framework.response import Response
 
+from apps.base.units import MINUTE_MS
+from apps.leases import hold
+from console import calls
 from console.api.problems import PreconditionFailed
 from console.api.request import ApiRequest
+
+KIND = "conditional-change"
+"""Of the leases by which changes with If-Match of the same thing keep apart."""
+
+TTL_MS = MINUTE_MS
+"""A request cut off in the middle keeps others out for so long."""
 
 
 def etag_of(shown: Any) -> str:
@@ -32,6 +43,20 @@ def require_match(request: ApiRequest, shown: Any) -> None:
     wanted = request.headers.get("If-Match", "")
     if wanted and not _names(wanted, etag_of(shown)):
         raise PreconditionFailed
+
+
+@contextmanager
+def alone(request: ApiRequest) -> Iterator[None]:
+    """While the comparison and the change that it guards are under way, in all web processes: of two requests with the
+    same ETag one must lose. Raises PreconditionFailed for the later one: what it read is about to be another state."""
+    key = hashlib.sha256(f"{request.team.pk}{request.path}".encode()).hexdigest()
+    hold.ensure(KIND, key, calls.now_ms())
+    if hold.take(KIND, key, request.request_id, TTL_MS) is None:
+        raise PreconditionFailed
+    try:
+        yield
+    finally:
+        hold.remove(KIND, key)
 
 
 def _names(header: str, etag: str, *, weak: bool = False) -> bool:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import IO, Any
 
 import msgspec
-from rest_framework.exceptions import ParseError
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+
+CHARSETS = ("utf-8", "utf8", "us-ascii")
+"""Names of what is read; another one would be read as something that it is not."""
 
 
 class Json(BaseParser):
@@ -15,7 +19,10 @@ class Json(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:  # noqa: ARG002 - DRF's
-        """The value. Raises ParseError."""
+        """The value. Raises ParseError, UnsupportedMediaType."""
+        charset = parse_header_parameters(media_type or "")[1].get("charset", CHARSETS[0])
+        if charset.lower() not in CHARSETS:
+            raise UnsupportedMediaType(media_type or "", "JSON is UTF-8.")
         try:
             return msgspec.json.decode(stream.read())
         except RecursionError as error:

@@ -28,6 +28,7 @@ ROW_ID: Final = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 PLACES: Final[dict[str, Place]] = {
     "name": text("Its name.", "orders", **NAME),
     "shard": text("A shard's id, or its number.", "shardId-000000000000", maxLength=128),
+    "Delivery streams/name": text("Its name.", "orders-to-s3", **NAME),
     "consumer": text("Its name.", "billing", **NAME),
     "queue": text("Its name.", "work", **NAME),
     "sequence": text(
@@ -44,7 +45,7 @@ PLACES: Final[dict[str, Place]] = {
     "invitation": Place("The invitation's id.", "1", ROW_ID),
     "access_request": Place("The request's id.", "1", ROW_ID),
     "entry": Place("The entry's id.", "1", ROW_ID),
-    "role": text("The role's key: one of the six, or as `own:12`.", "developer", maxLength=24),
+    "role": text("The role's key: one of the six, or as `own:1`.", "own:1", maxLength=24),
     "token": text("The token's id.", "tok_0123456789abcdef", maxLength=24),
     "job": Place("The job's number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
 }

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import orjson
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -20,6 +22,13 @@ from apps.teams.authority import Refused
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+PREFIX = "/api/v1/"
+"""What is below answers with problems, also where no view was reached."""
+
+AWAY: Final = (OperationalError, InterfaceError)
+"""The database does not answer, or is locked for longer than anybody waits."""
+
+AWAY_RETRY_S = 10
 
 STATUS_OF: Final[dict[str, int]] = {
     "ResourceNotFoundException": 404,
@@ -148,12 +157,17 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
             error = TooLarge()
         case SuspiciousOperation():
             error = exceptions.ParseError("There is a character in it that no text of ours holds.")
+        case _ if isinstance(error, AWAY):
+            log.error("api_failed", exc_info=error, request_id=request.request_id, path=request.path)
+            error = Unavailable("The database does not answer.")
     if not isinstance(error, exceptions.APIException):
         log.error("api_failed", exc_info=error, request_id=request.request_id, method=request.method, path=request.path)
         return problem(500, "It is in the log under the request's id.", request.request_id)
     response = problem(error.status_code, *_texts(error), request.request_id, **_more(error))
     if isinstance(error, exceptions.Throttled):
         response["Retry-After"] = str(max(1, round(getattr(error, "wait", None) or 1)))
+    if isinstance(error, Unavailable):
+        response["Retry-After"] = str(AWAY_RETRY_S)
     if isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed)):
         response["WWW-Authenticate"] = "Bearer"
     return response
@@ -161,9 +175,17 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
 
 def problem(status: int, detail: str, request_id: str, **more: Any) -> Response:
     """One problem document. more: further members; those that are empty are left out."""
+    return Response(_document(status, detail, request_id, more), status, content_type=CONTENT_TYPE)
+
+
+def outside(status: int, detail: str, request_id: str) -> bytes:
+    """The same where no view was reached: a host that is not ours, a body that no view takes, a failure before."""
+    return orjson.dumps(_document(status, detail, request_id, {}))
+
+
+def _document(status: int, detail: str, request_id: str, more: dict[str, Any]) -> dict[str, Any]:
     body = {"type": "about:blank", "title": TITLES.get(status, "Refused"), "status": status, "detail": detail}
-    body |= {"request_id": request_id} | {name: value for name, value in more.items() if value}
-    return Response(body, status, content_type=CONTENT_TYPE)
+    return body | {"request_id": request_id} | {name: value for name, value in more.items() if value}
 
 
 def _of_service(error: ServiceError, request_id: str) -> Response:

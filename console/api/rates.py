@@ -21,7 +21,7 @@ class PerToken(BaseThrottle):
         if request.auth is None:
             return True
         name, budget = f"rest/{request.auth.public_id}", Budget(PER_S, 0, BURST, 0)
-        return calls.runtime().throttle.take(name, budget, 1, 0, calls.now_ms())
+        return calls.take(name, budget)
 
     def wait(self) -> float:
         """Seconds until there is one again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -66,6 +67,8 @@ IF_MATCH: Final = "The ETag that you read: the change is refused (412) if there 
 IF_NONE_MATCH: Final = "The ETag that you have: the answer is 304 without a body if it still holds."
 REPEATED: Final = "Repeat a request with the same key, and it is done once; kept for a day."
 
+_NAMED_BY_AWS: Final = re.compile(r" \([A-Z]\w+(, [A-Z]\w+)*\)$")
+
 _TEXT: Final = {"schema": {"type": "string"}}
 HEADERS: Final = {
     "X-Request-Id": {"description": "What the log has this request under.", **_TEXT},
@@ -74,7 +77,7 @@ HEADERS: Final = {
     "WWW-Authenticate": {"description": "`Bearer`.", **_TEXT},
     "Allow": {"description": "The methods of this address.", **_TEXT},
 }
-_HEADERS_OF: Final = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After"}
+_HEADERS_OF: Final = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 
 
 class Operation(AutoSchema):
@@ -91,8 +94,9 @@ class Operation(AutoSchema):
         return [self.view.tag]
 
     def get_summary(self) -> str:
-        """The first sentence of the view's words."""
-        return self.get_description().partition("\n\n")[0].partition(". ")[0].rstrip(".").replace("\n", " ")
+        """The first sentence of the view's words, without the name of AWS's operation."""
+        first = self.get_description().partition("\n\n")[0].partition(". ")[0].rstrip(".").replace("\n", " ")
+        return _NAMED_BY_AWS.sub("", first)
 
     def get_override_parameters(self) -> list[Any]:
         """Places in the address, and headers that the base view reads."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, cast
 from django.http import Http404
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from rest_framework.exceptions import NotAuthenticated, ValidationError
+from rest_framework.exceptions import NotAuthenticated, UnsupportedMediaType, ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -21,7 +21,7 @@ from apps.accounts.permissions import ACTIONS, allowed
 from apps.base.units import MIB
 from console.api import idempotency, problems, strict
 from console.api.authentication import BearerToken
-from console.api.etags import require_match, tagged
+from console.api.etags import alone, require_match, tagged
 from console.api.parser import Json
 from console.api.problems import Needs, TooLarge
 from console.api.rates import PerToken
@@ -63,7 +63,8 @@ def _asked(request: ApiRequest) -> str:
 class ApiView(APIView):
     """needs: method to action ("": any token). names: method to the operation's name in the document.
     creates: POST makes something, and takes an Idempotency-Key. examples: method to a body that the document shows.
-    body_bytes_max: None leaves the body to the view, which reads it as it comes.
+    body_bytes_max: None leaves the body to the view, which reads it as it comes. parameters: methods that take some in
+    the address, as far as they look at them.
 
     What can be read and changed at the same address has an ETag: GET takes If-None-Match, PUT, PATCH and DELETE If-Match.
     """
@@ -74,6 +75,8 @@ class ApiView(APIView):
     creates: ClassVar[bool] = False
     examples: ClassVar[dict[str, Any]] = {}
     body_bytes_max: ClassVar[int | None] = 2 * MIB
+    parameters: ClassVar[tuple[str, ...]] = ("GET",)
+    _query_is_read = False
 
     authentication_classes = (BearerToken,)
     permission_classes = (HasNeededAction,)
@@ -102,22 +105,53 @@ class ApiView(APIView):
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Token, permission, rate; then the body, as long as it is allowed to be, and what no text of ours holds."""
         super().initial(request, *args, **kwargs)
+        _refuse_coded(request)
         if self.body_bytes_max is not None:
             _take_body(request, self.body_bytes_max)
         _refuse_impossible(request, kwargs)
         if idempotency.HEADER in request.headers and not (self.creates and request.method == "POST"):
             raise ValidationError({idempotency.HEADER: "Only a POST that creates something takes one."})
-        if "If-Match" in request.headers:
-            self._require_match(request, *args, **kwargs)
-        if self.creates and request.method == "POST":
-            self.post = self._once(self.post)  # type: ignore[has-type]
-
-    def _require_match(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:
-        """Raises PreconditionFailed if the caller saw another state than GET would tell now."""
-        if not self.has_etag() or request.method not in CHANGING:
+        if request.query_params and _asked(request) not in self.parameters:
+            self.query(request, Serializer)
+        if "If-Match" in request.headers and not (self.has_etag() and request.method in CHANGING):
             raise ValidationError({"If-Match": "There is nothing here that it could guard."})
-        require(request, self.needs["GET"])
-        require_match(request, self.get(request, *args, **kwargs).data)  # type: ignore[attr-defined]
+        self._wrap(request)
+
+    def _wrap(self, request: ApiRequest) -> None:
+        """What stands around the method: a key, an ETag, and parameters that it has to look at."""
+        name = (request.method or "").lower()
+        handler = getattr(self, name, None)
+        if handler is None:
+            return
+        if self.creates and request.method == "POST":
+            setattr(self, name, self._once(handler))
+        if "If-Match" in request.headers:
+            setattr(self, name, self._matched(handler))
+        if request.query_params and _asked(request) == "GET":
+            setattr(self, name, self._looked(handler))
+
+    def _looked(self, handler: Any) -> Any:
+        """Raises ValidationError for parameters that the method did not look at: it takes none."""
+
+        def get(request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
+            answer: Response = handler(request, *args, **kwargs)
+            if not self._query_is_read:
+                self.query(request, Serializer)
+            return answer
+
+        return get
+
+    def _matched(self, handler: Any) -> Any:
+        """Raises PreconditionFailed if the caller saw another state than GET would tell now."""
+
+        def change(request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
+            require(request, self.needs["GET"])
+            with alone(request):
+                require_match(request, self.get(request, *args, **kwargs).data)  # type: ignore[attr-defined]
+                answer: Response = handler(request, *args, **kwargs)
+                return answer
+
+        return change
 
     def _once(self, handler: Any) -> Any:
         def post(request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
@@ -143,6 +177,7 @@ class ApiView(APIView):
 
     def query(self, request: ApiRequest, serializer: type[Serializer[Any]]) -> dict[str, Any]:
         """The query string, checked likewise."""
+        self._query_is_read = True
         made, wrong = serializer(data=request.query_params), {}
         for name in islice(request.query_params, WRONG_TOLD_MAX):
             field = made.fields.get(name)
@@ -171,6 +206,13 @@ def _take_body(request: ApiRequest, bytes_max: int) -> None:
         raise TooLarge(f"The body has more than {bytes_max} bytes.")
     raw.META["CONTENT_LENGTH"] = str(len(body))  # a chunked one has none, and DRF would take it for empty
     raw._body, raw._stream = body, BytesIO(body)  # type: ignore[attr-defined]  # noqa: SLF001 - as HttpRequest.body does
+
+
+def _refuse_coded(request: ApiRequest) -> None:
+    """Raises UnsupportedMediaType: nothing is unpacked here, and packed bytes are not what they are said to be."""
+    coding = request.headers.get("Content-Encoding", "").lower()
+    if coding not in {"", "identity"} and request.method in {"POST", *CHANGING}:
+        raise UnsupportedMediaType(coding[: strict.NAME_CHARS], "Send the body as it is, without a Content-Encoding.")
 
 
 def _refuse_impossible(request: ApiRequest, places: dict[str, Any]) -> None:

@@ -96,7 +96,15 @@ def _operation(told: dict[str, Any], path: str, method: str, operation: dict[str
         body_type=body_type,
         answers=tuple(_statuses(told, operation["responses"])),
         answer=tuple(rows(told, answer)) if answer else (),
-        codes=tuple(rest_samples.call(method.upper(), _example_path(path, operation), sent.get("example"), body_type)),
+        codes=tuple(
+            rest_samples.call(
+                method.upper(),
+                _example_path(path, operation),
+                sent.get("example"),
+                body_type,
+                is_told=answer is not None,
+            )
+        ),
     )
 
 

@@ -161,13 +161,13 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
 
 def _may_mail(request: Any) -> bool:
     budget = Budget(MAILS_PER_S, 0, MAILS_BURST, 0)
-    return calls.runtime().throttle.take(f"invitation-mails/{request.team.pk}", budget, 1, 0, calls.now_ms())
+    return calls.take(f"invitation-mails/{request.team.pk}", budget)
 
 
 def _may_guess(request: HttpRequest) -> bool:
     budget = Budget(UNKNOWN_PER_S, 0, UNKNOWN_BURST, 0)
     name = f"invitations-unknown/{calls.address(request)}"
-    return calls.runtime().throttle.take(name, budget, 1, 0, calls.now_ms())
+    return calls.take(name, budget)
 
 
 def _join(request: HttpRequest, found: Invitation, token: str, context: dict[str, Any]) -> HttpResponse:

@@ -26,11 +26,11 @@ def begin() -> list[Sample]:
     return [Sample("curl", "curl", "bash", curl), Sample("python", "Python", "python", python)]
 
 
-def call(method: str, path: str, body: Any, body_type: str) -> list[Sample]:
-    """One operation. body: of JSON, or None; body_type: empty for none."""
+def call(method: str, path: str, body: Any, body_type: str, *, is_told: bool) -> list[Sample]:
+    """One operation. body: of JSON, or None; body_type: empty for none. is_told: its answer is JSON."""
     return [
         Sample("curl", "curl", "bash", _curl(method, path, body, body_type)),
-        Sample("python", "Python", "python", _python(method, path, body, body_type)),
+        Sample("python", "Python", "python", _python(method, path, body, body_type, is_told=is_told)),
     ]
 
 
@@ -48,13 +48,13 @@ def _text(body: Any) -> str:
     return short if len(short) <= LINE_CHARS else json.dumps(body, ensure_ascii=False, indent=2)
 
 
-def _python(method: str, path: str, body: Any, body_type: str) -> str:
+def _python(method: str, path: str, body: Any, body_type: str, *, is_told: bool = True) -> str:
     given = ""
     if body_type == JSON:
         given = f", json={_indented(body)}"
     elif body_type:
         given = f', content=open("{FILE}", "rb"), headers={{"Content-Type": "{body_type}"}}'
-    shown = "answer.status_code" if method == "DELETE" else "answer.json()"
+    shown = "answer.json()" if is_told else "len(answer.content)" if method == "GET" else "answer.status_code"
     return (
         "import os\nimport httpx\n\n"
         "api = httpx.Client(\n"

@@ -6,24 +6,21 @@ import sys
 import uuid
 
 import structlog
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
 
+from console.api import problems
 from console.pages import nearest
 from console.sign_in import waiting
 
 log = structlog.get_logger(__name__)
 
-AWAY = (OperationalError, InterfaceError)
-"""The database does not answer, or is locked for longer than anybody waits."""
-
-AWAY_RETRY_S = 10
-
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
-    """400: what no form of ours sends."""
+    """400: what no form of ours sends, or a host that is not ours."""
+    if _is_api(request):
+        return _problem(400, "The host or the address is none that is known here.")
     return render(request, "400.html", status=400)
 
 
@@ -49,11 +46,15 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     request_id = str(uuid.uuid4())
     log.error("page_failed", exc_info=sys.exception(), request_id=request_id, method=request.method, path=request.path)
-    away = isinstance(sys.exception(), AWAY)
-    context = {"request_id": request_id, "theme": "system"}
-    answer = HttpResponse(get_template("503.html" if away else "500.html").render(context), status=503 if away else 500)
+    away = isinstance(sys.exception(), problems.AWAY)
+    status = 503 if away else 500
+    if _is_api(request):
+        answer = _problem(status, "It is in the log under the request's id.", request_id)
+    else:
+        context = {"request_id": request_id, "theme": "system"}
+        answer = HttpResponse(get_template(f"{status}.html").render(context), status=status)
     if away:
-        answer["Retry-After"] = str(AWAY_RETRY_S)
+        answer["Retry-After"] = str(problems.AWAY_RETRY_S)
     return answer
 
 
@@ -63,3 +64,15 @@ def too_many(request: HttpRequest) -> HttpResponse:
     response = render(request, "429.html", {"wait": waiting.sentence(wait_s)}, status=429)
     response["Retry-After"] = str(wait_s)
     return response
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith(problems.PREFIX)
+
+
+def _problem(status: int, detail: str, request_id: str = "") -> HttpResponse:
+    """What a program is told where a person gets a page."""
+    request_id = request_id or str(uuid.uuid4())
+    answer = HttpResponse(problems.outside(status, detail, request_id), problems.CONTENT_TYPE, status)
+    answer["X-Request-Id"] = request_id
+    return answer

@@ -1,11 +1,15 @@
 """What all addresses have in common: tokens, permissions, problems, pages, keys on creation, ETags, rates."""
 
+import asyncio
+
 import pytest
+from django.db import OperationalError
 
 from apps.accounts import tokens
 from apps.accounts.models import Membership, User
 from apps.accounts.roles import Role
-from console.api import rates
+from apps.throttle.local import LocalThrottle
+from console.api import paging, rates, view
 from tests.api.conftest import Api, api_of
 from tests.console.conftest import make_stream
 from tests.support.teams import make_team
@@ -164,6 +168,55 @@ def test_etags_guard_changes(api, team, served):
     assert api.delete("/streams/orders", if_match=etag).status_code == 204
 
 
+def test_of_two_changes_with_one_etag_one_loses(api, team, served, monkeypatch):
+    etag, compare, others = api.get("/team")["ETag"], view.require_match, []
+
+    def compare_while_another_comes(request, shown):
+        compare(request, shown)
+        if not others:
+            others.append(None)
+            others[0] = api.patch("/team", {"name": "Theirs"}, if_match=etag)
+
+    monkeypatch.setattr(view, "require_match", compare_while_another_comes)
+    assert api.patch("/team", {"name": "Ours"}, if_match=etag).status_code == 200
+    problem(others[0], 412)
+    assert api.get("/team").json()["name"] == "Ours"
+    assert api.patch("/team", {"name": "Next"}, if_match=api.get("/team")["ETag"]).status_code == 200
+
+
+def test_parameters_that_nobody_looks_at_are_refused(api, team, served):
+    make_stream(served, team, "orders")
+    for answer in (
+        api.get("/team?colour=red"),
+        api.get("/streams/orders?format=json"),
+        api.patch("/team?dry_run=true", {"name": "Other"}),
+        api.post("/streams?dry_run=true", {"name": "a", "open_shards": 1}),
+        api.delete("/streams/orders?colour=red"),
+    ):
+        problem(answer, 400)
+    assert api.get("/team").json()["name"] != "Other"
+    assert api.get("/streams/orders").status_code == 200
+
+
+def test_packed_bodies_and_other_charsets_are_refused_not_misread(api):
+    body = {"name": "orders", "open_shards": 1}
+    problem(api.post("/streams", body, content_encoding="gzip"), 415)
+    problem(api.post("/streams", body, content_type="application/json; charset=latin-1"), 415)
+    assert api.post("/streams", body, content_encoding="identity").status_code == 201
+
+
+def test_what_fails_before_a_view_is_a_problem_too(api, monkeypatch):
+    problem(api.get("/streams", host="elsewhere.example"), 400)
+
+    def away(request, *others):
+        raise OperationalError("locked")
+
+    monkeypatch.setattr(paging, "opened", away)
+    answer = api.get("/streams")
+    problem(answer, 503)
+    assert int(answer["Retry-After"]) >= 1
+
+
 def test_head_is_get_without_a_body_and_needs_the_same(api, team, served):
     make_stream(served, team, "orders")
     answer = api("HEAD", "/streams/orders")
@@ -180,3 +233,14 @@ def test_a_token_has_its_rate(api, monkeypatch):
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     problem(answers[-1], 429)
     assert int(answers[-1]["Retry-After"]) >= 1
+
+
+def test_rates_are_taken_where_web_processes_settle_them(api, runtime, monkeypatch):
+    class OnLoop(LocalThrottle):
+        def take(self, *arguments):
+            asyncio.get_running_loop()  # raises elsewhere
+            return super().take(*arguments)
+
+    monkeypatch.setattr(runtime, "throttle", OnLoop())
+    assert api.get("/streams").status_code == 200
+    assert Api("tgt_wrong").get("/streams").status_code == 401

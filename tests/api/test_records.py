@@ -47,12 +47,13 @@ def test_records_are_put_as_text_json_and_base64(api, orders):
         {"partition_key": "d", "data": "quoted", "encoding": "json"},
         {"partition_key": "e", "data": "a\0b", "explicit_hash_key": "0"},
         {"partition_key": " ", "data": ""},
+        {"partition_key": "f", "data": None},
     ]
     answer = api.post("/streams/orders/records", {"records": records})
     assert answer.status_code == 200, answer.content
     told = answer.json()
     assert told["failed"] == 0
-    assert len(told["items"]) == 6
+    assert len(told["items"]) == 7
     assert told["items"][4]["shard_id"] == "shardId-000000000000"
     by_key = {
         item["partition_key"]: (item["encoding"], item["data"])
@@ -65,6 +66,7 @@ def test_records_are_put_as_text_json_and_base64(api, orders):
         "d": ("json", "quoted"),
         "e": ("text", "a\0b"),
         " ": ("text", ""),
+        "f": ("json", None),
     }
 
 

@@ -160,7 +160,7 @@ class OneAlarm(ApiView):
     tag = TAG
     needs: ClassVar = {"GET": "alarm:read", "PUT": "alarm:write", "PATCH": "alarm:write", "DELETE": "alarm:write"}
     names: ClassVar = {"GET": "getAlarm", "PUT": "putAlarm", "PATCH": "changeAlarm", "DELETE": "deleteAlarm"}
-    examples: ClassVar = {"PUT": EXAMPLE, "PATCH": {"muted_until_ms": 1_800_000_000_000}}
+    examples: ClassVar = {"PUT": EXAMPLE, "PATCH": {"actions_enabled": False}}
 
     @extend_schema(responses=AlarmSerializer)
     def get(self, request: ApiRequest, alarm: str) -> Response:

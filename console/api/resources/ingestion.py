@@ -123,6 +123,7 @@ class Imports(ApiView):
     tag = "Ingestion"
     needs: ClassVar = {"POST": "record:write"}
     names: ClassVar = {"POST": "startImport"}
+    parameters: ClassVar = ("POST",)
     body_bytes_max = None
 
     @extend_schema(request={FILE_TYPE: bytes}, parameters=[ImportQuery], responses={201: JobSerializer})

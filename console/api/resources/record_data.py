@@ -26,6 +26,10 @@ DEPTH_MAX: Final = 100
 class DataField(AnyBytes):
     """Whatever JSON has; encoded() makes bytes of it."""
 
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """null is a JSON value like any other."""
+        return (False, None) if data is None else super().validate_empty_values(data)
+
     def to_internal_value(self, data: Any) -> Any:
         """As it came."""
         return data

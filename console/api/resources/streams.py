@@ -183,6 +183,7 @@ class OneStream(ApiView):
 
     tag = "Streams"
     needs: ClassVar = {"GET": "stream:read", "PATCH": "stream:write", "DELETE": "stream:delete"}
+    parameters: ClassVar = ("GET", "DELETE")
     names: ClassVar = {"GET": "getStream", "PATCH": "changeStream", "DELETE": "deleteStream"}
     examples: ClassVar = {"PATCH": {"retention_hours": 168, "tags": {"team": "shop", "stage": "live"}}}
 
