@@ -251,6 +251,19 @@ addEventListener("keydown", (event) => {
   }
 });
 
+// ---- focus stays where it was when what has it is renewed: htmx sees to elements with an id alone
+
+const sameness = (one) => [one.tagName, one.getAttribute("class"), one.getAttribute("href") ?? one.ariaLabel ?? one.textContent].join();
+let had;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  had = detail.target.contains(document.activeElement) && sameness(document.activeElement);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  if (had && document.activeElement === document.body) {
+    [...document.querySelectorAll("main a, main button, main summary, main [tabindex]")].find((one) => sameness(one) === had)?.focus({ preventScroll: true });
+  }
+});
+
 // ---- forms: a select or a check box with data-submit sends its form; a second click does not send twice
 
 document.addEventListener("change", (event) => {

@@ -35,3 +35,16 @@ def test_without_a_network_a_bar_says_so(context: BrowserContext, running: Up, d
     context.set_offline(False)
     expect(page.locator("#offline")).to_be_hidden()
     page.close()
+
+
+def test_what_renews_itself_leaves_the_focus_where_it_was(
+    context: BrowserContext, running: Up, demo: dict[str, str]
+) -> None:
+    page = context.new_page()
+    page.goto(f"{running.endpoint}/t/first/streams/orders-events/shards")
+    split = page.locator("#shard-0006 a:has-text('Split')")
+    split.focus()
+    page.evaluate("document.querySelector('#shards-live').firstElementChild.dataset.old = ''")
+    expect(page.locator("#shards-live [data-old]")).to_have_count(0)
+    expect(split).to_be_focused()
+    page.close()
