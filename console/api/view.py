@@ -147,6 +147,7 @@ class ApiView(APIView):
         def change(request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
             require(request, self.needs["GET"])
             with alone(request):
+                request.team.refresh_from_db()  # it was read with the token, maybe before another change
                 require_match(request, self.get(request, *args, **kwargs).data)  # type: ignore[attr-defined]
                 answer: Response = handler(request, *args, **kwargs)
                 return answer

@@ -184,6 +184,19 @@ def test_of_two_changes_with_one_etag_one_loses(api, team, served, monkeypatch):
     assert api.patch("/team", {"name": "Next"}, if_match=api.get("/team")["ETag"]).status_code == 200
 
 
+def test_what_was_read_before_it_was_alone_does_not_count(api, monkeypatch):
+    etag, alone = api.get("/team")["ETag"], view.alone
+
+    def alone_after_another(request):
+        monkeypatch.setattr(view, "alone", alone)
+        assert api.patch("/team", {"name": "Theirs"}, if_match=etag).status_code == 200
+        return alone(request)
+
+    monkeypatch.setattr(view, "alone", alone_after_another)
+    problem(api.patch("/team", {"name": "Ours"}, if_match=etag), 412)
+    assert api.get("/team").json()["name"] == "Theirs"
+
+
 def test_parameters_that_nobody_looks_at_are_refused(api, team, served):
     make_stream(served, team, "orders")
     for answer in (
