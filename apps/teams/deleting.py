@@ -10,7 +10,7 @@ from django.db import transaction
 
 from apps.access import changes
 from apps.access.models import Endpoint, Identity, ManagedPolicy
-from apps.accounts.models import AccessKey, ApiToken, Team
+from apps.accounts.models import AccessKey, ApiToken, Invitation, Membership, Team
 from apps.billing.models import MeterReading, UsageHour
 from apps.catalogue.models import Database, Registry
 from apps.cloudwatch.models import Alarm, Dashboard
@@ -33,6 +33,10 @@ GOES_WITH_IT: tuple[Any, ...] = (
     UsageHour,
 )
 """Rows that the database would keep a team for. Whatever else points to a team goes with it by itself."""
+
+
+HOLD_ROLES: tuple[Any, ...] = (Invitation, Membership)
+"""Rows that go with a team, but keep a role of its own as long as they are there."""
 
 
 class NotEmpty(Refused):
@@ -110,7 +114,7 @@ def delete(by: By, name: str) -> None:
     if left:
         raise NotEmpty(f"The team still has {', '.join(left)}. Delete them first.")
     before = teams.state(team)
-    for model in GOES_WITH_IT:
+    for model in (*GOES_WITH_IT, *HOLD_ROLES):
         model.objects.filter(team=team).delete()
     team.delete()
     changes.write(by.actor, "DeleteTeam", f"team/{name}", before, None)

@@ -11,7 +11,7 @@ from apps.queues.models import Queue
 from apps.streams.models import Stream
 from apps.teams import deleting, invitations, members, teams
 from apps.teams.authority import Gone, NotAllowed
-from tests.domain.teams.people import NOW_MS, actor_of, by, join, role, trail
+from tests.domain.teams.people import NOW_MS, actor_of, by, join, own, own_choice, role, trail
 from tests.support.delivery_rows import make_delivery
 from tests.support.teams import make_team
 
@@ -123,6 +123,14 @@ def test_a_team_with_streams_is_not_deleted(owner, second):
         deleting.delete(by(theirs(second)), "second")
     found = {one.what: one.blocking for one in deleting.dependants(second.team, NOW_MS)}
     assert found == {"Delivery streams": True, "Members": False, "Access keys": False}
+
+
+def test_roles_of_its_own_do_not_keep_it(second):
+    mine, boss = own(second.team, "Keys", "key:write"), theirs(second)
+    join(second.team, "kim", "", mine)
+    invitations.invite(by(boss), "ann@example.test", own_choice(mine))
+    deleting.delete(by(boss), "second")
+    assert not Team.objects.filter(slug="second").exists()
 
 
 def test_the_first_team_and_so_the_last_is_not_deleted(owner, second):
