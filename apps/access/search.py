@@ -25,8 +25,6 @@ NEWER_SPAN_MS = 120_000
 LOOKS = ("Describe", "Get", "List")
 """How operations begin that change nothing."""
 
-LAST_ID = (1 << 63) - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Position:

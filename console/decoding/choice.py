@@ -25,9 +25,6 @@ PARTS_MAX: Final = 200
 """User records of an aggregate that are decoded and shown."""
 CONTAINER = Schema(AVRO, "")
 
-Pair = tuple[str | None, bytes]
-"""Partition key and data."""
-
 
 @dataclass(slots=True)
 class Shown:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from apps.accounts.permissions import ACTIONS
 from console.api.document import document
 from console.api.places import PLACES
 from console.pages import rest_samples
@@ -54,11 +53,6 @@ class Described:
     def short_path(self) -> str:
         """Without what all have in common."""
         return self.path.removeprefix("/api/v1")
-
-    @property
-    def needs_sentence(self) -> str:
-        """The permission in words."""
-        return ACTIONS.get(self.needs, "")
 
     @property
     def haystack(self) -> str:

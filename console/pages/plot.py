@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from django.utils.html import format_html, format_html_join
@@ -55,7 +55,6 @@ class Plot:
     least: float | None = None
     most: float | None = None
     description: str = ""
-    tops: list[float] = field(default_factory=list)
 
 
 def exact_time(ms: float) -> str:
