@@ -88,7 +88,7 @@ class AccountForm(forms.Form):
 @team_page("member:read", post="member:write")
 @sensitive_variables("token")
 def listing(request: TeamRequest) -> HttpResponse:
-    """All of them, newest first; POST invites somebody, mails the link, and shows it this once."""
+    """All of them, newest first; POST invites somebody, mails the link, or shows it this once where there is no mail server."""
     offered = [one for one in choices(request.team) if one.actions <= request.actions]
     form = InviteForm(offered, request.POST or None)
     made, link, mailed = None, "", False
@@ -127,13 +127,18 @@ def change(request: TeamRequest, invitation: int) -> HttpResponse:
 
 
 def send(request: Any, made: Invitation, token: str) -> tuple[str, bool]:
-    """Mail the link of an invitation; the link, and whether the mail is on its way. request: a page's or the API's."""
+    """Mail the link of an invitation; the link as whoever invites may see it, and whether the mail is on its way. request:
+    a page's or the API's.
+
+    Who has the link can make the invited address's account. So with a mail server it is the mail's alone, whatever
+    becomes of that (empty here): the account of somebody else is not made by whoever invites them.
+    """
     link = settings.CONFIG.public_address + reverse("invite", args=[token])
     sender = request.user.name or request.user.email
     context = {"team": request.team, "sender": sender, "invitation": made, "link": link, "days": invitations.LASTS_DAYS}
     subject = f"{sender} invites you to {request.team.name} on Tidegate"
     mailed = _may_mail(request) and mail.send(made.email, subject, "team/mail_invitation.txt", context)
-    return link, mailed
+    return "" if settings.CONFIG.mail_server is not None else link, mailed
 
 
 @never_cache

@@ -1,6 +1,7 @@
 """Invitations: the page, the mail, the link, and everybody whom it is not for."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.core import mail as outbox
@@ -141,3 +142,11 @@ def test_no_address_is_flooded(client, monkeypatch):
     assert "The mail could not be sent now" in pages[1]
     assert "invite-link" in pages[1]
     assert len(outbox.outbox) == 2
+
+
+def test_with_a_mail_server_the_link_is_for_the_mail_alone(client, team, settings):
+    """Who invites somebody else's address cannot make that account."""
+    settings.CONFIG = replace(settings.CONFIG, mail_url="smtp://mail.example.test")
+    page = text_of(client.post("/t/first/invitations", {"email": ADDRESS, "role": "viewer"}))
+    assert "/invite/" not in page
+    assert "Invitation of noor@example.test" in page

@@ -44,7 +44,9 @@ class InvitationSerializer(serializers.Serializer[Any]):
 class SentInvitationSerializer(InvitationSerializer):
     """An invitation with its link, this once."""
 
-    link = serializers.CharField(help_text="For that person alone; it is not told again.")
+    link = serializers.CharField(
+        help_text="For that person alone; it is not told again. Empty where a mail server has it."
+    )
     is_mailed = serializers.BooleanField(help_text="It is on its way by mail.")
 
 
@@ -80,7 +82,7 @@ class Invitations(ApiView):
 
     @extend_schema(request=NewInvitationSerializer, responses={201: SentInvitationSerializer})
     def post(self, request: ApiRequest) -> Response:
-        """Invite somebody. The link goes out by mail, and is in this answer alone."""
+        """Invite somebody. The link goes out by mail; without a mail server it is in this answer alone."""
         given = self.read(request, NewInvitationSerializer)
         role = role_of(request, given["role"])
         return _sent(request, *invitations.invite(asker.by(request), given["email"], role))
