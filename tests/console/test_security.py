@@ -1,19 +1,22 @@
 """What holds on every address: forged posts are refused, headers are there, nobody is sent to another site, names are text."""
 
 import re
+from html import unescape
 
 import pytest
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, get_resolver, reverse
 
-from apps.accounts import keys, tokens
 from apps.accounts.models import Membership, Team, TeamRole, User
 from apps.accounts.permissions import ACTIONS
 from apps.accounts.roles import OWN_ROLE
+from apps.delivery.models import DeliveryStream
+from apps.streams.models import Stream
 from console.csp import POLICY
 from tests.console.conftest import signed_in, text_of
-from tests.console.test_hostile import HOSTILE, check
+from tests.console.test_hostile import check
 from tests.console.test_permissions import PAGES, POSTS, address, browser_of, members
+from tests.support import hostile_rows
 from tests.support.grid import GRID
 
 __all__ = ["members"]
@@ -30,7 +33,6 @@ ELSEWHERE = [
     "http://testserver@evil.test/x",
 ]
 PLACES = {"key": "a-b", "uidb36": "1", "team": "first", "token": "t", "code": "c"}
-NAME = HOSTILE[1]
 ALSO = {"ingestion-replay": {"record:read"}}
 """Who replays a stream sees what is in it."""
 
@@ -144,21 +146,29 @@ def test_sign_in_goes_on_within_the_console_alone(team, served):
         check_stays(answer, "sign-in")
 
 
-def test_names_that_people_give_are_text_on_every_page(members, team, served):
-    """People, teams, roles, keys, tokens, as the page of anything may show them."""
-    User.objects.update(name=NAME[:40])
-    Team.objects.update(name=NAME[:40])
-    role = TeamRole.objects.create(
-        team=team.team, name=NAME[:40], description=NAME, actions=["stream:read"], created_at_ms=1
-    )
-    Membership.objects.filter(role="viewer").update(role=OWN_ROLE, own_role=role)
-    keys.create(team.team, team.user, NAME, 1)
-    tokens.create(Membership.objects.get(user=team.user), NAME[:40], ["stream:read"], None, 1)
-    browser = signed_in(team)
-    for name, (_, values) in PAGES.items():
-        answer = browser.get(address(name, values))
+LINKS = re.compile(r'href="(/t/first/(?:alarms|audit|ingestion)[^"]*)"')
+PAGES_MAX = 200
+
+
+def test_what_strangers_write_is_text_wherever_it_is_shown(members, team, served):
+    """Of every place where the product keeps text, some page shows it, and as text alone. Pages of things with made-up names
+    are found by their links."""
+    owner, now_ms = Membership.objects.get(user=team.user), served.clock.now_ms()
+    hostile_rows.write(owner, Stream.objects.get(), DeliveryStream.objects.get(), now_ms)
+    Membership.objects.filter(role="viewer").update(role=OWN_ROLE, own_role=TeamRole.objects.get())
+    browser, shown = signed_in(team), set()
+    waiting = [address(name, values) for name, (_, values) in PAGES.items()]
+    known = set(waiting)
+    while waiting:
+        answer = browser.get(waiting.pop())
         if "text/html" in answer.get("Content-Type", "") and answer.status_code != NO_DESTINATION:
-            check(answer)
+            text = check(answer)
+            shown |= hostile_rows.places_in(text)
+            found = {unescape(link) for link in LINKS.findall(text)} - known
+            waiting += found
+            known |= found
+    assert len(known) < PAGES_MAX, "links lead on without end"
+    assert hostile_rows.PLACES - shown == set()
 
 
 def test_an_own_role_opens_what_it_holds_and_no_more(members, team):
