@@ -96,7 +96,11 @@ def test_the_audit_log_tells_who_changed_what(api, team, served):
     problem(api.post("/delivery-streams", ticker), 409)
     made = api.post("/access-keys", {"name": "k"})
     items = api.get("/audit").json()["items"]
-    assert [one["operation"] for one in items][:3] == ["CreateAccessKey", "CreateDeliveryStream", "CreateDeliveryStream"]
+    assert [one["operation"] for one in items][:3] == [
+        "CreateAccessKey",
+        "CreateDeliveryStream",
+        "CreateDeliveryStream",
+    ]
     assert items[1]["outcome"] == "ResourceInUseException"
     assert items[0]["person"] == team.user.email
     assert items[0]["key"].startswith("tok_")

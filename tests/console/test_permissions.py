@@ -167,7 +167,19 @@ POSTS = {
 }
 """POST, where it needs another action than GET or there is no GET."""
 
-OPEN = {"home", "setup", "theme", "metrics", "sign-in-over", "invite", "teams", "team-new", "oidc", "oidc-callback", "address-confirm"}
+OPEN = {
+    "home",
+    "setup",
+    "theme",
+    "metrics",
+    "sign-in-over",
+    "invite",
+    "teams",
+    "team-new",
+    "oidc",
+    "oidc-callback",
+    "address-confirm",
+}
 """Outside teams; account_… are allauth's."""
 
 
