@@ -103,7 +103,7 @@ def _seen(team_id: int, stream_id: int, kind: Kind, stream_name: str, wanted: Wa
     now_s = clock.now_ms() // 1_000
     width_s = 60 if now_s - wanted.since_s <= RECENT_S else layout.HOUR_S
     for samples in rows.filter(width_s=width_s).values_list("samples", flat=True):
-        stored |= decode(bytes(samples)).keys()
+        stored |= decode(bytes(samples), classes=False).keys()
     live = store.history(
         team_id, stream_id, max(wanted.since_s, now_s - RECENT_S), now_s + 1, _LIVE_WIDTH_S, clock=clock
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgpack
 
+from apps.metrics import latency
 from apps.metrics.counters import Sample, ShardSample
 
 
@@ -82,17 +83,27 @@ def merge_then(into: Points, points: Mapping[int | str, Point]) -> None:
 
 
 def encode(points: Mapping[int | str, Point]) -> bytes:
-    """msgpack {number: value}; one observation is the bare value, more are [total, count, least, most, peak]."""
-    return _packed({number: _shape(point) for number, point in points.items()})
+    """msgpack {number: value}; one observation is the bare value, more are [total, count, least, most, peak]. A class of
+    a latency is its count alone."""
+    return _packed(
+        {number: point.count if number in latency.CLASS_NUMBERS else _shape(point) for number, point in points.items()}
+    )
 
 
-def decode(stored: bytes) -> Points:
-    """The counterpart of encode."""
+def decode(stored: bytes, *, classes: bool = True) -> Points:
+    """The counterpart of encode. classes: those of latencies, too, which are many and few readers want."""
     shapes = msgpack.unpackb(stored, strict_map_key=False)
     return {
-        number: Point(*shape) if isinstance(shape, list) else Point(shape, 1, shape, shape, shape)
+        number: Point(*shape) if isinstance(shape, list) else _bare(number, shape)
         for number, shape in shapes.items()
+        if classes or number not in latency.CLASS_NUMBERS
     }
+
+
+def _bare(number: int | str, value: float) -> Point:
+    if number in latency.CLASS_NUMBERS:
+        return Point(value, int(value), 1, 1, value)
+    return Point(value, 1, value, value, value)
 
 
 def encode_shards(shards: Mapping[int, ShardSample]) -> bytes:

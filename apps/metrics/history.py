@@ -18,6 +18,8 @@ class History:
     buckets: list[Points | None]
     away: bool = False
     """Redis did not answer: what it alone knows is missing."""
+    classes: bool = False
+    """The classes of latencies are in it (latency.py)."""
 
     @property
     def times(self) -> list[int]:
@@ -44,13 +46,13 @@ class History:
         return n if 0 <= n < len(self.buckets) else None
 
 
-def empty(from_s: int, to_s: int, width_s: int) -> History:
+def empty(from_s: int, to_s: int, width_s: int, *, classes: bool = False) -> History:
     """A history of gaps. from_s is moved down to a bucket's start. Raises ValueError over POINTS_MAX buckets."""
     start_s = from_s - from_s % width_s
     length = max(0, -((start_s - to_s) // width_s))
     if length > layout.POINTS_MAX:
         raise ValueError(f"{length} points asked for, at most {layout.POINTS_MAX} are given")
-    return History(start_s, width_s, [None] * length)
+    return History(start_s, width_s, [None] * length, classes=classes)
 
 
 def merge_processes(fields: Iterable[tuple[int, Points]]) -> dict[int, Points]:

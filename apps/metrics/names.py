@@ -34,6 +34,8 @@ class Draw(StrEnum):
     """Sum divided by count; the highest value beside it."""
     MOST = "most"
     """The highest value: ages, where a mean would hide the one who lags."""
+    PERCENTILE = "percentile"
+    """What so many percent of the calls did not exceed (latency.py); no metric is drawn so by itself, columns of charts are."""
     SHARE = "share"
     """Sum divided by count of samples that are 0 or 1."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import msgpack
 
-from apps.metrics import layout
+from apps.metrics import latency, layout
 from apps.metrics.buckets import Points, encode, encode_shards, merge_beside, merge_then, point_of
 from apps.metrics.counters import Labelled, Sample, Series, ShardSample, Stream
 from apps.metrics.firehose import DELIVERY_KEYS_FROM, table_of
@@ -135,10 +135,11 @@ class Pending:
         by_stream: dict[Stream, Points] = {}
         for (team_id, stream_id, name), sample in samples.items():
             metric = table_of(stream_id).get(name)
-            if metric is None:
+            number = latency.NUMBER_OF.get(name) if metric is None else metric.number
+            if number is None:
                 self.unknown.add(name)
                 continue
-            by_stream.setdefault((team_id, stream_id), {})[metric.number] = point_of(sample)
+            by_stream.setdefault((team_id, stream_id), {})[number] = point_of(sample)
         by_stream.update(_of_teams(by_stream))
         for store in layout.STORES:
             self._add_to(store, second, by_stream, shards)

@@ -56,11 +56,14 @@ def widths() -> tuple[int, ...]:
     return (1, 10, 60, 300, 600, 1_800, 3_600)
 
 
-def history(team_id: int, stream_id: int, from_s: int, to_s: int, width_s: int, *, clock: Clock = _CLOCK) -> History:
-    """All metrics of one stream in buckets [from_s, to_s). Raises ValueError as query does."""
+def history(
+    team_id: int, stream_id: int, from_s: int, to_s: int, width_s: int, *, clock: Clock = _CLOCK, classes: bool = False
+) -> History:
+    """All metrics of one stream in buckets [from_s, to_s). classes: with those of latencies, for latency.percentile.
+    Raises ValueError as query does."""
     if width_s not in widths():
         raise ValueError(f"buckets of {width_s} s are not kept")
-    found = empty(from_s, to_s, width_s)
+    found = empty(from_s, to_s, width_s, classes=classes)
     if not found.buckets:
         return found
     now_s = clock.now_ms() // 1_000
@@ -88,7 +91,9 @@ def _fill_from_redis(found: History, store: Store, team_id: int, stream_id: int,
     for start_s in range(from_s, to_s, store.width_s):
         if uptimes.seconds(start_s, store.width_s):
             found.served(start_s)
-    fields = (pair for reply in replies[: len(starts)] for pair in fields_of(reply, from_s, to_s))
+    fields = (
+        pair for reply in replies[: len(starts)] for pair in fields_of(reply, from_s, to_s, classes=found.classes)
+    )
     for start_s, points in sorted(merge_processes(fields).items()):
         found.put(start_s, points)
 
@@ -108,7 +113,7 @@ def _fill_from_database(found: History, team_id: int, stream_id: int) -> int:
             found.served(start_s)
         rows = Rollup.objects.filter(team_id=team_id, stream_id=stream_id, **span).order_by("start_s")
         for start_s, samples in rows.values_list("start_s", "samples"):
-            found.put(start_s, decode(bytes(samples)))
+            found.put(start_s, decode(bytes(samples), classes=found.classes))
         from_s = until_s
     return from_s
 
@@ -146,9 +151,11 @@ def uptimes_of(hours: Iterable[int], bitmaps: Iterable[bytes | None]) -> Uptimes
     return uptimes
 
 
-def fields_of(reply: dict[bytes, bytes], from_s: int, to_s: int) -> Iterable[tuple[int, Points]]:
+def fields_of(
+    reply: dict[bytes, bytes], from_s: int, to_s: int, *, classes: bool = True
+) -> Iterable[tuple[int, Points]]:
     """(bucket start, points) of a hash, one per process; only the range is decoded."""
     for name, stored in reply.items():
         start_s = int(name.partition(b":")[0])
         if from_s <= start_s < to_s:
-            yield start_s, decode(stored)
+            yield start_s, decode(stored, classes=classes)

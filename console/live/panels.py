@@ -1,7 +1,7 @@
 """What a chart shows: named columns made of metrics, and how a column is worked out of a bucket.
 
 Base units only: bytes and counts per second, seconds, shares of 1. A column is None where nothing can be said: nobody
-counted, or (for a mean, an age, a share) there was no observation. A rate without traffic is 0.
+counted, or (for a mean, a percentile, an age, a share) there was no observation. A rate without traffic is 0.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.metrics import firehose
+from apps.metrics import firehose, latency
 from apps.metrics.buckets import NOTHING, Points
 from apps.metrics.history import History
 from apps.metrics.names import BY_NAME, Draw, Metric, Unit
@@ -18,16 +18,21 @@ Value = float | None
 
 _FACTORS = {Unit.MILLISECONDS: 0.001}
 
+HAS_HIGHEST = frozenset({Draw.RATE, Draw.MEAN})
+BANDED_FROM_PERCENT = 90
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One line of a chart: the sum (for ages the highest) of these metrics. delivered: they are of AWS/Firehose."""
+    """One line of a chart: the sum (for ages the highest) of these metrics. delivered: they are of AWS/Firehose.
+    percent: the percentile of the one metric, which is of latency.TIMED."""
 
     name: str
     metrics: tuple[str, ...]
     label: str
     unit: str
     delivered: bool = False
+    percent: int | None = None
 
     @property
     def rows(self) -> list[Metric]:
@@ -38,7 +43,12 @@ class Column:
     @property
     def draw(self) -> Draw:
         """How its metrics are drawn."""
-        return self.rows[0].draw
+        return self.rows[0].draw if self.percent is None else Draw.PERCENTILE
+
+    @property
+    def banded(self) -> bool:
+        """Wide buckets have a band up to highest(). Of percentiles only the high ones: a median's would cover them."""
+        return self.draw in HAS_HIGHEST if self.percent is None else self.percent >= BANDED_FROM_PERCENT
 
     @property
     def factor(self) -> float:
@@ -47,6 +57,9 @@ class Column:
 
     def value(self, points: Points, seconds: int) -> Value:
         """Of a bucket that counted for so many seconds."""
+        if self.percent is not None:
+            ms = latency.percentile(points, self.metrics[0], self.rows[0].number, self.percent)
+            return None if ms is None else ms * self.factor
         found = [points.get(metric.number, NOTHING) for metric in self.rows]
         if self.draw is Draw.RATE:
             return sum(point.total for point in found) / seconds
@@ -71,6 +84,15 @@ _OUT_BYTES = Column("out_bytes", ("GetRecords.Bytes", "SubscribeToShardEvent.Byt
 _THROTTLED = Column("throttled", ("WriteProvisionedThroughputExceeded",), "Throttled", "records/s")
 _AGES = ("GetRecords.IteratorAgeMilliseconds", "SubscribeToShardEvent.MillisBehindLatest")
 
+
+def _percentiles(name: str, operation: str) -> tuple[Column, ...]:
+    """An operation's latency: the median, and what one call in a hundred exceeds."""
+    return tuple(
+        Column(f"{name}_p{percent}", (f"{operation}.Latency",), f"{operation} p{percent}", "s", percent=percent)
+        for percent in (50, 99)
+    )
+
+
 PANELS: dict[str, tuple[Column, ...]] = {
     "throughput": (_IN_BYTES, _OUT_BYTES, _THROTTLED, Column("age", _AGES, "Iterator age", "s")),
     "bytes": (_IN_BYTES, _OUT_BYTES),
@@ -78,11 +100,8 @@ PANELS: dict[str, tuple[Column, ...]] = {
         Column("in_records", ("IncomingRecords",), "Incoming", "records/s"),
         Column("out_records", ("GetRecords.Records", "SubscribeToShardEvent.Records"), "Outgoing", "records/s"),
     ),
-    "write-latency": (
-        Column("put_record", ("PutRecord.Latency",), "PutRecord", "s"),
-        Column("put_records", ("PutRecords.Latency",), "PutRecords", "s"),
-    ),
-    "read-latency": (Column("get_records", ("GetRecords.Latency",), "GetRecords", "s"),),
+    "write-latency": (*_percentiles("put_record", "PutRecord"), *_percentiles("put_records", "PutRecords")),
+    "read-latency": _percentiles("get_records", "GetRecords"),
     "throttles": (
         Column("write", ("WriteProvisionedThroughputExceeded",), "Records refused", "1/s"),
         Column("read", ("ReadProvisionedThroughputExceeded",), "GetRecords calls refused", "1/s"),
@@ -147,8 +166,6 @@ DELIVERY_PANELS: dict[str, tuple[Column, ...]] = {
 
 ALL_PANELS = PANELS | DELIVERY_PANELS
 
-HAS_HIGHEST = frozenset({Draw.RATE, Draw.MEAN})
-
 
 def column_names(panel: Sequence[Column], width_s: int) -> list[str]:
     """The columns in order; wide buckets have `<name>_max` behind them, for the band that shows spikes."""
@@ -157,7 +174,12 @@ def column_names(panel: Sequence[Column], width_s: int) -> list[str]:
 
 
 def _banded(column: Column, width_s: int) -> bool:
-    return width_s > 1 and column.draw in HAS_HIGHEST
+    return width_s > 1 and column.banded
+
+
+def wants_classes(panel: Sequence[Column]) -> bool:
+    """Does a history have to be read with the classes of latencies?"""
+    return any(column.percent is not None for column in panel)
 
 
 def row(panel: Sequence[Column], points: Points | None, width_s: int, seconds: int) -> list[Value]:

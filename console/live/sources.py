@@ -15,7 +15,7 @@ from apps.metrics.layout import POINTS_MAX
 from apps.metrics.overview import OF_DELIVERY_STREAMS, OF_STREAMS, Counted, overview
 from apps.metrics.shard_load import shard_load
 from apps.streams.models import Shard, Stream
-from console.live.panels import ALL_PANELS, column_names, columns, short
+from console.live.panels import ALL_PANELS, column_names, columns, short, wants_classes
 from console.pages.delivery.figures import with_figures
 
 TAIL_BUCKETS = 3
@@ -38,7 +38,8 @@ def snapshot(
     now_s = clock.now_ms() // 1_000
     to_s = now_s if res_s == 1 else now_s + 1
     to_s = to_s if until_s is None else max(since_s, min(to_s, until_s))
-    history = store.history(team_id, stream_id, since_s, to_s, res_s, clock=clock)
+    classes = wants_classes(ALL_PANELS[panel])
+    history = store.history(team_id, stream_id, since_s, to_s, res_s, clock=clock, classes=classes)
     # The newest seconds may not be flushed yet: they are no gap, they follow.
     while res_s == 1 and history.buckets and history.buckets[-1] is None and history.times[-1] >= now_s - 2:
         history.buckets.pop()
@@ -51,7 +52,8 @@ def tail(clock: Clock, team_id: int, stream_id: int, panel: str, res_s: int) -> 
     """The last buckets of a chart: {start: values in the order of column_names}. None: Redis is away."""
     now_s = clock.now_ms() // 1_000
     from_s = now_s - (TAIL_BUCKETS - 1) * res_s
-    history = store.history(team_id, stream_id, from_s, now_s + 1, res_s, clock=clock)
+    classes = wants_classes(ALL_PANELS[panel])
+    history = store.history(team_id, stream_id, from_s, now_s + 1, res_s, clock=clock, classes=classes)
     if history.away:
         return None
     data = columns(ALL_PANELS[panel], history, now_s)

@@ -146,7 +146,7 @@ def metrics_csv(request: TeamRequest, name: str) -> HttpResponse:
     span_s, width_s = RANGES[chosen]
     clock = calls.runtime().clock
     now_s = clock.now_ms() // 1_000
-    history = store.history(request.team.id, stream.pk, now_s - span_s, now_s, width_s, clock=clock)
+    history = store.history(request.team.id, stream.pk, now_s - span_s, now_s, width_s, clock=clock, classes=True)
     heads, data = ["time_utc"], []
     for panel_name, panel in PANELS.items():
         if panel_name == "throughput":

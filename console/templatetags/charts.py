@@ -18,7 +18,7 @@ from console.pages import plot
 
 register = template.Library()
 
-DASHES = {"dashed": "4 3", "dotted": "1.5 2.5"}
+DASHES = {"dashed": "4 3", "dotted": "1.5 2.5", "dashdot": "5 1.5 1.5 1.5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,11 @@ CHARTS: tuple[Chart, ...] = (
           (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed"), Line("Write limit", "bad", "dotted")), "IncomingBytes"),
     Chart("records", "Records", "Stored and read, per second",
           (Line("Incoming", "c1"), Line("Outgoing", "c2", "dashed")), "IncomingRecords"),
-    Chart("write-latency", "Write latency", "Mean time of a call; the band reaches to the slowest",
-          (Line("PutRecord", "c1"), Line("PutRecords", "c2", "dashed")), "PutRecords.Latency"),
-    Chart("read-latency", "Read latency", "Mean time of a call; the band reaches to the slowest", (Line("GetRecords", "c1"),),
-          "GetRecords.Latency"),
+    Chart("write-latency", "Write latency", "Median and 99th percentile of a call; the band reaches to the slowest",
+          (Line("PutRecord p50", "c1"), Line("PutRecord p99", "c1", "dotted"),
+           Line("PutRecords p50", "c2", "dashed"), Line("PutRecords p99", "c2", "dashdot")), "PutRecords.Latency"),
+    Chart("read-latency", "Read latency", "Median and 99th percentile of a call; the band reaches to the slowest",
+          (Line("GetRecords p50", "c1"), Line("GetRecords p99", "c1", "dotted")), "GetRecords.Latency"),
     Chart("throttles", "Throttles", "Refused by the limits, per second",
           (Line("Records refused", "bad"), Line("GetRecords calls refused", "c3", "dashed")), "WriteProvisionedThroughputExceeded"),
     Chart("age", "Iterator age", "How old the last record was that a reader got",

@@ -1,6 +1,6 @@
 // <live-chart topic="stream/NAME/throughput">: one chart of panels.js on uPlot. Data come by live.js into a ring; one
 // loop per page draws: the time axis moves 1.2 s behind now, so that a message a second looks smooth.
-// No inline style or handler: everything is set through the CSSOM, which the policy allows.
+// Styles are set through the CSSOM, which the policy allows.
 
 import { Group } from "./chart_group.js";
 import { clock, day, parts, tick, words, zone, zoneName } from "./figures.js";
@@ -17,7 +17,7 @@ const SUMMARY_MS = 10_000;
 const TABLE_ROWS = 60;
 const BEFORE_MS = 55_000;
 
-// ---- colours: read from a probe, because a canvas knows no light-dark()
+// ---- colours: from a probe, as a canvas knows no light-dark()
 
 const probe = document.body.appendChild(Object.assign(document.createElement("i"), { hidden: true }));
 const palette = {};

@@ -1,17 +1,18 @@
 // What each chart of console/live/panels.py looks like: its lines in the order of the server's columns.
 
-const rate = (label, color, more = {}) => ({ label, color, banded: true, ...more });
+const rate = (label, color, more) => ({ label, color, banded: true, ...more });
 // Latencies, ages and shares exist only when somebody calls: so many seconds without one are drawn through.
-const mean = (label, color, more = {}) => ({ label, color, banded: true, sparse: 10, ...more });
-const age = (label, color, more = {}) => ({ label, color, sparse: 60, ...more });
-const share = (label, color, more = {}) => ({ label, color, sparse: 10, ...more });
+const mean = (label, color, more) => ({ label, color, banded: true, sparse: 10, ...more });
+const age = (label, color, more) => ({ label, color, sparse: 60, ...more });
+const share = (label, color, more) => ({ label, color, sparse: 10, ...more });
+const latency = (label, color, p50, p99) => [share(`${label} p50`, color, p50), mean(`${label} p99`, color, p99)];
 
 const DASHED = { dash: [7, 4] };
 const DOTTED = { dash: [2, 4] };
-const RARE = { sparse: 1_000 }; // a delivery comes when its buffer is full, or after fifteen minutes at most
+const RARE = { sparse: 1_000 }; // deliveries come when a buffer is full
 const FILLED = { fill: true };
 
-/** A line without a colour is a figure in the legend alone. top: the axis ends there. limit: the write limit is drawn. */
+/** A line without a colour is a figure in the legend. top: the axis ends there. limit: the write limit is drawn. */
 export const PANELS = {
   throughput: {
     unit: "B/s", limit: true,
@@ -22,8 +23,8 @@ export const PANELS = {
   },
   bytes: { unit: "B/s", limit: true, lines: [rate("Incoming", "--c1", FILLED), rate("Outgoing", "--c2", DASHED)] },
   records: { unit: "records/s", lines: [rate("Incoming", "--c1", FILLED), rate("Outgoing", "--c2", DASHED)] },
-  "write-latency": { unit: "s", lines: [mean("PutRecord", "--c1"), mean("PutRecords", "--c2", DASHED)] },
-  "read-latency": { unit: "s", lines: [mean("GetRecords", "--c1")] },
+  "write-latency": { unit: "s", lines: [...latency("PutRecord", "--c1", {}, DOTTED), ...latency("PutRecords", "--c2", DASHED, { dash: [7, 4, 2, 4] })] },
+  "read-latency": { unit: "s", lines: latency("GetRecords", "--c1", {}, DOTTED) },
   throttles: { unit: "1/s", lines: [rate("Records refused", "--bad", FILLED), rate("GetRecords calls refused", "--c3", DASHED)] },
   age: { unit: "s", lines: [age("GetRecords", "--c1"), age("Fan-out", "--c2", DASHED)] },
   success: {
@@ -59,7 +60,7 @@ export const DELIVERY_PANELS = {
   behind: { unit: "s", lines: [age("Behind the stream", "--c1")] },
 };
 
-/** The axis reaches at least so far, or noise would look like mountains. */
+/** The axis reaches so far, or noise would look like mountains. */
 export const SMALLEST_TOP = { partitions: 5, "B/s": 1_000, "records/s": 5, "1/s": 1, s: 0.01, 1: 1 };
 
 /** span and res in seconds. */

@@ -180,7 +180,7 @@ def _count_get_records(
         counters.add(team, key, "GetRecords.IteratorAgeMilliseconds", age_ms)
         counters.note_reader(team, key, call.principal.meter_key, call.now_ms, age_ms)
     counters.add(team, key, "GetRecords.Success", 1)
-    counters.add(team, key, "GetRecords.Latency", since(call))
+    counters.add_latency(team, key, "GetRecords.Latency", since(call))
     counters.add_shard_read(team, key, shard.index, size_bytes, records)
     if stream.shard_level is not None:
         shard_level.count_read(counters, stream, shard.index, size_bytes, records)

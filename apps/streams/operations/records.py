@@ -93,7 +93,7 @@ async def _put_record(call: Call, stream: StreamView, request: PutRecordRequest)
     counters.add(team, key, "WriteProvisionedThroughputExceeded", 0)
     counters.add(team, key, "PutRecord.Bytes", size_bytes)
     counters.add(team, key, "PutRecord.Success", 1)
-    counters.add(team, key, "PutRecord.Latency", since(call))
+    counters.add_latency(team, key, "PutRecord.Latency", since(call))
     counters.add_shard_write(team, key, shard.index, size_bytes, 1)
     if stream.shard_level is not None:
         shard_level.count_stored(counters, stream, shard.index, size_bytes, 1)
@@ -353,7 +353,7 @@ def _count_put_records(
     counters.add(team, key, "PutRecords.SuccessfulRecords", records)
     counters.add(team, key, "PutRecords.FailedRecords", lost)
     counters.add(team, key, "PutRecords.ThrottledRecords", throttled)
-    counters.add(team, key, "PutRecords.Latency", since(call))
+    counters.add_latency(team, key, "PutRecords.Latency", since(call))
 
 
 async def _check_ordering(call: Call, stream: StreamView, shard: ShardView, number: str) -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from apps.metrics import firehose
 from apps.metrics.buckets import Point
 from apps.metrics.history import History
 from apps.metrics.names import BY_NAME
-from console.live.panels import PANELS, column_names, columns, row, short
+from console.live.panels import DELIVERY_PANELS, PANELS, column_names, columns, row, short
 from console.templatetags.charts import CHARTS
+
+MEDIAN = 50
 
 JS = Path(__file__).resolve().parents[3] / "static/js/panels.js"
 
@@ -29,9 +32,28 @@ def test_outgoing_is_both_ways_of_reading():
     assert row(PANELS["bytes"], found, 1, 1) == [0, 100]
 
 
-def test_latency_is_the_mean_in_seconds_and_the_slowest():
-    found = points(PutRecords__Latency=(12, 4, 1, 8, 12))
-    assert row(PANELS["write-latency"], found, 10, 10) == [None, 0.003, None, 0.008]
+def test_latency_is_a_median_and_a_p99_in_seconds_and_the_slowest():
+    names = column_names(PANELS["write-latency"], 10)
+    lines = ["put_record_p50", "put_record_p99", "put_records_p50", "put_records_p99"]
+    assert names == [*lines, "put_record_p99_max", "put_records_p99_max"]
+    assert column_names(PANELS["write-latency"], 1) == lines
+    slow = {1_103: Point(99, 99, 1, 1, 99), 1_108: Point(1, 1, 1, 1, 1)}
+    found = points(PutRecords__Latency=(305, 100, 3, 8, 12)) | slow
+    assert row(PANELS["write-latency"], found, 10, 10) == [None, None, 0.003, 0.003, None, 0.008]
+    slow = {1_103: Point(98, 98, 1, 1, 98), 1_108: Point(2, 2, 1, 1, 2)}
+    found = points(PutRecords__Latency=(310, 100, 3, 8, 12)) | slow
+    assert row(PANELS["write-latency"], found, 1, 1) == [None, None, 0.003, 0.008]
+
+
+def test_latency_of_what_was_stored_without_classes_is_a_gap():
+    found = points(GetRecords__Latency=(12, 4, 1, 8, 12))
+    assert row(PANELS["read-latency"], found, 1, 1) == [None, None]
+    assert row(PANELS["read-latency"], None, 1, 1) == [None, None]
+
+
+def test_delivery_latency_is_a_mean():
+    found = {firehose.BY_NAME["PutRecord.Latency"].number: Point(12, 4, 1, 8, 12)}
+    assert row(DELIVERY_PANELS["delivery/latency"], found, 10, 10) == [0.003, None, None, 0.008, None, None]
 
 
 def test_age_is_the_highest_of_all_readers():
@@ -73,11 +95,15 @@ def test_the_browser_draws_the_columns_that_the_server_sends():
     source = JS.read_text()
     blocks = re.split(r'\n  "?([a-z-]+)"?: \{', source.split("export const PANELS")[1].split("\n};")[0])
     found = {
-        name: re.findall(r"\b(rate|mean|age|share)\(", body)
+        name: re.findall(r"\b(rate|mean|age|share|latency)\(", body)
         for name, body in zip(blocks[1::2], blocks[2::2], strict=True)
     }
     words = {"rate": "rate", "mean": "mean", "most": "age", "share": "share"}
-    assert found == {name: [words[column.draw] for column in panel] for name, panel in PANELS.items()}
+    assert found == {
+        # latency() makes two lines, the median and the p99
+        name: ["latency" if column.percent else words[column.draw] for column in panel if column.percent != MEDIAN]
+        for name, panel in PANELS.items()
+    }
 
 
 def test_the_monitoring_page_shows_every_panel_but_the_overviews():

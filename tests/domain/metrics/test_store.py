@@ -3,7 +3,7 @@
 import pytest
 
 from apps.accounts.models import Team
-from apps.metrics import layout, names, rollup, store
+from apps.metrics import latency, layout, names, rollup, store
 from apps.metrics.models import Rollup, Uptime
 from apps.metrics.overview import overview, together
 from apps.metrics.shard_load import shard_load
@@ -62,7 +62,7 @@ def test_query_gives_tuples_and_refuses_what_it_cannot_answer(process, clock, mo
     process.counters.add(TEAM, STREAM, "PutRecords.Latency", 5)
     process.second()
     monkeypatch.setattr(store, "_CLOCK", clock)
-    monkeypatch.setattr(store.history, "__kwdefaults__", {"clock": clock})
+    monkeypatch.setattr(store.history, "__kwdefaults__", {"clock": clock, "classes": False})
     end = now_s(clock)
     assert store.query(TEAM, STREAM, "PutRecords.Latency", end - 2, end, 1) == [None, (end - 1, 8, 2, 3, 5)]
     for wrong in (("Nonsense", 0, 10, 1), ("IncomingBytes", 0, 10, 7), ("IncomingBytes", 0, 601, 1)):
@@ -79,6 +79,57 @@ def test_ten_second_buckets_show_the_busiest_second(process, clock):
     found = store.history(TEAM, STREAM, now_s(clock) - 10, now_s(clock), 10, clock=clock)
     (bucket,) = found.buckets
     assert bucket[1] == (120, 3, 10, 90, 90)
+
+
+def latencies(clock, seconds, width_s):
+    """p50 and p99 of the calls of PutRecords in each bucket, in ms."""
+    end, name = now_s(clock), "PutRecords.Latency"
+    number = names.BY_NAME[name].number
+    found = store.history(TEAM, STREAM, end - seconds, end, width_s, clock=clock, classes=True)
+    return [
+        points and tuple(latency.percentile(points, name, number, percent) for percent in (50, 99))
+        for points in found.buckets
+    ]
+
+
+def test_percentiles_come_from_the_calls_of_all_processes_and_seconds(process, second_process, clock, team_row):
+    clock.set(clock.now_ms() // 600_000 * 600_000)
+    for second in range(300):
+        for each, ms, calls in ((process, 3, 6), (second_process, 5, 3)):
+            for _ in range(calls):
+                each.counters.add_latency(TEAM, STREAM, "PutRecords.Latency", ms)
+        if second % 10 == 0:
+            second_process.counters.add_latency(TEAM, STREAM, "PutRecords.Latency", 700)
+        clock.advance(1_000)
+        process.flush()
+        second_process.flush()
+    assert latencies(clock, 10, 1) == [(3, 700)] + [(3, 5)] * 9
+    assert latencies(clock, 10, 10) == [(3, 700)]  # one call of 91 is slow
+    clock.advance(6_000)
+    process.flush(final=True)
+    second_process.flush(final=True)
+    run(clock)
+    [stored] = Rollup.objects.filter(width_s=300, stream_id=STREAM).values_list("samples", flat=True)
+    kept = store.decode(bytes(stored))
+    assert [kept[number].count for number in (1_103, 1_105, 1_133)] == [1_800, 900, 30]
+    clock.advance(294_000)
+    median, high = latencies(clock, 600, 300)[0]
+    assert (median, 640 <= high <= 700) == (3, True)
+    found = store.history(TEAM, STREAM, now_s(clock) - 600, now_s(clock), 300, clock=clock)
+    assert not latency.CLASS_NUMBERS & found.buckets[0].keys()  # read only where they are wanted
+
+
+def test_a_late_flush_loses_no_class(process, clock):
+    process.second()
+    for ms in (1, 1, 1, 40):
+        process.counters.add_latency(TEAM, STREAM, "PutRecords.Latency", ms)
+    clock.advance(3_000)
+    process.flush()
+    kept = {}
+    found = store.history(TEAM, STREAM, now_s(clock) - 3, now_s(clock), 1, clock=clock, classes=True)
+    for points in found.buckets:
+        rollup.merge_then(kept, points)
+    assert (kept[1_101].count, kept[1_117].count) == (3, 1)
 
 
 def test_buckets_leave_redis_by_themselves(process, clock, valkey):
