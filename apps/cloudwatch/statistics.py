@@ -38,7 +38,7 @@ def statistic(name: str, namespace: str) -> Statistic:
         )
     if namespace in {NAMESPACE, firehose.NAMESPACE}:
         raise ValidationException(
-            f"The statistic {name} is not kept for metrics of {namespace}: their distributions are not counted. "
+            f"The statistic {name} is not kept for metrics of {namespace}: their distributions are not kept exactly. "
             "Use SampleCount, Sum, Average, Minimum or Maximum."
         )
     return _percentile(float(found.group(1)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgpack
@@ -53,6 +53,11 @@ def point_of(sample: Sample) -> Point:
     return Point(sample.total, sample.count, sample.least, sample.most, sample.total)
 
 
+def counted(count: int) -> Point:
+    """Of a class of a latency: how many calls were in it, and nothing else."""
+    return Point(count, count, 1, 1, count)
+
+
 def share(sample: Sample, seconds: int) -> list[Sample]:
     """sample spread over so many seconds, for a flush that came late. A second without an observation stays empty.
 
@@ -72,14 +77,18 @@ def merge_beside(into: Points, points: Mapping[int | str, Point]) -> None:
     """Add another process's points of the same time."""
     for number, point in points.items():
         known = into.get(number)
-        into[number] = point if known is None else known.beside(point)
+        into[number] = point if known is None else _both(number, known, point, Point.beside)
 
 
 def merge_then(into: Points, points: Mapping[int | str, Point]) -> None:
     """Add the points of another time."""
     for number, point in points.items():
         known = into.get(number)
-        into[number] = point if known is None else known.then(point)
+        into[number] = point if known is None else _both(number, known, point, Point.then)
+
+
+def _both(number: int | str, one: Point, other: Point, merge: Callable[[Point, Point], Point]) -> Point:
+    return counted(one.count + other.count) if number in latency.CLASS_NUMBERS else merge(one, other)
 
 
 def encode(points: Mapping[int | str, Point]) -> bytes:
@@ -101,9 +110,7 @@ def decode(stored: bytes, *, classes: bool = True) -> Points:
 
 
 def _bare(number: int | str, value: float) -> Point:
-    if number in latency.CLASS_NUMBERS:
-        return Point(value, int(value), 1, 1, value)
-    return Point(value, 1, value, value, value)
+    return counted(int(value)) if number in latency.CLASS_NUMBERS else Point(value, 1, value, value, value)
 
 
 def encode_shards(shards: Mapping[int, ShardSample]) -> bytes:

@@ -5,8 +5,8 @@ and over time like every sum, so a percentile of a wide bucket comes from merged
 CloudWatch lists none of them and /metrics tells none: they are no metrics of AWS's, only how TIMED are distributed.
 
 Calls are timed in whole milliseconds. Below EXACT_BELOW_MS a class is one of them, so a percentile is exact there; above
-it four classes divide each doubling, so a percentile is less than a quarter away from a duration that occurred. What took longer than
-the last bound is one class, whose end is the longest that was seen.
+it four classes divide each doubling, so a percentile is less than a quarter away from the exact one. What took longer
+than the last bound is one class, whose end is the longest that was seen.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ TIMED: dict[str, range] = {name: range(first, first + len(LOWER_MS)) for name, f
 
 CLASS_NUMBERS: frozenset[int | str] = frozenset(number for numbers in TIMED.values() for number in numbers)
 
-SERIES: dict[str, tuple[str, ...]] = {
-    name: tuple(f"{name}/{lower_ms}" for lower_ms in LOWER_MS) for name in TIMED
-}  # fmt: skip
+SERIES: dict[str, tuple[str, ...]] = {name: tuple(f"{name}/{lower_ms}" for lower_ms in LOWER_MS) for name in TIMED}
 """What the counters call a metric's classes, made beforehand for the hot path."""
 
 NUMBER_OF: dict[str, int] = {
