@@ -248,7 +248,7 @@ class Live extends EventTarget {
       if (message.limit !== undefined) this.#hand(id, { op: "limit", v: message.limit });
       for (const mark of message.marks ?? []) this.#hand(id, { op: "mark", ...mark });
     } catch {
-      // No network: what is drawn says up to when it is true, and the socket keeps trying.
+      // No network: the socket keeps trying.
     }
   }
 }
