@@ -164,7 +164,7 @@ class LiveChart extends HTMLElement {
       this.#before = ring;
       this.#dirty = true;
     } catch {
-      // The chart goes on without it, and asks again.
+      // It is asked again.
     }
   }
 
