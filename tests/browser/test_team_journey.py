@@ -10,24 +10,45 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import demo_data
+from tests.browser.chromium import sign_in
 from tests.browser.demo_data import kinesis_of, shell
+from tests.support import hostile_rows
 from tests.support.processes import SOON, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 
-HOSTILE = '"><img src=x onerror="window.owned=1">'
-HOSTILE_TEAM = f"""
-from apps.accounts import keys, tokens
-from apps.accounts.models import Membership, Team, TeamRole, User
-from apps.accounts.roles import Role
-name = {HOSTILE!r}
-team = Team.objects.create(account_id="310987654321", slug="hostile", name=name, created_at_ms=1)
-user = User.objects.create_user("hostile@acme.example", "correct-horse-battery", name=name)
-member = Membership.objects.create(team=team, user=user, role=Role.OWNER)
-TeamRole.objects.create(team=team, name=name, description=name, actions=["stream:read"], created_at_ms=1)
-keys.create(team, user, name, 1)
-tokens.create(member, name, ["stream:read"], None, 1)
+HOSTILE_TEAM = """
+from types import SimpleNamespace
+from apps.accounts.models import Membership, Team, User
+from apps.base.clock import SystemClock
+from apps.streams.models import Stream
+from tests.support import hostile_rows
+from tests.support.delivery_rows import make_delivery
+now_ms = SystemClock().now_ms()
+team = Team.objects.create(account_id="310987654321", slug="hostile", name="Hostile", created_at_ms=1)
+user = User.objects.create_user("hostile@acme.example", "correct-horse-battery")
+member = Membership.objects.create(team=team, user=user, role="owner")
+stream = Stream.objects.create(
+    team=team, region="us-east-1", name="orders", stream_id="0" * 20 + "-abc", status="ACTIVE", created_at_ms=now_ms
+)
+hostile_rows.write(member, stream, make_delivery(SimpleNamespace(team=team)), now_ms)
 """
+HOSTILE_PAGES = (
+    "", "/members", "/roles", "/invitations", "/tokens", "/keys", "/settings", "/audit", "/profile", "/ingestion",
+    "/streams", "/streams/orders", "/streams/orders/configuration", "/streams/orders/consumers", "/streams/orders/activity",
+    "/delivery", "/delivery/ticker", "/delivery/ticker/errors", "/delivery/ticker/objects", "/delivery/ticker/jobs",
+    "/delivery/ticker/configuration", "/alarms", "/dashboards", "/dashboards/of/late?range=1h",
+    "/dashboards/of/late?range=1h&view=table", "/dashboards/of/late/edit",
+)  # fmt: skip
+OF_ONE = "main a[href*='/alarms/of/'], main a[href*='/ingestion/'], main a[href*='/audit?'][href*='entry']"
+"""Links to pages of things with made-up names or numbers."""
+
+COUNT_REPORTS = """
+    window.reports = [];
+    addEventListener("securitypolicyviolation", (event) => reports.push(event.violatedDirective + " " + event.blockedURI), true);
+"""
+MARKUP = "main img, main iframe, main script, [onerror], [onload], a[href^='javascript:']"
+HARM = f"""[window.owned ?? 0, window.reports, document.querySelectorAll("{MARKUP}").length]"""
 
 
 @pytest.fixture
@@ -135,22 +156,36 @@ def test_a_record_is_found_by_a_filter_and_its_link_shared(browser, page, runnin
     context.close()
 
 
-def test_names_of_strangers_run_nothing(browser, running):
+def test_what_strangers_write_runs_nothing(browser, running):
     shell(running, HOSTILE_TEAM)
     context = browser.new_context()
+    context.add_init_script(COUNT_REPORTS)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console", lambda message: problems.append(f"{page.url}: {message.text}") if message.type == "error" else None
+    )
     page.on("dialog", lambda dialog: problems.append(dialog.message))
-    page.goto(f"{running.endpoint}/sign-in")
-    page.fill("#id_login", "hostile@acme.example")
-    page.fill("#id_password", "correct-horse-battery")
-    page.click("main button:has-text('Sign in')")
-    page.wait_for_url("**/t/hostile**")
-    for path in ("", "/members", "/roles", "/tokens", "/keys", "/settings", "/audit", "/profile"):
-        page.goto(f"{running.endpoint}/t/hostile{path}")
-        assert page.evaluate("[window.owned ?? null, document.querySelectorAll('img').length]") == [None, 0], path
+    sign_in(page, running.endpoint, "hostile@acme.example", "correct-horse-battery")
+    home, shown = f"{running.endpoint}/t/hostile", set()
+    waiting = [home + path for path in HOSTILE_PAGES]
+    known = set(waiting)
+    while waiting:
+        path = waiting.pop(0)
+        page.goto(path)
+        if (harm := page.evaluate(HARM)) != [0, [], 0]:
+            problems.append(f"{path}: {harm}")
+        shown |= hostile_rows.places_in(page.content())
+        found = set(page.eval_on_selector_all(OF_ONE, "links => links.map(link => link.href.split('#')[0])")) - known
+        waiting += sorted(found)
+        known |= found
+    assert problems == []
+    assert hostile_rows.PLACES - shown == set()
+    page.keyboard.press("Control+k")
+    page.fill("#palette-input", "onerror")
+    expect(page.locator("#palette [role=option]:has-text('@alarm.')")).to_have_count(1)
+    assert page.evaluate(HARM) == [0, [], 0], "the palette"
     assert problems == []
     context.close()
 
