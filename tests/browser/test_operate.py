@@ -1,8 +1,11 @@
 """Alarms and dashboards by hand: keys, palette, the preview while one types; and what is said without a network."""
 
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.support.processes import Up
+
+pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 
 def test_from_the_overview_to_an_alarm_by_keys(context: BrowserContext, running: Up, demo: dict[str, str]) -> None:

@@ -29,7 +29,10 @@ class MailServer:
         self._thread.start()
 
     def _serve(self):
-        talking, _ = self._listening.accept()
+        try:
+            talking, _ = self._listening.accept()
+        except OSError:
+            return  # closed, and nobody had come
         with talking, talking.makefile("rwb") as lines:
             self._say(lines, "220 here")
             for line in lines:

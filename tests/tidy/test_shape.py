@@ -109,6 +109,13 @@ def test_nothing_is_left_for_later():
     assert not found, "\n".join(found)
 
 
+def test_tests_with_a_browser_are_marked():
+    """Playwright keeps an event loop running: an unmarked one breaks every asynchronous test after it."""
+    browsing = [path for path in files(".py") if name(path).startswith("tests/browser/") and "/test_" in name(path)]
+    assert browsing
+    assert [name(path) for path in browsing if "pytest.mark.browser" not in text(path)] == []
+
+
 def test_no_path_of_a_machine():
     found = [f"{name(path)}: {hit.group()}" for path in files(*TEXT) for hit in OF_A_MACHINE.finditer(text(path))]
     assert not found, "\n".join(found)

@@ -29,6 +29,13 @@ pytestmark = pytest.mark.django_db
 ACCOUNT = "123456789012"
 
 
+@pytest.fixture
+def no_uploads_of_others(control):
+    """All tests of a process have one data directory."""
+    for left in (control.runtime.config.data_path / "imports").glob("*"):
+        left.unlink()
+
+
 def start_import(control, content, stream="s", **options):
     path = ingestion.upload(control.runtime.config, io.BytesIO(content))
     return ingestion.start_import(
@@ -78,6 +85,7 @@ def by_key(records):
 # --- imports ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_uploads_of_others")
 def test_every_line_becomes_a_record(control):
     control.create("s", shards=3)
     lines = [b"first", b"", b"\xff\x00 bytes", "zwölf".encode(), b"with return\r", b"last without a feed"]
@@ -145,6 +153,7 @@ def test_without_a_throttle_it_does_not_wait(clock, team):
     runtime.close_in_thread()
 
 
+@pytest.mark.usefixtures("no_uploads_of_others")
 def test_a_line_too_long_ends_it_with_a_sentence_after_the_lines_before(control):
     control.create("s")
     job = work(control, start_import(control, b"good\nfine\n" + b"x" * (MIB + 1) + b"\nnever\n"))
@@ -180,6 +189,7 @@ def test_the_file_is_gone(control):
     assert "Import it again" in job.error
 
 
+@pytest.mark.usefixtures("no_uploads_of_others")
 def test_a_cancelled_job_stops_and_leaves_what_it_has_put(control):
     control.create("s")
     job = start_import(control, b"x\n" * 20_000)
