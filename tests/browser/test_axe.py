@@ -77,7 +77,7 @@ def test_targets_are_large_enough(browser, running, demo, cookies, name):
     open_page(page, running.endpoint, address, demo)
     small = page.evaluate(
         """(least) => [...document.querySelectorAll("button, select, input:not([type=hidden]), summary")]
-          .filter((e) => e.checkVisibility() && !e.closest("dialog:not([open])") && !e.closest("label"))
+          .filter((e) => e.checkVisibility() && !e.closest("dialog:not([open])") && !e.closest("label") && !e.closest("[aria-hidden]"))
           .map((e) => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()])
           .filter(([, box]) => box.width && (box.width < least || box.height < least)).map(([text]) => text)""",
         SMALLEST_PX,

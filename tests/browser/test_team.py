@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 
-ADDRESS = "vera@acme.example"
+ADDRESS = "veronika@acme.example"
 STREAM = "/t/first/streams/orders-events"
 
 

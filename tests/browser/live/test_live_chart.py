@@ -240,7 +240,8 @@ def test_the_monitoring_page(open_tab, kinesis, orders):
     put(kinesis, orders)
     read(kinesis, orders)
     latency = "[aria-label^='Write latency'] ~ [data-summary]"
-    tab.until(f"document.querySelector({latency!r}).textContent.includes('PutRecords: now')")
+    tab.page.locator("live-chart[aria-label^='Write latency']").scroll_into_view_if_needed()  # unseen, it draws nothing
+    tab.until(f"document.querySelector({latency!r}).textContent.includes('PutRecords p50: now')")
     assert tab.page.locator("live-chart").count() == 7
     sockets = []
     tab.page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 - it wants a function
