@@ -12,6 +12,7 @@ from apps.streams.models import Consumer, Stream
 from apps.streams.operations.consumers import consumers_allowed
 from console import calls
 from console.pages import samples
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
 from console.pages.stream_readers import fan_out, pollers
@@ -57,10 +58,7 @@ def consumers(request: TeamRequest, name: str) -> HttpResponse:
     return render(request, "stream/consumers.html", context, status=422 if request.method == "POST" else 200)
 
 
-class DeregisterForm(forms.Form):
-    """The name, typed."""
-
-    name = forms.CharField(max_length=128)
+NAME_CHARS_MAX = 128
 
 
 @team_page("stream:write")
@@ -73,18 +71,15 @@ def deregister(request: TeamRequest, name: str) -> HttpResponse:
             raise Http404("no such consumer")
         messages.error(request, f"There is no consumer {consumer}")
         return redirect("stream-consumers", request.team.slug, name)
-    form = DeregisterForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != consumer:
-            form.add_error("name", f"Type {consumer} to deregister it.")
-        elif _deregistered(request, stream, consumer, form):
-            messages.success(request, f"Consumer {consumer} is being deregistered")
-            return redirect("stream-consumers", request.team.slug, name)
+    form = NameForm(request.POST or None, wanted=consumer, to="deregister it", chars_max=NAME_CHARS_MAX)
+    if request.method == "POST" and form.is_valid() and _deregistered(request, stream, consumer, form):
+        messages.success(request, f"Consumer {consumer} is being deregistered")
+        return redirect("stream-consumers", request.team.slug, name)
     context = {**frame(request, stream, "stream-consumers"), "form": form, "consumer": consumer}
     return render(request, "stream/deregister.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _deregistered(request: TeamRequest, stream: Stream, consumer: str, form: DeregisterForm) -> bool:
+def _deregistered(request: TeamRequest, stream: Stream, consumer: str, form: NameForm) -> bool:
     try:
         calls.call(request, "DeregisterStreamConsumer", StreamARN=str(stream.arn), ConsumerName=consumer)
     except ServiceError as error:

@@ -12,14 +12,16 @@ from django.shortcuts import redirect, render
 from apps.base.errors import ServiceError
 from console import calls
 from console.pages.dependants import dependants_of
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
 
+STREAM_NAME_CHARS_MAX = 128
 
-class DeleteForm(forms.Form):
-    """The name, typed."""
 
-    name = forms.CharField(max_length=128)
+class DeleteForm(NameForm):
+    """The name, typed, and whether consumers go with it."""
+
     consumers = forms.BooleanField(required=False)
 
 
@@ -27,13 +29,10 @@ class DeleteForm(forms.Form):
 def delete(request: TeamRequest, name: str) -> HttpResponse:
     """Delete the stream, its records and its consumers."""
     stream = find(request, name)
-    form = DeleteForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != name:
-            form.add_error("name", f"Type {name} to delete it.")
-        elif _delete(request, stream, form):
-            messages.success(request, f"Data stream {name} is being deleted")
-            return redirect("streams", request.team.slug)
+    form = DeleteForm(request.POST or None, wanted=name, chars_max=STREAM_NAME_CHARS_MAX)
+    if request.method == "POST" and form.is_valid() and _delete(request, stream, form):
+        messages.success(request, f"Data stream {name} is being deleted")
+        return redirect("streams", request.team.slug)
     context = {
         **frame(request, stream, "stream-configuration"),
         "form": form,

@@ -24,6 +24,7 @@ from apps.teams import keys as access_keys
 from apps.teams.authority import Gone, Refused
 from console import asker, calls
 from console.pages import samples, words
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 
 ROWS = 50
@@ -107,10 +108,7 @@ class RotateForm(forms.Form):
     overlap = forms.TypedChoiceField(coerce=int, choices=list(OVERLAPS.items()), initial=DAY_MS)
 
 
-class DeleteForm(forms.Form):
-    """The key's id, typed."""
-
-    name = forms.CharField(max_length=128)
+KEY_ID_CHARS_MAX = 128
 
 
 @team_page("key:read", post="key:write")
@@ -160,21 +158,19 @@ def rotate(request: TeamRequest) -> HttpResponse:
 def delete(request: TeamRequest) -> HttpResponse:
     """Delete a key that does not work any more, after its id was typed."""
     key = _find(request, request.GET.get("key", ""))
-    row, form = Row(key, calls.now_ms()), DeleteForm(request.POST or None)
+    row = Row(key, calls.now_ms())
+    form = NameForm(request.POST or None, wanted=key.key_id, chars_max=KEY_ID_CHARS_MAX)
     if row.works:
         messages.error(request, f"{key.key_id} is active. Disable it first, and delete it when nothing fails.")
         return redirect("keys", request.team.slug)
     if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != key.key_id:
-            form.add_error("name", f"Type {key.key_id} to delete it.")
+        try:
+            access_keys.delete(asker.by(request), key.key_id)
+        except Refused as error:
+            asker.put_refused(form, error)
         else:
-            try:
-                access_keys.delete(asker.by(request), key.key_id)
-            except Refused as error:
-                asker.put_refused(form, error)
-            else:
-                messages.success(request, f"{key.key_id} is deleted")
-                return redirect("keys", request.team.slug)
+            messages.success(request, f"{key.key_id} is deleted")
+            return redirect("keys", request.team.slug)
     context = {"form": form, "row": row, "now_ms": calls.now_ms()}
     return render(request, "keys/delete.html", context, status=422 if request.method == "POST" else 200)
 

@@ -21,6 +21,7 @@ from apps.teams import invitations, members
 from apps.teams.authority import Gone, NotAllowed, Refused, RoleChoice, choice, choices, held, within_reach
 from console import asker, calls
 from console.pages.access import Waiting, waiting
+from console.pages.name_form import NameForm
 from console.pages.permission_words import by_resource
 from console.pages.shell import ANY_MEMBER, TeamRequest, know_list_counts, list_counters, team_page
 
@@ -38,6 +39,9 @@ class Row:
     locked: str
 
 
+TYPED_CHARS_MAX = 254
+
+
 class RoleForm(forms.Form):
     """Another role."""
 
@@ -48,10 +52,12 @@ class RoleForm(forms.Form):
         self.fields["role"].choices = [(one.key, one.label) for one in offered]  # type: ignore[attr-defined]
 
 
-class ConfirmForm(forms.Form):
-    """The address or short name, typed."""
+class AddressForm(NameForm):
+    """The address, typed in whatever case."""
 
-    name = forms.CharField(max_length=254)
+    def is_wanted(self, given: str) -> bool:
+        """Addresses are kept in lower case."""
+        return given.lower() == self.wanted
 
 
 @team_page("member:read")
@@ -108,19 +114,16 @@ def member(request: TeamRequest, member: int) -> HttpResponse:
 def remove(request: TeamRequest, member: int) -> HttpResponse:
     """Take somebody out of the team, after reading what ends."""
     found = find(request, member)
-    form = ConfirmForm(request.POST or None)
+    email = found.user.email
+    form = AddressForm(request.POST or None, wanted=email, to="remove this person", chars_max=TYPED_CHARS_MAX)
     if request.method == "POST" and form.is_valid():
-        email = found.user.email
-        if form.cleaned_data["name"].lower() != email:
-            form.add_error("name", f"Type {email} to remove this person.")
+        try:
+            members.remove(asker.by(request), found)
+        except Refused as error:
+            asker.put_refused(form, error)
         else:
-            try:
-                members.remove(asker.by(request), found)
-            except Refused as error:
-                asker.put_refused(form, error)
-            else:
-                messages.success(request, f"{email} is no longer a member")
-                return redirect("members", request.team.slug)
+            messages.success(request, f"{email} is no longer a member")
+            return redirect("members", request.team.slug)
     context = {
         **frame(request, "members"),
         "member": found,
@@ -134,18 +137,15 @@ def remove(request: TeamRequest, member: int) -> HttpResponse:
 @team_page(ANY_MEMBER)
 def leave(request: TeamRequest) -> HttpResponse:
     """Leave the team oneself; whoever is in it may."""
-    form = ConfirmForm(request.POST or None)
+    form = NameForm(request.POST or None, wanted=request.team.slug, to="leave the team", chars_max=TYPED_CHARS_MAX)
     if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != request.team.slug:
-            form.add_error("name", f"Type {request.team.slug} to leave the team.")
+        try:
+            members.leave(asker.by(request))
+        except Refused as error:
+            asker.put_refused(form, error)
         else:
-            try:
-                members.leave(asker.by(request))
-            except Refused as error:
-                asker.put_refused(form, error)
-            else:
-                messages.success(request, f"You have left {request.team.name}")
-                return redirect("home")
+            messages.success(request, f"You have left {request.team.name}")
+            return redirect("home")
     context = {
         "form": form,
         "ending": members.ending(request.membership, calls.now_ms()),

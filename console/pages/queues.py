@@ -20,7 +20,7 @@ from apps.queues.metrics import label
 from apps.queues.models import Queue, QueueStatus
 from console import calls
 from console.pages import samples
-from console.pages.delete_form import NameForm
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, is_fragment, team_page
 
 PAGE_ROWS = 50

@@ -15,6 +15,7 @@ from apps.teams import own_roles
 from apps.teams.authority import Gone, Refused, RoleChoice, UnknownRole, choice, choices
 from console import asker, calls
 from console.pages.members import frame
+from console.pages.name_form import NameForm
 from console.pages.permission_words import by_resource
 from console.pages.shell import TeamRequest, team_page
 
@@ -31,12 +32,6 @@ class RoleForm(forms.Form):
             "invalid_choice": "There is no such permission.",
         },
     )
-
-
-class DeleteForm(forms.Form):
-    """The name, typed."""
-
-    name = forms.CharField(max_length=own_roles.NAME_CHARS_MAX)
 
 
 @team_page("member:read")
@@ -98,18 +93,15 @@ def role(request: TeamRequest, role: int) -> HttpResponse:
 def delete(request: TeamRequest, role: int) -> HttpResponse:
     """Delete a role that nobody holds."""
     found = find(request, role)
-    form = DeleteForm(request.POST or None)
+    form = NameForm(request.POST or None, wanted=found.name, chars_max=own_roles.NAME_CHARS_MAX)
     if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != found.name:
-            form.add_error("name", f"Type {found.name} to delete it.")
+        try:
+            own_roles.delete(asker.by(request), found)
+        except Refused as error:
+            asker.put_refused(form, error)
         else:
-            try:
-                own_roles.delete(asker.by(request), found)
-            except Refused as error:
-                asker.put_refused(form, error)
-            else:
-                messages.success(request, f"Role {found.name} deleted")
-                return redirect("member-roles", request.team.slug)
+            messages.success(request, f"Role {found.name} deleted")
+            return redirect("member-roles", request.team.slug)
     holders = own_roles.holders_of(found, calls.now_ms())
     context = {**frame(request, "member-roles"), "role": found, "form": form, "holders": holders}
     return render(request, "team/role_delete.html", context, status=422 if request.method == "POST" else 200)

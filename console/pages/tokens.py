@@ -19,6 +19,7 @@ from apps.teams import tokens as api_tokens
 from apps.teams.authority import Gone, Refused
 from console import asker, calls
 from console.pages import samples, words
+from console.pages.name_form import NameForm
 from console.pages.permission_words import by_resource
 from console.pages.shell import ANY_MEMBER, TeamRequest, forbidden, team_page
 
@@ -105,12 +106,6 @@ class TokenForm(forms.Form):
         return None if chosen == "never" else now_ms + int(chosen) * DAY_MS
 
 
-class RevokeForm(forms.Form):
-    """The token's name, typed."""
-
-    name = forms.CharField(max_length=api_tokens.NAME_CHARS_MAX)
-
-
 @team_page(ANY_MEMBER)
 def tokens(request: TeamRequest) -> HttpResponse:
     """One's own, or everybody's of the team for those who may manage them."""
@@ -166,18 +161,15 @@ def revoke(request: TeamRequest, token: str) -> HttpResponse:
     found = api_tokens.visible(who).filter(public_id=token).first()
     if found is None:
         raise Http404("no such token")
-    form = RevokeForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != found.name:
-            form.add_error("name", f"Type {found.name} to revoke it.")
-        elif _revoke(request, form, found):
-            return redirect("tokens", request.team.slug)
+    form = NameForm(request.POST or None, wanted=found.name, to="revoke it", chars_max=api_tokens.NAME_CHARS_MAX)
+    if request.method == "POST" and form.is_valid() and _revoke(request, form, found):
+        return redirect("tokens", request.team.slug)
     row = Row(found, calls.now_ms(), found.membership_id == request.membership.pk)
     context = {"form": form, "row": row, "now_ms": calls.now_ms()}
     return render(request, "tokens/revoke.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _revoke(request: TeamRequest, form: RevokeForm, found: ApiToken) -> bool:
+def _revoke(request: TeamRequest, form: NameForm, found: ApiToken) -> bool:
     try:
         api_tokens.revoke(asker.by(request), found.public_id)
     except Gone as error:

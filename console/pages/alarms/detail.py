@@ -18,7 +18,7 @@ from apps.cloudwatch.models import Alarm, Delivery, History, HistoryKind, State
 from console import calls
 from console.pages.alarms import rules
 from console.pages.alarms.seen import look
-from console.pages.delete_form import NameForm
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 
 HISTORY_SHOWN = 50

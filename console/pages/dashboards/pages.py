@@ -20,7 +20,7 @@ from apps.cloudwatch.models import Dashboard
 from console import calls
 from console.pages.dashboards import standard
 from console.pages.dashboards.tiles import DEFAULT, RANGES, Range, csv_rows, in_order, tile, tiles
-from console.pages.delete_form import NameForm
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 
 LISTED_MAX = 1_000

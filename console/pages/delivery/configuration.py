@@ -26,6 +26,7 @@ from console.pages.delivery.detail import find, frame
 from console.pages.delivery.fields import SECRETS, ConnectionFields, DestinationForm
 from console.pages.delivery.path import aside_of, path_of
 from console.pages.delivery.refusals import put_error, put_refusal
+from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 
 DESTINATION_ID = "destinationId-000000000001"
@@ -223,23 +224,17 @@ def _save_encryption(request: TeamRequest, row: Any, context: Json) -> bool:
     return True
 
 
-class DeleteForm(forms.Form):
-    """The name, typed."""
-
-    name = forms.CharField(max_length=128)
+NAME_CHARS_MAX = 128
 
 
 @team_page("delivery:delete")
 def delete(request: TeamRequest, name: str) -> HttpResponse:
     """Delete the delivery stream with what waits in it, for people who have typed its name."""
     row = find(request, name)
-    form = DeleteForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["name"] != name:
-            form.add_error("name", f"Type {name} to delete it.")
-        elif _delete(request, name, form):
-            messages.success(request, f"Delivery stream {name} is being deleted")
-            return redirect("delivery-streams", request.team.slug)
+    form = NameForm(request.POST or None, wanted=name, chars_max=NAME_CHARS_MAX)
+    if request.method == "POST" and form.is_valid() and _delete(request, name, form):
+        messages.success(request, f"Delivery stream {name} is being deleted")
+        return redirect("delivery-streams", request.team.slug)
     lanes = Lane.objects.filter(delivery_stream=row, ended_at_ms__isnull=True)
     context = {
         **frame(request, row, "delivery-configuration"),
@@ -251,7 +246,7 @@ def delete(request: TeamRequest, name: str) -> HttpResponse:
     return render(request, "delivery/delete.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _delete(request: TeamRequest, name: str, form: DeleteForm) -> bool:
+def _delete(request: TeamRequest, name: str, form: NameForm) -> bool:
     try:
         calls.firehose(request, "DeleteDeliveryStream", DeliveryStreamName=name)
     except ServiceError as error:
