@@ -34,7 +34,9 @@ ACTIONS: Final[dict[str, str]] = {
     "member:read": "See members, roles and invitations",
     "member:write": "Invite, change and remove members, and make roles",
     "audit:read": "See the audit log",
-    "billing:read": "See usage and costs",
+    "billing:read": "See usage, costs and bills",
+    "billing:write": "Set budgets, and who is told of them",
+    "billing:enforce": "Let a spent budget throttle or pause the team's streams",
     "team:read": "See the team's settings and quotas",
     "team:write": "Change the team's settings",
     "team:delete": "Transfer and delete the team",
@@ -50,10 +52,10 @@ _DEVELOP = frozenset(
 
 _GRID: Final[dict[str, frozenset[str]]] = {
     Role.OWNER: frozenset(ACTIONS),
-    Role.ADMIN: frozenset(ACTIONS) - {"team:delete"},
+    Role.ADMIN: frozenset(ACTIONS) - {"team:delete", "billing:enforce"},
     Role.DEVELOPER: _LOOK | _STREAMS | _DELIVERY | _DEVELOP,
     Role.ANALYST: _LOOK | {"record:read", "alarm:write", "token:write", "billing:read"},
-    Role.BILLING: _LOOK | {"billing:read", "token:write"},
+    Role.BILLING: _LOOK | {"billing:read", "billing:write", "token:write"},
     Role.VIEWER: _LOOK,
 }
 

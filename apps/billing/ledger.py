@@ -15,17 +15,16 @@ taken twice, late, or not at all changes nothing in the end: the sum of the diff
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 
 from apps.base.units import DAY_MS, MINUTE_MS
 from apps.billing.meters import METERS
-from apps.billing.models import MeterReading, UsageHour
+from apps.billing.models import MeterReading, UsageDay, UsageHour
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +35,10 @@ FINISHED_KEPT_MS = 2 * DAY_MS
 """Readings of finished sources are kept so long, to recognise readers who were overtaken."""
 
 SOURCES_PER_QUERY = 200
+ROWS_PER_STATEMENT = 100
+
+Key = tuple[int, str, str, int, str]
+"""(team, resource, meter, hour or day, meter key)."""
 
 
 class Series(NamedTuple):
@@ -165,12 +168,29 @@ def _delta(row: MeterReading, reading: Reading) -> int | None:
 
 
 def _book(raised: Sequence[tuple[Reading, int]]) -> None:
-    usage: dict[tuple[int, str, str, int, str], int] = defaultdict(int)
+    hours: dict[Key, int] = defaultdict(int)
+    days: dict[Key, int] = defaultdict(int)
     for reading, delta in raised:
         series = reading.series
-        usage[reading.team_id, reading.resource, series.meter, series.hour_ms, series.meter_key] += delta
-    names = ("team_id", "resource", "meter", "hour_ms", "meter_key")
-    rows = [UsageHour(**dict(zip(names, key, strict=True)), quantity=0) for key in sorted(usage)]
-    UsageHour.objects.bulk_create(rows, ignore_conflicts=True)
-    for key in sorted(usage):
-        UsageHour.objects.filter(**dict(zip(names, key, strict=True))).update(quantity=F("quantity") + usage[key])
+        day_ms = series.hour_ms - series.hour_ms % DAY_MS
+        hours[reading.team_id, reading.resource, series.meter, series.hour_ms, series.meter_key] += delta
+        days[reading.team_id, reading.resource, series.meter, day_ms, series.meter_key] += delta
+    _add(UsageHour, "hour_ms", hours)
+    _add(UsageDay, "day_ms", days)
+
+
+def _add(model: type[UsageHour | UsageDay], time: str, quantities: Mapping[Key, int]) -> None:
+    """Raise each row by its quantity, made if it is not there; in the order of keys, so that two who book do not wait for each
+    other crosswise."""
+    table = model._meta.db_table  # noqa: SLF001 - Django documents it
+    columns = f"team_id, resource, meter, {time}, meter_key"
+    keys = sorted(quantities)
+    with connection.cursor() as cursor:
+        for first in range(0, len(keys), ROWS_PER_STATEMENT):
+            some = keys[first : first + ROWS_PER_STATEMENT]
+            marks = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(some))
+            cursor.execute(
+                f"INSERT INTO {table} ({columns}, quantity) VALUES {marks} "  # noqa: S608 - names are the models' own
+                f"ON CONFLICT ({columns}) DO UPDATE SET quantity = {table}.quantity + excluded.quantity",
+                [value for key in some for value in (*key, quantities[key])],
+            )

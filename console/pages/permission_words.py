@@ -29,6 +29,7 @@ DANGERS: Final = {
     "key:write": "A key may do all that clients can",
     "token:manage": "Ends other people's programs",
     "member:write": "Gives all permissions that they have to others",
+    "billing:enforce": "A spent budget stops writes",
     "team:delete": "Ends the team",
 }
 """What to think twice about before giving it."""

@@ -25,6 +25,8 @@ GRID = {
     "member:write": "OA",
     "audit:read": "OAD",
     "billing:read": "OANB",
+    "billing:write": "OAB",
+    "billing:enforce": "O",
     "team:read": "OADNBV",
     "team:write": "OA",
     "team:delete": "O",

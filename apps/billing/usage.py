@@ -1,0 +1,31 @@
+"""The ledger, added up: how much a team used of each dimension, as rows for rating.
+
+Rows come by UTC day. What a label tells apart is chosen by the caller: nothing (a bill), the resource, the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import F, Sum, Value
+
+from apps.billing.dimensions import OF_METER
+from apps.billing.models import UsageDay
+from apps.billing.rating import Row
+
+LABELS = {"": Value(""), "resource": F("resource"), "key": F("meter_key")}
+
+
+def rows(team_id: int, from_ms: int, to_ms: int, label: str = "", resource: str = "") -> Iterator[Row]:
+    """What is sold of the usage from a day (UTC midnight) until another, in the order of days."""
+    found = UsageDay.objects.filter(team_id=team_id, day_ms__gte=from_ms, day_ms__lt=to_ms, meter__in=OF_METER)
+    if resource:
+        found = found.filter(resource=resource)
+    summed = (
+        found.annotate(label=LABELS[label])
+        .values("day_ms", "meter", "label")
+        .annotate(n=Sum("quantity"))
+        .order_by("day_ms")
+    )
+    for day_ms, meter, name, metered in summed.values_list("day_ms", "meter", "label", "n").iterator():
+        yield Row(day_ms, OF_METER[meter].name, name, metered)
