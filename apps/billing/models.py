@@ -204,9 +204,14 @@ class Price(models.Model):
 
 
 class Bill(models.Model):
-    """A closed month of a team. Never changed; drafts are reckoned anew each time and have no row (bills.py)."""
+    """A closed month of a team. Never changed; drafts are reckoned anew each time and have no row (bills.py).
 
-    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="bills")
+    It outlives its team, so it says itself whose it is.
+    """
+
+    team = models.ForeignKey("accounts.Team", null=True, on_delete=models.SET_NULL, related_name="bills")
+    account_id = models.CharField(max_length=12)
+    team_name = models.CharField(max_length=100)
     month = models.CharField(max_length=7)
     """As 2026-11, of UTC."""
     number = models.CharField(max_length=40, unique=True)
@@ -281,7 +286,7 @@ class Credit(models.Model):
 class CreditUse(models.Model):
     """What a closed bill took of a credit."""
 
-    credit = models.ForeignKey(Credit, on_delete=models.PROTECT, related_name="uses")
+    credit = models.ForeignKey(Credit, on_delete=models.CASCADE, related_name="uses")
     bill = models.ForeignKey(Bill, on_delete=models.PROTECT, related_name="credit_uses")
     amount_cents = models.BigIntegerField()
 

@@ -1,5 +1,5 @@
 """Deleting a team, for good. What holds data must be deleted first, each by its own operation; the rest goes with the team.
-The audit trail stays."""
+The audit trail and the bills stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import transaction
 from apps.access import changes
 from apps.access.models import Endpoint, Identity, ManagedPolicy
 from apps.accounts.models import AccessKey, ApiToken, Invitation, Membership, Team
-from apps.billing.models import MeterReading, UsageHour
+from apps.billing.models import BilledResource, Correction, Credit, MeterReading, PriceBook, UsageDay, UsageHour
 from apps.catalogue.models import Database, Registry
 from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.models import DeliveryStream
@@ -31,6 +31,11 @@ GOES_WITH_IT: tuple[Any, ...] = (
     Registry,
     MeterReading,
     UsageHour,
+    UsageDay,
+    Correction,
+    BilledResource,
+    Credit,
+    PriceBook,
 )
 """Rows that the database would keep a team for. Whatever else points to a team goes with it by itself."""
 

@@ -103,7 +103,7 @@ def test_another_teams_member_and_role_are_not_there(client, viewer):
 
 def test_what_a_person_can_do_and_from_where(client, viewer):
     page = text_of(client.get(f"/t/first/members/{viewer.pk}"))
-    assert "5 of 25 permissions, all from the role Viewer" in page
+    assert "5 of 27 permissions, all from the role Viewer" in page
     assert "yes, from the role Viewer" in page
     assert "no; roles with it: Owner, Admin, Developer, Analyst" in page
 
@@ -159,7 +159,7 @@ def test_a_role_is_made_from_another_changed_and_deleted(client, viewer):
 def test_an_admin_cannot_give_a_role_what_an_admin_has_not(admin):
     browser = browser_of(admin)
     page = text_of(browser.get("/t/first/roles/new?copy=owner"))
-    assert "Left out of the copy:</b> team:delete" in page
+    assert "Left out of the copy:</b> billing:enforce, team:delete" in page
     refused = browser.post("/t/first/roles/new", {"name": "Kings", "actions": ["team:delete"]})
     assert "permissions that you do not have: team:delete" in text_of(refused)
     kings = TeamRole.objects.create(team=admin.team, name="Kings", actions=["team:delete"], created_at_ms=1)
