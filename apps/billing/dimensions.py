@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from apps.base.units import HOUR_MS
 from apps.billing import meters
@@ -22,7 +23,7 @@ DELIVERY_UNIT_BYTES = 5_120
 class Dimension:
     """name: as the price book, REST and CSV have it. code: the row of AWS's price list it stands for (reference only).
     unit: what one of it is. per: how many of the meter's units make one; for monthly ones how many make one for an hour of a
-    month, which is divided by the hours of the month."""
+    month, which is divided by the hours of the month. also: a second meter that is sold on the same line."""
 
     name: str
     code: str
@@ -32,6 +33,12 @@ class Dimension:
     meter: Meter | None = None
     per: Fraction = Fraction(1)
     monthly: bool = False
+    also: Meter | None = None
+
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        """All that it counts: none, one, or two."""
+        return tuple(one for one in (self.meter, self.also) if one is not None)
 
     def quantity(self, metered: int, hours_of_month: int) -> Fraction:
         """Units of sale, exactly. metered: the meter's units."""
@@ -51,7 +58,7 @@ _GB = Fraction(GB)
 _DELIVERED_GB = Fraction(GB, DELIVERY_UNIT_BYTES)
 
 
-def _streams(name: str, code: str, title: str, unit: str, meter: Meter, per: Fraction, **given: bool) -> Dimension:
+def _streams(name: str, code: str, title: str, unit: str, meter: Meter, per: Fraction, **given: Any) -> Dimension:
     return Dimension(name, code, STREAMS, title, unit, meter, per, **given)
 
 
@@ -90,8 +97,8 @@ _ALL = (
     _streams("on-demand-long-term-retention", "D12", "On-demand retention above 7 days", "GB-month",
              meters.ON_DEMAND_LONG_TERM_STORAGE, _GB, monthly=True),
     _streams("advantage-data-in", "D13", "Advantage data in", "GB", meters.ADVANTAGE_BYTES_IN, _GB),
-    _streams("advantage-data-out", "D13", "Advantage data out", "GB", meters.ADVANTAGE_BYTES_OUT, _GB),
-    _streams("advantage-fan-out", "D13", "Advantage enhanced fan-out", "GB", meters.ADVANTAGE_FAN_OUT_BYTES, _GB),
+    _streams("advantage-data-out", "D13", "Advantage data out, enhanced fan-out included", "GB", meters.ADVANTAGE_BYTES_OUT, _GB,
+             also=meters.ADVANTAGE_FAN_OUT_BYTES),
     COMMITTED_IN,
     COMMITTED_OUT,
     _streams("advantage-retention", "D14", "Advantage retention above 24 hours", "GB-month", meters.ADVANTAGE_STORAGE, _GB,
@@ -133,5 +140,5 @@ _ALL = (
 
 DIMENSIONS: dict[str, Dimension] = {one.name: one for one in _ALL}
 
-OF_METER: dict[str, Dimension] = {one.meter.name: one for one in _ALL if one.meter is not None}
+OF_METER: dict[str, Dimension] = {meter.name: one for one in _ALL for meter in one.meters}
 """The dimension that a meter is sold by. Meters without one are counted, not sold."""
