@@ -41,6 +41,7 @@ from console.pages import (
 )
 from console.pages.access_urls import access_urlpatterns
 from console.pages.audit.urls import audit_urlpatterns
+from console.pages.billing.urls import billing_urlpatterns
 from console.pages.delivery import configuration as delivery_configuration
 from console.pages.delivery import create as delivery_create
 from console.pages.delivery import detail as delivery
@@ -184,6 +185,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *delivery_urlpatterns(T, D),
     *operate_urlpatterns(T),
     *team_urlpatterns(T),
+    *billing_urlpatterns(T),
     *access_urlpatterns(T),
     *audit_urlpatterns(T, S, D),
     *api_urlpatterns,

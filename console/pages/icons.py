@@ -23,4 +23,5 @@ CHOSEN = (
     "repeat",
     "users",
     "user",
+    "receipt",
 )

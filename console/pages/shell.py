@@ -164,6 +164,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("API tokens", "plug", "tokens", "token:write"),
             ("API reference", "circle-help", "reference", ANY_MEMBER),
             ("Members and roles", "users", "members", "member:read"),
+            ("Billing", "receipt", "billing", "billing:read"),
             ("Settings", "settings", "settings", "team:read"),
         ),
     ),
@@ -172,7 +173,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
 
 GO = {
     "overview": "o", "streams": "d", "delivery-streams": "f", "ingestion": "i", "alarms": "m", "audit": "a", "keys": "k",
-    "tokens": "t", "queues": "q", "members": "r", "settings": "s", "usage": "u", "reference": "p", "api-reference": "p",
+    "tokens": "t", "queues": "q", "members": "r", "settings": "s", "billing": "b", "reference": "p", "api-reference": "p",
 }  # fmt: skip
 """Letters after G, by URL name."""
 

@@ -306,6 +306,7 @@ ADDRESSES = (
     Address("invite-wrong", demo_people.INVITE, everyday=False),
     Address("invite-closed", demo_people.INVITE_CLOSED, signed_in=False, everyday=False),
     Address("ask", "/t/first/ask?for=record:read", viewer=True),
+    Address("billing", "/t/first/billing"),
     Address("settings", "/t/first/settings"),
     Address("settings-viewer", "/t/first/settings", viewer=True, everyday=False),
     Address("quotas", "/t/first/settings/quotas", everyday=False),

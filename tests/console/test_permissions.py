@@ -49,6 +49,7 @@ PAGES = {
     "settings-export": ("team:read", {}),
     "settings-transfer": ("team:delete", {}),
     "settings-delete": ("team:delete", {}),
+    "billing": ("billing:read", {}),
     "reference": (ANY_MEMBER, {}),
     "reference-resource": (ANY_MEMBER, {"slug": "streams"}),
     "palette": (ANY_MEMBER, {}),

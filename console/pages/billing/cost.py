@@ -1,0 +1,21 @@
+"""Usage and cost: what a month costs so far."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from apps.billing import bills
+from apps.billing.months import Month
+from console import calls
+from console.pages.billing.frame import frame
+from console.pages.shell import TeamRequest, team_page
+
+
+@team_page("billing:read")
+def usage_and_cost(request: TeamRequest) -> HttpResponse:
+    """The page."""
+    month = Month.at(calls.now_ms())
+    statement = bills.draw_up(request.team.pk, settings.CONFIG.region, month)
+    return render(request, "billing/cost.html", {**frame(request, "billing"), "month": month, "statement": statement})
