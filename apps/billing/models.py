@@ -322,7 +322,9 @@ class Budget(models.Model):
     """The address, encrypted: it may carry a secret."""
     action = models.CharField(max_length=8, choices=BudgetAction.choices, default=BudgetAction.NOTHING)
     action_by = models.CharField(max_length=254, blank=True)
-    """The owner who switched it on."""
+    """Who switched it on, by e-mail address."""
+    action_at_ms = models.BigIntegerField(null=True, blank=True)
+    """When. Null while it only tells."""
     created_at_ms = models.BigIntegerField()
     changed_at_ms = models.BigIntegerField()
 
@@ -337,7 +339,11 @@ class Budget(models.Model):
 
 
 class BudgetAlert(models.Model):
-    """A threshold that was crossed: told once a month each."""
+    """A threshold that was crossed: told once a month each. A budget whose amount is changed tells anew.
+
+    The row is written first, and told afterwards: a worker that dies in between, or after a mail and before its result is
+    written down, tells once more. due_at_ms says when it is tried (again).
+    """
 
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="alerts")
     month = models.CharField(max_length=7)
@@ -347,12 +353,22 @@ class BudgetAlert(models.Model):
     amount_cents = models.BigIntegerField()
     at_ms = models.BigIntegerField()
     told = models.JSONField(default=dict)
-    """Whom, and what came of it: {"mail": "sent", "webhook": "HTTP 204"}."""
+    """Whom, and what came of it: {"ann@example.com": "Sent", "webhook": "HTTP 204"}. A crossing that another alert of the same
+    moment speaks of has nobody."""
+    due_at_ms = models.BigIntegerField(null=True, blank=True)
+    """Null: everybody was told, or given up."""
+    attempts = models.PositiveIntegerField(default=0)
 
     class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at_ms"], condition=models.Q(due_at_ms__isnull=False), name="budget_alerts_to_tell"
+            )
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["budget", "month", "threshold", "forecast"], name="one_alert_per_threshold_and_month"
+                fields=["budget", "month", "threshold", "forecast", "amount_cents"],
+                name="one_alert_per_threshold_and_month",
             )
         ]
 
