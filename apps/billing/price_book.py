@@ -7,18 +7,22 @@ file of its own begins with us-east-1's. Publishing, drafts and their refusals a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from apps.billing.models import PriceBook
 from apps.billing.rating import Priced, Tier
 
 PRICES = Path(__file__).parent / "prices"
 DEFAULT_REGION = "us-east-1"
+CURRENCY = "USD"
+"""Of the lists that are shipped, and so of every book: an installation has one currency."""
 
 Tiers = tuple[Tier, ...]
 
@@ -29,7 +33,7 @@ class NoPrice(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """One published book, as it is looked up. percent is the team's; 0 in a region's."""
+    """One book, as it is looked up. percent is the team's; 0 in a region's."""
 
     from_ms: int
     to_ms: int | None
@@ -41,49 +45,110 @@ class Book:
         return self.from_ms <= day_ms and (self.to_ms is None or day_ms < self.to_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class ShippedList:
+    """prices/<region>.json. read_on: the day on which AWS's pages were read, 2026-10-07. not_published: AWS names no price.
+    from_memory: not found on those pages, so to be checked."""
+
+    region: str
+    read_on: str
+    book: Book
+    not_published: frozenset[str]
+    from_memory: frozenset[str]
+
+
 class Books:
-    """The price list of one team: its books and its region's, both in the order of time. See rating.PriceList."""
+    """The price list of one team: its books and its region's, both in the order of time. See rating.PriceList.
+
+    A dimension's price holds for the longest stretch of days with the same tiers: a book that changes another dimension's
+    price, or begins anew with the same one, does not split it.
+    """
 
     def __init__(self, own: Sequence[Book], common: Sequence[Book]) -> None:
         self._own = own
         self._common = common
-        self._known: dict[tuple[str, int], Priced] = {}
+        given = {edge for book in (*own, *common) for edge in (book.from_ms, book.to_ms) if edge is not None}
+        self._edges = sorted({0, *given})
+        self._known: dict[str, tuple[list[int], list[Priced | None]]] = {}
 
     def of(self, dimension: str, day_ms: int) -> Priced:
         """Raises NoPrice."""
-        found = self._known.get((dimension, day_ms))
+        if dimension not in self._known:
+            self._known[dimension] = self._stretches(dimension)
+        starts, prices = self._known[dimension]
+        found = prices[bisect_right(starts, day_ms) - 1] if day_ms >= 0 else None
         if found is None:
-            found = self._known[dimension, day_ms] = self._find(dimension, day_ms)
+            raise NoPrice(f"There is no price of {dimension} on that day.")
         return found
 
-    def _find(self, dimension: str, day_ms: int) -> Priced:
-        common = next((book for book in reversed(self._common) if book.holds(day_ms) and dimension in book.tiers), None)
+    def edges(self, from_ms: int, to_ms: int) -> list[int]:
+        """The days after from_ms and before to_ms on which any of the books begins or ends."""
+        return [edge for edge in self._edges if from_ms < edge < to_ms]
+
+    def is_own(self, dimension: str, day_ms: int) -> bool:
+        """Does the team pay a price of its own on that day: another one than everybody?"""
+        return any(book.holds(day_ms) and (book.percent or dimension in book.tiers) for book in self._own)
+
+    def _stretches(self, dimension: str) -> tuple[list[int], list[Priced | None]]:
+        """The days on which the price changes, and the price from each on; None: there is none."""
+        starts: list[int] = []
+        tiers: list[Tiers | None] = []
+        for edge in self._edges:
+            here = self._tiers(dimension, edge)
+            if not starts or here != tiers[-1]:
+                starts.append(edge)
+                tiers.append(here)
+        ends = [*starts[1:], None]
+        return starts, [
+            None if one is None else Priced(one, start, end)
+            for start, end, one in zip(starts, ends, tiers, strict=True)
+        ]
+
+    def _tiers(self, dimension: str, day_ms: int) -> Tiers | None:
         own = next((book for book in reversed(self._own) if book.holds(day_ms)), None)
         if own is not None and dimension in own.tiers:
-            return Priced(own.tiers[dimension], own.from_ms, self._until(day_ms, own.to_ms, self._own))
+            return own.tiers[dimension]
+        common = next((book for book in reversed(self._common) if book.holds(day_ms) and dimension in book.tiers), None)
         if common is None:
-            raise NoPrice(f"There is no price of {dimension} on that day.")
-        tiers, from_ms = common.tiers[dimension], common.from_ms
-        to_ms = self._until(day_ms, common.to_ms, self._common)
-        if own is not None:
-            factor = 1 + own.percent / 100
-            tiers = tuple(Tier(tier.up_to, tier.price * factor) for tier in tiers)
-            from_ms = max(from_ms, own.from_ms)
-        return Priced(tiers, from_ms, self._until(day_ms, to_ms, self._own))
+            return None
+        return common.tiers[dimension] if own is None else raised(common.tiers[dimension], own.percent)
 
-    @staticmethod
-    def _until(day_ms: int, to_ms: int | None, books: Sequence[Book]) -> int | None:
-        """The end, or the beginning of the next book or the end of a present one, whichever is first."""
-        edges = [edge for book in books for edge in (book.from_ms, book.to_ms) if edge is not None and edge > day_ms]
-        return min([*edges, *([] if to_ms is None else [to_ms])], default=None)
+
+def raised(tiers: Tiers, percent: Decimal) -> Tiers:
+    """The same with every price higher by so many percent (lower, if negative)."""
+    if not percent:
+        return tiers
+    factor = 1 + percent / 100
+    return tuple(Tier(tier.up_to, tier.price * factor) for tier in tiers)
 
 
 def price_list(team_id: int | None, region: str) -> Books:
     """What a team pays; None: what everybody pays who has no book of their own."""
-    rows = PriceBook.objects.filter(region=region, published_at_ms__isnull=False).order_by("valid_from_ms")
-    common = [_book(row) for row in rows.filter(team=None).prefetch_related("prices")]
-    own = [] if team_id is None else [_book(row) for row in rows.filter(team=team_id).prefetch_related("prices")]
+    rows = published(region)
+    common = [book_of(row) for row in rows.filter(team=None)]
+    own = [] if team_id is None else [book_of(row) for row in rows.filter(team=team_id)]
     return Books(own, [shipped(region), *common])
+
+
+def price_lists(region: str) -> Callable[[int | None], Books]:
+    """The same for all teams, in two queries; what the function answers is made once for each team with books of its own."""
+    common, own = [shipped(region)], dict[int, list[Book]]()
+    for row in published(region):
+        (common if row.team_id is None else own.setdefault(row.team_id, [])).append(book_of(row))
+    made: dict[int | None, Books] = {None: Books([], common)}
+
+    def of_team(team_id: int | None) -> Books:
+        if team_id not in made and team_id in own:
+            made[team_id] = Books(own[team_id], common)
+        return made.get(team_id, made[None])
+
+    return of_team
+
+
+def published(region: str) -> Any:
+    """The books that price something in a region, in the order of time, with their prices."""
+    rows = PriceBook.objects.filter(region=region, published_at_ms__isnull=False)
+    return rows.order_by("valid_from_ms").prefetch_related("prices")
 
 
 def list_prices(region: str) -> Books:
@@ -91,15 +156,24 @@ def list_prices(region: str) -> Books:
     return Books([], [shipped(region)])
 
 
-@cache
 def shipped(region: str) -> Book:
-    """The list in prices/: valid since ever, until a published book names the same dimension."""
+    """The list in prices/ as a book: valid since ever, until a published book names the same dimension."""
+    return shipped_list(region).book
+
+
+@cache
+def shipped_list(region: str) -> ShippedList:
+    """The list in prices/, with what is known of it."""
     file = PRICES / f"{region}.json"
     given = json.loads((file if file.exists() else PRICES / f"{DEFAULT_REGION}.json").read_text())
-    return Book(0, None, Decimal(0), {name: tiers_of(tiers) for name, tiers in given["prices"].items()})
+    assert given["currency"] == CURRENCY, file
+    book = Book(0, None, Decimal(0), {name: tiers_of(tiers) for name, tiers in given["prices"].items()})
+    unknown, unsure = frozenset(given["not_published"]), frozenset(given["from_memory"])
+    return ShippedList(given["region"], given["read_on"], book, unknown, unsure)
 
 
-def _book(row: PriceBook) -> Book:
+def book_of(row: PriceBook) -> Book:
+    """A row as it is looked up."""
     tiers = {price.dimension: tiers_of(price.tiers) for price in row.prices.all()}
     return Book(row.valid_from_ms, row.valid_to_ms, Decimal(row.percent), tiers)
 
@@ -107,3 +181,15 @@ def _book(row: PriceBook) -> Book:
 def tiers_of(stored: Sequence[Sequence[str | None]]) -> Tiers:
     """As Price.tiers has them."""
     return tuple(Tier(None if up_to is None else Fraction(up_to), Decimal(price or "0")) for up_to, price in stored)
+
+
+def stored_of(tiers: Tiers) -> list[list[str | None]]:
+    """The counterpart of tiers_of."""
+    return [[None if up_to is None else number_text(up_to), number_text(price)] for up_to, price in tiers]
+
+
+def number_text(value: Fraction | Decimal) -> str:
+    """A price or a number of units in full, without zeros that say nothing: "0.015", "512000"."""
+    number = value if isinstance(value, Decimal) else Decimal(value.numerator) / Decimal(value.denominator)
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
