@@ -147,6 +147,7 @@ def test_the_legend_hides_lines_and_follows_the_cursor(tab):
 
 def has_pixel(red, green, blue):
     return f"""(() => {{ const c = document.querySelector('live-chart canvas');
+        if (!c) return false;
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
         for (let i = 0; i < d.length; i += 4) if (d[i] === {red} && d[i + 1] === {green} && d[i + 2] === {blue}) return true;
         return false; }})()"""
