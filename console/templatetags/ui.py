@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 
 from apps.accounts.permissions import roles_with
 from apps.base.units import MIB
-from console.pages import words
+from console.pages import money, words
 
 if TYPE_CHECKING:
     from console.pages.reading import Found
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 register = template.Library()
 
 for function in (words.size, words.rate, words.duration, words.retention, words.retention_words, words.date,
-                 words.date_time, words.clock_time, words.clock_minutes, words.zone, words.iso, words.figures, words.middle):  # fmt: skip
+                 words.date_time, words.clock_time, words.clock_minutes, words.zone, words.iso, words.figures, words.middle,
+                 money.money, money.whole_money, money.amount, money.price, money.quantity, money.unit_words):  # fmt: skip
     register.filter(function.__name__, function)
 
 SPARK_WIDTH = 84
