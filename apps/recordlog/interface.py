@@ -40,9 +40,12 @@ MAX_QUEUED_BYTES = 64 * 1_048_576
 """Records handed to append and not yet durable, per process; beyond it append raises LogBusy."""
 
 METER_KEYS_PER_HOUR = 100
-"""Access keys metered apart per shard and hour; further ones are summed under OTHER_METER_KEY."""
+"""Meter keys kept apart per shard and hour; further ones are summed under OTHER_METER_KEY."""
 
 OTHER_METER_KEY = "other"
+METER_MARK = "|"
+"""What follows the last of these in a meter key stays with what goes to OTHER_METER_KEY: "AKIA|x" goes to "other|x". What
+it means is the caller's matter; there must be few of them."""
 
 METER_HOURS_KEPT = 100 * 24
 """Hours. trim removes a shard's meter rows older than this."""
@@ -125,7 +128,8 @@ class Entry(Struct, gc=False):
     """What one caller appends to one shard: records is flat [key, data, …]; count = len(records) // 2.
 
     size_bytes counts UTF-8 keys plus data, as the shard's limits do. payload_units is the sum over the records of
-    ceil((key + data bytes) / 25 KiB), at least 1 each. meter_key is the access key id the totals are booked under.
+    ceil((key + data bytes) / 25 KiB), at least 1 each; kib_units the same by 1 KiB, or 0 where nobody pays by it.
+    meter_key is what the totals are booked under: the access key id, and what METER_MARK sets apart.
     producer, if given, is (name, sequence): it commits with the records, and a repeat with a sequence not above the
     last one stored for that name and shard is answered with the first result and stores nothing. Entries of one call
     with the same producer stand or fall together: if one is a repeat all are, and one whose shard has nothing of the
@@ -141,6 +145,7 @@ class Entry(Struct, gc=False):
     meter_key: str = OTHER_METER_KEY
     producer: tuple[str, int] | None = None
     key: DataKey | None = None
+    kib_units: int = 0
 
 
 class Appended(Struct, frozen=True, gc=False):
@@ -196,6 +201,7 @@ class Totals:
     records: int = 0
     size_bytes: int = 0
     payload_units: int = 0
+    kib_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +222,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class MeterRow:
-    """Cumulative totals of one shard, UTC hour and access key; a row only rises."""
+    """Cumulative totals of one shard, UTC hour and meter key; a row only rises."""
 
     shard: ShardKey
     hour_ms: int

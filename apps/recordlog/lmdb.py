@@ -3,7 +3,7 @@
 The format on disk
 ==================
 One LMDB environment (`data.mdb`, `lock.mdb`; LMDB 0.9's own format) with five named databases. Numbers in keys
-are big-endian, so that LMDB's order is ours. Every value begins with one byte, the format's version (now 2).
+are big-endian, so that LMDB's order is ours. Every value begins with one byte, the format's version (now 3).
 
 database   key                                     value, after the version byte where it has one
 about      name                                    "format": version byte alone; "incarnation", "turned over at":
@@ -15,8 +15,9 @@ batches    shard (4), ordinal of first record (8)  arrival in ms (8), count (4),
                                                    [key, data, key, data, …]; encrypted, if there is a data key:
                                                    nonce (12), ciphertext, tag (16), AES-256-GCM, with this database
                                                    key and all that stands before the nonce authenticated
-meters     shard (4), UTC hour since 1970 (4)      msgpack map: access key id -> [records, bytes, units]; finished
-                                                   hours only, the running one is in the shard's value
+meters     shard (4), UTC hour since 1970 (4)      msgpack map: meter key -> [records, bytes, units of 25 KiB,
+                                                   units of 1 KiB (since format 3)]; finished hours only, the
+                                                   running one is in the shard's value
 producers  shard (4), name (UTF-8)                 msgpack array: sequence, first offset, arrival of its last entry
 
 Rules that hold in every committed state, and that verify() checks: a shard's batches follow each other without a
@@ -24,7 +25,7 @@ gap from trimmed.records + 1 to next_offset - 1; arrivals never go back; what a 
 came before it; totals = stored + trimmed. Nothing outside the folder belongs to the log, so a copy made by LMDB's
 own means (`mdb_copy`, also compacting, also while it is written) is a whole backup; `bells/` is not part of it.
 
-Changing the format: raise lmdb_format.FORMAT; write N, read N and N - 1, each entry by its own version byte;
+Changing the format: raise lmdb_format.FORMAT; write N, read N and older ones, each entry by its own version byte;
 what must be rewritten is rewritten as it is touched. New fields of ShardState go to its end with a default and
 need no new version. A newer version's entries are refused with a sentence, never guessed at.
 

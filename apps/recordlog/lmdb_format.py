@@ -16,10 +16,12 @@ from apps.recordlog.interface import Appended, DataKey, LogUnavailable, Offset, 
 from apps.recordlog.shard_state import ShardState, Sums
 from apps.recordlog.stored_batch import Records, StoredBatch
 
-FORMAT = 2
-"""What is written. What is read: FORMAT and FORMAT - 1."""
+FORMAT = 3
+"""What is written. What is read: this and older ones from OLDEST_FORMAT on."""
 
 OLDEST_FORMAT = 1
+COUNTS_KIB = 3
+"""The first format whose sums have kib_units."""
 
 NAMES = (b"about", b"shards", b"batches", b"meters", b"producers")
 
@@ -29,10 +31,10 @@ HOUR_KEY = Struct(">II")
 BATCH_HEADER = Struct(">BqIIIQQI")
 """Format, arrival in ms; the batch's count, bytes, payload units; the shard's bytes and units before it; the number of
 the batch's data key, 0 if it is not encrypted. Format 1 had no number, and in its place the first bytes of the records
-(never fewer than four)."""
+(never fewer than four). Format 3 changed what shards and meters count, and nothing here."""
 
 NONCE_BYTES = 12
-_RECORDS_AT = (0, BATCH_HEADER.size - 4, BATCH_HEADER.size)
+_RECORDS_AT = (0, BATCH_HEADER.size - 4, BATCH_HEADER.size, BATCH_HEADER.size)
 """Where the records begin, by format."""
 
 MAX_PRODUCER_BYTES = 400
@@ -130,7 +132,10 @@ def encode_state(state: ShardState) -> bytes:
 def decode_state(value: memoryview) -> ShardState:
     """A shard's value, back."""
     check_version(value[0])
-    return _decode_state(value[1:])
+    state = _decode_state(value[1:])
+    if value[0] < COUNTS_KIB:
+        state.widen()
+    return state
 
 
 def hour_key(shard: ShardKey, hour_ms: int) -> bytes:

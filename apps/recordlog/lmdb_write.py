@@ -218,7 +218,7 @@ class Writing(Reading):
             next_first = key_of(cursor, shard)
             first = state.next_offset if next_first is None else next_first
         if first == state.next_offset:
-            state.trimmed = list(state.totals)
+            state.trimmed = state.totals[:3]
         elif first > oldest:
             _, _, _, _, _, bytes_before, units_before, _ = BATCH_HEADER.unpack_from(cursor.value())
             state.trimmed = [first - 1, bytes_before, units_before]

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from apps.base.units import HOUR_MS
 from apps.recordlog.interface import (
     METER_KEYS_PER_HOUR,
+    METER_MARK,
     OTHER_METER_KEY,
     Bounds,
     MeterRow,
@@ -19,14 +20,22 @@ from apps.recordlog.interface import (
 )
 
 Sums = list[int]
-"""[records, size_bytes, payload_units]"""
+"""[records, size_bytes, payload_units], and [… kib_units] where meters are kept."""
+
+METERED = 4
+"""Numbers of sums with kib_units. Those stored by format 2 have one less."""
 
 HASH_BYTES = 16
 
 
 def no_sums() -> Sums:
-    """Sums of nothing."""
+    """Sums of nothing, for what is stored."""
     return [0, 0, 0]
+
+
+def no_meters() -> Sums:
+    """Sums of nothing, for what is metered."""
+    return [0, 0, 0, 0]
 
 
 def add_to(sums: Sums, records: int, size_bytes: int, payload_units: int) -> None:
@@ -36,18 +45,27 @@ def add_to(sums: Sums, records: int, size_bytes: int, payload_units: int) -> Non
     sums[2] += payload_units
 
 
+def meter(sums: Sums, records: int, size_bytes: int, payload_units: int, kib_units: int) -> None:
+    """The same for what is metered."""
+    sums[0] += records
+    sums[1] += size_bytes
+    sums[2] += payload_units
+    sums[3] += kib_units
+
+
 class ShardState(Struct, array_like=True):
     """One shard's state; stored as a msgpack array in this order, so new fields are added at the end with a default.
 
     floor_ms: no later arrival is older than this: the newest arrival, or what the seal of a parent set.
-    hour, meters: the UTC hour (milliseconds) being metered, and its sums by access key id.
+    totals: of all that was ever appended, kib_units too. trimmed: of what is no longer stored.
+    hour, meters: the UTC hour (milliseconds) being metered, and its sums by meter key.
     dropping: drop has begun; the shard is unknown to everybody while its batches go.
     """
 
     next_offset: Offset = 1
     newest_ms: int = 0
     floor_ms: int = 0
-    totals: Sums = field(default_factory=no_sums)
+    totals: Sums = field(default_factory=no_meters)
     trimmed: Sums = field(default_factory=no_sums)
     hour_ms: int = 0
     meters: dict[str, Sums] = field(default_factory=dict)
@@ -65,18 +83,25 @@ class ShardState(Struct, array_like=True):
         return max(now_ms, self.floor_ms)
 
     def book(self, next_offset: Offset, arrival_ms: int, meters: dict[str, Sums]) -> None:
-        """Count what is being stored, by access key. roll_hour for its arrival must have been called."""
+        """Count what is being stored, by meter key. roll_hour for its arrival must have been called."""
         self.next_offset = next_offset
         self.newest_ms = self.floor_ms = arrival_ms
         for meter_key, sums in meters.items():
-            add_to(self.totals, *sums)
-            add_to(self.meters.get(meter_key) or self._new_meter(meter_key), *sums)
+            meter(self.totals, *sums)
+            meter(self.meters.get(meter_key) or self._new_meter(meter_key), *sums)
 
     def _new_meter(self, meter_key: str) -> Sums:
-        kept_apart = len(self.meters) - (OTHER_METER_KEY in self.meters)
-        if kept_apart >= METER_KEYS_PER_HOUR:
-            meter_key = OTHER_METER_KEY
-        return self.meters.setdefault(meter_key, no_sums())
+        if len(self.meters) >= METER_KEYS_PER_HOUR and self._kept_apart() >= METER_KEYS_PER_HOUR:
+            meter_key = other_key(meter_key)
+        return self.meters.setdefault(meter_key, no_meters())
+
+    def _kept_apart(self) -> int:
+        return sum(key != other_key(key) for key in self.meters)
+
+    def widen(self) -> None:
+        """Make room for kib_units in what format 2 has stored."""
+        for sums in (self.totals, *self.meters.values()):
+            sums.extend([0] * (METERED - len(sums)))
 
     def roll_hour(self, arrival_ms: int) -> tuple[int, dict[str, Sums]] | None:
         """Begin the hour of an arrival if it is a new one. Answers the finished hour and its rows, to be kept."""
@@ -109,6 +134,12 @@ class ShardState(Struct, array_like=True):
             Successor(shard, int.from_bytes(start, "big"), int.from_bytes(end, "big"))
             for shard, start, end in self.successors
         )
+
+
+def other_key(meter_key: str) -> str:
+    """Under which key is summed what is not kept apart."""
+    mark = meter_key.rfind(METER_MARK)
+    return OTHER_METER_KEY if mark < 0 else OTHER_METER_KEY + meter_key[mark:]
 
 
 def meter_rows(shard: ShardKey, hour_ms: int, meters: dict[str, Sums]) -> list[MeterRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from apps.base.units import PAYLOAD_UNIT_BYTES
+from apps.base.units import KIB, PAYLOAD_UNIT_BYTES
 from apps.recordlog.interface import (
     MAX_BATCH_BYTES,
     MAX_BATCH_RECORDS,
@@ -14,7 +14,7 @@ from apps.recordlog.interface import (
     Offset,
     Slice,
 )
-from apps.recordlog.shard_state import ShardState, Sums
+from apps.recordlog.shard_state import ShardState, Sums, meter
 
 Records = list[str | bytes | None]
 """Flat: [key, data, key, data, …]."""
@@ -92,14 +92,15 @@ class GrowingShard:
         else:
             self._open_batches(entry)
         self.next_offset = first + count
+        self._meter(entry)
+        return Appended(first, self.arrival_ms)
+
+    def _meter(self, entry: Entry) -> None:
         row = self._meters.get(entry.meter_key)
         if row is None:
-            self._meters[entry.meter_key] = [count, size_bytes, units]
+            self._meters[entry.meter_key] = [entry.count, entry.size_bytes, entry.payload_units, entry.kib_units]
         else:
-            row[0] += count
-            row[1] += size_bytes
-            row[2] += units
-        return Appended(first, self.arrival_ms)
+            meter(row, entry.count, entry.size_bytes, entry.payload_units, entry.kib_units)
 
     def _open_batches(self, entry: Entry) -> None:
         """The entry does not fit into the open batch: open another, or several if it is larger than one may be."""
@@ -144,6 +145,11 @@ def pieces(records: Records) -> Iterator[tuple[Records, int, int]]:
 def payload_units(record_size: int) -> int:
     """PUT payload units of one record of that many bytes."""
     return max(1, -(-record_size // PAYLOAD_UNIT_BYTES))
+
+
+def kib_units(record_size: int) -> int:
+    """Units of 1 KiB of one record of that many bytes."""
+    return max(1, -(-record_size // KIB))
 
 
 def record_bytes(records: Records, i: int) -> int:

@@ -519,9 +519,9 @@ async def test_who_waits_for_a_dropped_shard_learns_it(log):
 async def test_totals_are_the_sum_of_all_that_was_ever_appended(log, clock):
     await log.append([entry(1, ("key", b"12345"), (None, b"x" * 30_000))])
     await log.append([entry(1, ("ключ", b""))])
-    assert (await log.bounds(1)).totals == Totals(3, 8 + 30_000 + 8, 1 + 2 + 1)
+    assert (await log.bounds(1)).totals == Totals(3, 8 + 30_000 + 8, 1 + 2 + 1, 1 + 30 + 1)
     await log.trim(1, clock.now_ms() + 1, 100)
-    assert (await log.bounds(1)).totals == Totals(3, 8 + 30_000 + 8, 1 + 2 + 1)
+    assert (await log.bounds(1)).totals == Totals(3, 8 + 30_000 + 8, 1 + 2 + 1, 1 + 30 + 1)
 
 
 async def test_a_refused_entry_is_not_counted(log):
@@ -539,9 +539,9 @@ async def test_meters_are_kept_apart_by_shard_hour_and_access_key(log, clock):
     await log.append([texts(1, "e", meter_key="B")])
     rows = await log.meters(1, 0)
     assert [(r.hour_ms // HOUR_MS, r.meter_key, r.totals) for r in rows] == [
-        (500_000, "A", Totals(2, 6, 2)),
-        (500_000, "B", Totals(2, 4, 2)),
-        (500_001, "B", Totals(1, 2, 1)),
+        (500_000, "A", Totals(2, 6, 2, 2)),
+        (500_000, "B", Totals(2, 4, 2, 2)),
+        (500_001, "B", Totals(1, 2, 1, 1)),
     ]
     assert await log.meters(1, 500_000 * HOUR_MS) == rows
     assert await log.meters(1, 500_000 * HOUR_MS + 1) == rows[2:]
@@ -559,6 +559,35 @@ async def test_a_hundred_access_keys_are_metered_apart_and_the_rest_together(log
     assert rows.pop(OTHER_METER_KEY) == 41
     assert set(rows.values()) == {2}
     assert sum(rows.values()) + 41 == (await log.bounds(1)).totals.records
+
+
+async def test_what_a_mark_sets_apart_stays_apart_beyond_the_hundred(log):
+    keys = [f"key-{i:03}{mark}" for i in range(METER_KEYS_PER_HOUR) for mark in ("", "|x")]
+    await log.append([texts(1, "a", meter_key=key) for key in keys])
+    await log.append(
+        [texts(1, "a", meter_key="late|x"), texts(1, "a", meter_key="late"), texts(1, "a", meter_key="late|y")]
+    )
+    rows = {r.meter_key: r.totals.records for r in await log.meters(1, 0)}
+    assert (rows.pop("other"), rows.pop("other|x"), rows.pop("other|y")) == (51, 51, 1)
+    assert len(rows) == METER_KEYS_PER_HOUR
+    assert {key.partition("|")[2] for key in rows} == {"", "x"}
+
+
+async def test_units_of_a_kib_are_counted_as_told_and_kept_through_hours_and_trims(log, clock):
+    clock.set(500_000 * HOUR_MS)
+    for data in (b"", b"x" * 1_023, b"x" * 1_024, b"x" * 5_000):
+        await log.append([entry(1, ("k", data), meter_key="A|x")])
+    uncounted = texts(1, "a", meter_key="A")
+    uncounted.kib_units = 0
+    clock.advance(HOUR_MS)
+    await log.append([uncounted, entry(1, ("k", b"x" * 3_000), meter_key="A|x")])
+    await log.trim(1, clock.now_ms(), 100)
+    assert [(r.hour_ms // HOUR_MS, r.meter_key, r.totals) for r in await log.meters(1, 0)] == [
+        (500_000, "A|x", Totals(4, 7_051, 4, 1 + 1 + 2 + 5)),
+        (500_001, "A", Totals(1, 2, 1, 0)),
+        (500_001, "A|x", Totals(1, 3_001, 1, 3)),
+    ]
+    assert (await log.bounds(1)).totals == Totals(6, 7_051 + 2 + 3_001, 6, 12)
 
 
 async def test_an_hour_goes_on_when_the_clock_steps_back_over_its_beginning(log, clock):

@@ -1,10 +1,11 @@
 """Encryption in the record log: what every engine promises, and what LMDB has on the disk."""
 
 import lmdb
+import msgspec
 import pytest
 
 from apps.base.clock import FakeClock
-from apps.base.units import KIB, MIB
+from apps.base.units import HOUR_MS, KIB, MIB
 from apps.recordlog import lmdb_format
 from apps.recordlog.faulty import FaultyLog
 from apps.recordlog.interface import KeyUnavailable, LogUnavailable, Totals
@@ -78,7 +79,7 @@ async def test_entries_under_different_keys_in_one_commit_stay_apart(log, keyrin
     results = await log.append([texts(1, f"{i}", key=key) for i, key in enumerate(keys)])
     assert [result.first for result in results] == [1, 2, 3, 4, 5]
     assert await shown(log, 1) == [(["0"], False), (["1"], True), (["2"], True), (["3"], False), (["4"], True)]
-    assert (await log.bounds(1)).totals == Totals(5, 10, 5)
+    assert (await log.bounds(1)).totals == Totals(5, 10, 5, 5)
 
 
 async def test_a_part_of_a_batch_says_so_too(log, keyring):
@@ -269,6 +270,42 @@ async def test_what_the_format_before_wrote_is_read_trimmed_and_appended_to(on_d
     assert (await again.bounds(1)).first_offset == 3
     assert (await again.verify()).problems == ()
     await again.close()
+
+
+async def test_sums_of_the_format_before_had_no_units_of_a_kib(on_disk, folder, clock, keyring):
+    """They begin at 0 there, and go on."""
+    clock.set(500_000 * HOUR_MS)
+    await on_disk.append([texts(1, "a", "b", meter_key="A"), texts(2, "x", meter_key="A")])
+    clock.advance(HOUR_MS)
+    await on_disk.append([texts(1, "c", meter_key="A")])
+    await on_disk.close()
+    with lmdb.open(str(folder), max_dbs=8) as env:
+        for name, shorten in ((b"shards", shorter_state), (b"meters", shorter)):
+            database = env.open_db(name)
+            with env.begin(write=True) as txn:
+                for key, value in list(txn.cursor(database)):
+                    packed = msgspec.msgpack.encode(shorten(msgspec.msgpack.decode(value[1:])))
+                    txn.put(key, b"\x02" + packed, db=database)
+    again = await reopened(folder, keyring)
+    assert (await again.bounds(1)).totals == Totals(3, 6, 3, 0)
+    await again.append([texts(1, "d", "e", meter_key="A"), texts(1, "f", meter_key="B")])
+    assert [(r.hour_ms // HOUR_MS, r.meter_key, r.totals) for r in await again.meters(1, 0)] == [
+        (500_000, "A", Totals(2, 4, 2, 0)),
+        (500_001, "A", Totals(3, 6, 3, 2)),
+        (500_001, "B", Totals(1, 2, 1, 1)),
+    ]
+    assert (await again.bounds(1)).totals == Totals(6, 12, 6, 3)
+    assert (await again.trim(1, 1 << 60, 1 << 60)).records == 6
+    assert (await again.verify()).problems == ()
+    await again.close()
+
+
+def shorter_state(state):
+    return [*state[:3], state[3][:3], *state[4:6], shorter(state[6]), *state[7:]]
+
+
+def shorter(rows):
+    return {key: sums[:3] for key, sums in rows.items()}
 
 
 async def test_a_log_of_the_format_before_is_marked_as_of_this_one(folder, clock):

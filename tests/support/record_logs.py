@@ -16,7 +16,7 @@ from typing import Any
 from apps.base.clock import FakeClock, SystemClock
 from apps.recordlog.interface import Entry, RecordLog, RecordLogError, ShardClosed, Successor
 from apps.recordlog.lmdb import LmdbLog
-from apps.recordlog.stored_batch import payload_units, record_bytes
+from apps.recordlog.stored_batch import kib_units, payload_units, record_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,8 @@ def entry(
     """An Entry of (key, data) pairs with the right sums."""
     flat: list[Any] = [part for record in records for part in record]
     sizes = [record_bytes(flat, i) for i in range(0, len(flat), 2)]
-    return Entry(shard, flat, len(records), sum(sizes), sum(map(payload_units, sizes)), meter_key, producer, key)
+    units = sum(map(payload_units, sizes)), meter_key, producer, key, sum(map(kib_units, sizes))
+    return Entry(shard, flat, len(records), sum(sizes), *units)
 
 
 def texts(shard: int, *datas: str, **more: Any) -> Entry:
