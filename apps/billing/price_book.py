@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from apps.billing.models import PriceBook
@@ -25,6 +26,8 @@ CURRENCY = "USD"
 """Of the lists that are shipped, and so of every book: an installation has one currency."""
 
 Tiers = tuple[Tier, ...]
+ListOfTeam = Callable[[int | None], "Books"]
+"""What a team pays; None: a team without books of its own."""
 
 
 class NoPrice(LookupError):
@@ -41,7 +44,7 @@ class Book:
     tiers: Mapping[str, Tiers]
 
     def holds(self, day_ms: int) -> bool:
-        """Valid on that day."""
+        """Valid on that day, unless another one begins in between."""
         return self.from_ms <= day_ms and (self.to_ms is None or day_ms < self.to_ms)
 
 
@@ -87,7 +90,13 @@ class Books:
 
     def is_own(self, dimension: str, day_ms: int) -> bool:
         """Does the team pay a price of its own on that day: another one than everybody?"""
-        return any(book.holds(day_ms) and (book.percent or dimension in book.tiers) for book in self._own)
+        own = self._own_on(day_ms)
+        return own is not None and (bool(own.percent) or dimension in own.tiers)
+
+    def _own_on(self, day_ms: int) -> Book | None:
+        """The team's book that began last, unless it is over: an earlier one does not come back."""
+        begun = next((book for book in reversed(self._own) if book.from_ms <= day_ms), None)
+        return begun if begun is not None and begun.holds(day_ms) else None
 
     def _stretches(self, dimension: str) -> tuple[list[int], list[Priced | None]]:
         """The days on which the price changes, and the price from each on; None: there is none."""
@@ -105,7 +114,7 @@ class Books:
         ]
 
     def _tiers(self, dimension: str, day_ms: int) -> Tiers | None:
-        own = next((book for book in reversed(self._own) if book.holds(day_ms)), None)
+        own = self._own_on(day_ms)
         if own is not None and dimension in own.tiers:
             return own.tiers[dimension]
         common = next((book for book in reversed(self._common) if book.holds(day_ms) and dimension in book.tiers), None)
@@ -130,16 +139,25 @@ def price_list(team_id: int | None, region: str) -> Books:
     return Books(own, [shipped(region), *common])
 
 
-def price_lists(region: str) -> Callable[[int | None], Books]:
-    """The same for all teams, in two queries; what the function answers is made once for each team with books of its own."""
-    common, own = [shipped(region)], dict[int, list[Book]]()
+def price_lists(
+    region: str, drafts: Mapping[int | None, Book] = MappingProxyType({}), *, instead: bool = False
+) -> ListOfTeam:
+    """The same for all teams, in two queries; what the function answers is made once for each team with books of its own.
+
+    drafts: books that are not published, by team, to be tried; instead: those of the same team do not count beside them.
+    """
+    books: dict[int | None, list[Book]] = {None: []}
     for row in published(region):
-        (common if row.team_id is None else own.setdefault(row.team_id, [])).append(book_of(row))
+        books.setdefault(row.team_id, []).append(book_of(row))
+    for team_id, draft in drafts.items():
+        there = [] if instead else [book for book in books.get(team_id, []) if book.from_ms != draft.from_ms]
+        books[team_id] = sorted([*there, draft], key=lambda book: book.from_ms)
+    common = [shipped(region), *books.pop(None)]
     made: dict[int | None, Books] = {None: Books([], common)}
 
     def of_team(team_id: int | None) -> Books:
-        if team_id not in made and team_id in own:
-            made[team_id] = Books(own[team_id], common)
+        if team_id not in made and team_id in books:
+            made[team_id] = Books(books[team_id], common)
         return made.get(team_id, made[None])
 
     return of_team
