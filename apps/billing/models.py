@@ -125,6 +125,96 @@ class Correction(models.Model):
         return f"{self.resource} {self.meter} {self.quantity:+}"
 
 
+class CommittedHour(models.Model):
+    """What a team with the minimum throughput billing commitment used in one UTC hour, all streams together: UsageHour of
+    the advantage meters added up, kept in the same transaction, so that the shortfall is 744 rows a month at most."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="+")
+    hour_ms = models.BigIntegerField()
+    meter = models.CharField(max_length=64)
+    quantity = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "hour_ms", "meter"], name="one_committed_row_per_hour")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team_id} {self.hour_ms} {self.meter} {self.quantity}"
+
+
+class FrozenMonth(models.Model):
+    """A month of a team whose usage changes no more: its bill is being made, or made. Closing writes this row first, under
+    the team's lock, so that nothing slips in between what was added up and what is stored."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.CASCADE, related_name="+")
+    month = models.CharField(max_length=7)
+    frozen_at_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "month"], name="one_frozen_month_per_team_and_month")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team_id} {self.month}"
+
+
+class FlagKind(models.TextChoices):
+    """What an operator should look at, since it may change what somebody pays."""
+
+    SHRUNK = "shrunk", "A meter showed less than before"
+    CLOCK_BACK = "clock-back", "The clock went back"
+    CLOCK_AHEAD = "clock-ahead", "The clock jumped ahead"
+    LATE = "late", "Usage came after its month was closed"
+    NO_PRICE = "no-price", "There is no price"
+    UNKNOWN_KEY = "unknown-key", "Usage of an unknown key"
+
+
+class BillingFlag(models.Model):
+    """Something odd that was noticed while metering or closing; one row per team, kind and resource, however often."""
+
+    team = models.ForeignKey("accounts.Team", null=True, on_delete=models.CASCADE, related_name="billing_flags")
+    """Null: of the installation as a whole, as its clock is."""
+    kind = models.CharField(max_length=16, choices=FlagKind.choices)
+    resource = models.CharField(max_length=200, blank=True)
+    text = models.CharField(max_length=500)
+    """A sentence for people, of the last time."""
+    first_at_ms = models.BigIntegerField()
+    at_ms = models.BigIntegerField()
+    seen = models.PositiveBigIntegerField(default=1)
+    """How often."""
+    acknowledged_at_ms = models.BigIntegerField(null=True, blank=True)
+    """When an operator said that it was dealt with; null again when it happens once more."""
+    acknowledged_by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["team", "kind", "resource"], name="one_flag_per_team_kind_and_resource"),
+            models.UniqueConstraint(
+                fields=["kind", "resource"], condition=models.Q(team__isnull=True), name="one_flag_of_the_installation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.resource}"
+
+
+class MeteringClock(models.Model):
+    """The one row that remembers what time it was, so that a clock that jumps is noticed (clock_guard.py)."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    last_ms = models.BigIntegerField()
+    moved_from_ms = models.BigIntegerField(null=True, blank=True)
+    moved_to_ms = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(id=1), name="one_metering_clock")]
+
+    def __str__(self) -> str:
+        return str(self.last_ms)
+
+
 class BilledResource(models.Model):
     """What is known of a thing that usage was booked on, also after it is gone: its tags as they were last seen."""
 

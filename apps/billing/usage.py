@@ -1,6 +1,7 @@
 """The ledger, added up: how much a team used of each dimension, as rows for rating.
 
-Rows come by UTC day. What a label tells apart is chosen by the caller: nothing (a bill), the resource, the key.
+Rows come by UTC day. What a label tells apart is chosen by the caller: nothing (a bill), the resource, the key. The shortfall
+of a commitment is among them, on the resource "account".
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 from django.db.models import F, Sum, Value
 
+from apps.billing import commitment
 from apps.billing.dimensions import OF_METER
 from apps.billing.models import UsageDay
 from apps.billing.rating import Row
@@ -17,7 +19,7 @@ LABELS = {"": Value(""), "resource": F("resource"), "key": F("meter_key")}
 
 
 def rows(team_id: int, from_ms: int, to_ms: int, label: str = "", resource: str = "") -> Iterator[Row]:
-    """What is sold of the usage from a day (UTC midnight) until another, in the order of days."""
+    """What is sold of the usage from a day (UTC midnight) until another."""
     found = UsageDay.objects.filter(team_id=team_id, day_ms__gte=from_ms, day_ms__lt=to_ms, meter__in=OF_METER)
     if resource:
         found = found.filter(resource=resource)
@@ -29,3 +31,5 @@ def rows(team_id: int, from_ms: int, to_ms: int, label: str = "", resource: str 
     )
     for day_ms, meter, name, metered in summed.values_list("day_ms", "meter", "label", "n").iterator():
         yield Row(day_ms, OF_METER[meter].name, name, metered)
+    if resource in ("", commitment.ACCOUNT):
+        yield from commitment.rows(team_id, from_ms, to_ms, commitment.ACCOUNT if label == "resource" else "")
