@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.base.arn import DeliveryStreamArn
+from apps.base.clock import Clock
+from apps.billing import spending_hold
 from apps.delivery import encryption, put_rates, record_ids, settings
 from apps.delivery.limits import data_budget, request_budget
 from apps.delivery.metrics import series_key
@@ -62,6 +64,8 @@ class DeliveryStreamView:
     log: DirectLog | None = None
     encryption: EncryptedStream | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    held: str = ""
+    """What a spent budget does to puts (spending_hold.on); usually nothing."""
 
     @property
     def arn(self) -> str:
@@ -78,7 +82,7 @@ class DeliveryCatalog(Snapshots[DeliveryStreamView]):
     """See the module's docstring. One per process, used on the loop only: `runtime.part(DeliveryCatalog)`."""
 
     def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime, _Rows(runtime.config.region, runtime.config.master_key_path))
+        super().__init__(runtime, _Rows(runtime.config.region, runtime.config.master_key_path, runtime.clock))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class _Rows:
 
     region: str
     master_key_path: Path
+    clock: Clock
 
     def __call__(self, names: Iterable[Key], known: Mapping[Key, DeliveryStreamView]) -> dict[Key, DeliveryStreamView]:
         ordered = sorted(names)
@@ -96,15 +101,15 @@ class _Rows:
         return views
 
     def _some(self, names: set[Key], known: Mapping[Key, DeliveryStreamView]) -> dict[Key, DeliveryStreamView]:
-        rows = DeliveryStream.objects.select_related("team").filter(
+        rows = DeliveryStream.objects.select_related("team", spending_hold.OF_TEAM).filter(
             channel_id="", name__in={name for _, name in names}, team__account_id__in={account for account, _ in names}
         )
         wanted = {(row.team.account_id, row.name): row for row in rows if (row.team.account_id, row.name) in names}
         rates = put_rates.read({row.team_id for row in wanted.values()}, self.region)
         views, changed = {}, []
         for key, row in wanted.items():
-            before = known.get(key)
-            if before is not None and _same(before, row, rates[row.team_id]):
+            before, held = known.get(key), self._held(row)
+            if before is not None and before.held == held and _same(before, row, rates[row.team_id]):
                 views[key] = before
             else:
                 changed.append(row)
@@ -128,9 +133,18 @@ class _Rows:
         ):
             tags.setdefault(stream_id, {})[name] = value
         return [
-            view_of(row, rates[row.team_id], self._log(row, log_keys.get(row.pk), lanes), tags.get(row.pk, {}))
+            view_of(
+                row,
+                rates[row.team_id],
+                self._log(row, log_keys.get(row.pk), lanes),
+                tags.get(row.pk, {}),
+                self._held(row),
+            )
             for row in rows
         ]
+
+    def _held(self, row: DeliveryStream) -> str:
+        return spending_hold.on(row.team, self.clock.now_ms())
 
     def _log(self, row: DeliveryStream, log_key: int | None, lanes: Mapping[int, list[int]]) -> DirectLog | None:
         if log_key is None or row.source_type != SourceType.DIRECT_PUT:
@@ -145,7 +159,7 @@ def _same(before: DeliveryStreamView, row: DeliveryStream, rates: Rates) -> bool
 
 
 def view_of(
-    row: DeliveryStream, rates: Rates, log: DirectLog | None, tags: Mapping[str, str] | None = None
+    row: DeliveryStream, rates: Rates, log: DirectLog | None, tags: Mapping[str, str] | None = None, held: str = ""
 ) -> DeliveryStreamView:
     """The snapshot of a delivery stream's row."""
     return DeliveryStreamView(
@@ -159,11 +173,12 @@ def view_of(
         source_type=row.source_type,
         version=row.version,
         rates=rates,
-        data_budget=data_budget(rates.records, rates.size_bytes),
-        request_budget=request_budget(rates.requests),
+        data_budget=data_budget(rates.records, rates.size_bytes, held),
+        request_budget=request_budget(rates.requests, held),
         data_bucket=f"delivery-data/{row.pk}",
         request_bucket=f"delivery-requests/{row.pk}",
         log=log,
         encryption=encryption.covering(row),
         tags=tags or {},
+        held=held,
     )

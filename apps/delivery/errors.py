@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from apps.base.errors import ServiceError
+from apps.billing.spending_hold import PAUSED_TEXT
 
 
 class ResourceNotFoundException(ServiceError):
@@ -62,6 +63,12 @@ class ServiceUnavailableException(ServiceError):
     def slow_down(cls) -> Self:
         """The quotas of Direct PUT."""
         return cls(SLOW_DOWN)
+
+    @classmethod
+    def paused(cls, name: str, account_id: str) -> Self:
+        """The team's budget is spent, and an owner lets it pause writes. AWS's clients back off from this code; the whole
+        call is refused, also PutRecordBatch: a producer that looks at no single entry must not lose any."""
+        return cls(f"Puts into Firehose {name} under account {account_id} are refused. {PAUSED_TEXT}")
 
 
 SLOW_DOWN = "Slow down."

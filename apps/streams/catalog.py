@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 
 from apps.access.policy.document import Policy
 from apps.access.rights import resource_policy
 from apps.base.arn import StreamArn
+from apps.base.clock import Clock
 from apps.base.units import HOUR_MS, KIB
+from apps.billing import spending_hold
 from apps.encryption.data_keys import EncryptedStream
 from apps.encryption.management import DEFAULT_KEY
 from apps.runtime import Runtime
@@ -114,6 +117,8 @@ class StreamView:
     """Metrics that are counted for each shard; usually none."""
     auto: bool = False
     """Records are distributed evenly, whatever their keys are (spreading.py)."""
+    held: str = ""
+    """What a spent budget does to writes (spending_hold.on); usually nothing."""
 
     @property
     def arn(self) -> str:
@@ -153,7 +158,7 @@ class Catalog(Snapshots[StreamView]):
     """See the module's docstring. One per process, used on the loop only: `runtime.part(Catalog)`."""
 
     def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime, _read)
+        super().__init__(runtime, partial(_read, runtime.clock))
 
     async def refresh(self, stream: StreamView) -> StreamView | None:
         """The same stream read anew, shards included (children are written before the version rises); None if it
@@ -162,29 +167,32 @@ class Catalog(Snapshots[StreamView]):
         return view if view is not None and view.key == stream.key else None
 
 
-def _read(names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]) -> dict[StreamKey, StreamView]:
+def _read(
+    clock: Clock, names: Iterable[StreamKey], known: Mapping[StreamKey, StreamView]
+) -> dict[StreamKey, StreamView]:
     """The streams of those names, by at most three queries for every 200. Shards and consumers are
     read only for a new version."""
     views: dict[StreamKey, StreamView] = {}
     ordered = sorted(names)
     for first in range(0, len(ordered), NAMES_PER_QUERY):
         some = ordered[first : first + NAMES_PER_QUERY]
-        rows = Stream.objects.select_related("team").filter(
+        rows = Stream.objects.select_related("team", spending_hold.OF_TEAM).filter(
             name__in={name for _, name in some}, team__account_id__in={account for account, _ in some}
         )
         changed = []
         for row in rows:
             key = (row.team.account_id, row.name)
-            before = known.get(key)
-            if before is not None and (before.key, before.version, before.status) == (row.pk, row.version, row.status):
+            before, held = known.get(key), spending_hold.on(row.team, clock.now_ms())
+            same = (row.pk, row.version, row.status, held)
+            if before is not None and (before.key, before.version, before.status, before.held) == same:
                 views[key] = before
             elif key in names:
                 changed.append(row)
-        views.update({(view.account_id, view.name): view for view in _views_of(changed)})
+        views.update({(view.account_id, view.name): view for view in _views_of(changed, clock.now_ms())})
     return views
 
 
-def _views_of(rows: Sequence[Stream]) -> Iterable[StreamView]:
+def _views_of(rows: Sequence[Stream], now_ms: int) -> Iterable[StreamView]:
     if not rows:
         return
     shards: dict[int, list[Shard]] = {row.pk: [] for row in rows}
@@ -199,11 +207,16 @@ def _views_of(rows: Sequence[Stream]) -> Iterable[StreamView]:
     ):
         tags[stream_id][name] = value
     for row in rows:
-        yield view_of(row, shards[row.pk], consumers[row.pk], tags[row.pk])
+        held = spending_hold.on(row.team, now_ms)
+        yield view_of(row, shards[row.pk], consumers[row.pk], tags[row.pk], held)
 
 
 def view_of(
-    row: Stream, shards: Iterable[Shard], consumers: Iterable[Consumer] = (), tags: Mapping[str, str] | None = None
+    row: Stream,
+    shards: Iterable[Shard],
+    consumers: Iterable[Consumer] = (),
+    tags: Mapping[str, str] | None = None,
+    held: str = "",
 ) -> StreamView:
     """The snapshot of a stream's rows."""
     views = [shard_view_of(shard) for shard in shards]
@@ -225,7 +238,7 @@ def view_of(
         max_record_bytes=row.max_record_size_kib * KIB,
         created_at_ms=row.created_at_ms,
         version=row.version,
-        write_budget=write_budget(row.max_record_size_kib),
+        write_budget=write_budget(row.max_record_size_kib, held),
         open_shards=open_shards,
         cuts=tuple(digest_of_number(shard.start_hash) for shard in open_shards[1:]),
         by_index={view.index: view for view in views},
@@ -237,6 +250,7 @@ def view_of(
         resource_policy=resource_policy(row.resource_policy),
         tags=tags or {},
         auto=row.distribution_strategy == RecordDistributionStrategy.AUTO,
+        held=held,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Self
 
 from apps.base.errors import AccessDeniedException, ServiceError, ValidationException
+from apps.billing.spending_hold import PAUSED_TEXT
 
 
 class ResourceNotFoundException(ServiceError):
@@ -101,9 +102,15 @@ class ProvisionedThroughputExceededException(ServiceError):
     code = "ProvisionedThroughputExceededException"
 
     @classmethod
-    def shard(cls, shard_id: str, name: str, account_id: str) -> Self:
-        """The shard's write, read or iterator budget."""
-        return cls(rate_exceeded(shard_id, name, account_id))
+    def shard(cls, shard_id: str, name: str, account_id: str, because: str = "") -> Self:
+        """The shard's write, read or iterator budget. because: a sentence more."""
+        return cls(rate_exceeded(shard_id, name, account_id, because))
+
+    @classmethod
+    def paused(cls, name: str, account_id: str) -> Self:
+        """The team's budget is spent, and an owner lets it pause writes. The code is the one that AWS's clients back off
+        from; the whole call is refused, also PutRecords: a producer that looks at no single entry must not lose any."""
+        return cls(f"Writes to stream {name} under account {account_id} are refused. {PAUSED_TEXT}")
 
 
 class DryRunOperationException(ServiceError):
@@ -115,9 +122,10 @@ class DryRunOperationException(ServiceError):
         super().__init__("Request would have succeeded, but DryRun flag is set.")
 
 
-def rate_exceeded(shard_id: str, name: str, account_id: str) -> str:
-    """The text of a throttled call or PutRecords entry."""
-    return f"Rate exceeded for shard {shard_id} in stream {name} under account {account_id}."
+def rate_exceeded(shard_id: str, name: str, account_id: str, because: str = "") -> str:
+    """The text of a throttled call or PutRecords entry. because: a sentence more."""
+    text = f"Rate exceeded for shard {shard_id} in stream {name} under account {account_id}."
+    return f"{text} {because}" if because else text
 
 
 __all__ = [

@@ -25,6 +25,8 @@ from django.db.models import F
 from apps.accounts.models import Team
 from apps.base.config import Config
 from apps.base.units import DAY_MS, SECOND_MS
+from apps.billing import spending_hold
+from apps.billing.spending_hold import PAUSE, PAUSED_TEXT
 from apps.encryption.sealed_file import SealedWriter, open_sealed, size_of
 from apps.encryption.sealed_text import open_text, seal_text
 from apps.leases import hold
@@ -63,6 +65,9 @@ SETTLED_MS = 2 * SECOND_MS
 """A replay begins so long after the end of its range: appends that were under way then are done."""
 
 LOG_RETRY_MS = 5 * SECOND_MS
+PAUSED_MS = 15 * SECOND_MS
+"""A job of a team whose writes are paused looks again so long after. What was pinned before is put all the same."""
+
 UNFINISHED = (IngestionStatus.WAITING, IngestionStatus.RUNNING)
 
 Json = dict[str, Any]
@@ -194,9 +199,12 @@ def advance(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
 def _work(runtime: Runtime, held: Held, job: Ingestion, until_ms: int) -> Progress | int:
     source = _source(runtime, held, job)
     while source is not None:
-        target = _target(job)
+        target = _target(job, runtime.clock.now_ms())
         if not target.takes_records:
             return runtime.clock.now_ms() + WAIT_MS
+        if target.held == PAUSE and held.pinned is None:
+            Ingestion.objects.filter(pk=job.pk).update(error=f"{PAUSED_TEXT} The job waits.")
+            return runtime.clock.now_ms() + PAUSED_MS
         piece = _next_piece(runtime, held, source, target)
         if piece is None:
             _finish(runtime, held, job, IngestionStatus.COMPLETE, "")
@@ -319,14 +327,15 @@ def _set_running(job: Ingestion, total: int) -> None:
         waiting.update(status=IngestionStatus.RUNNING, total=total)
 
 
-def _target(job: Ingestion) -> StreamView:
+def _target(job: Ingestion, now_ms: int) -> StreamView:
     """The target as it is now. Raises TargetGone."""
     if job.target_id is None:
         raise TargetGone
-    stream = Stream.objects.select_related("team").filter(pk=job.target_id, team=job.team_id).first()
+    rows = Stream.objects.select_related("team", spending_hold.OF_TEAM)
+    stream = rows.filter(pk=job.target_id, team=job.team_id).first()
     if stream is None or stream.status == StreamStatus.DELETING:
         raise TargetGone
-    return view_of(stream, stream.shards.all())
+    return view_of(stream, stream.shards.all(), held=spending_hold.on(stream.team, now_ms))
 
 
 def _file(runtime: Runtime, job: Ingestion) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from apps.base.units import KIB, MIB, MINUTE_MS, SECOND_MS
+from apps.billing.spending_hold import TENTH, THROTTLE
 from apps.throttle.interface import Budget
 
 WRITE_BYTES_PER_S = MIB
@@ -62,6 +63,9 @@ ITERATORS = Budget(ITERATORS_PER_S, 0, ITERATORS_PER_S, 0)
 
 
 @lru_cache(maxsize=256)
-def write_budget(max_record_kib: int) -> Budget:
-    """A shard's write budget. What is saved up covers the largest record the stream allows; over time it is 1 MiB/s."""
-    return Budget(WRITE_RECORDS_PER_S, WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S, max(MIB, max_record_kib * KIB))
+def write_budget(max_record_kib: int, held: str = "") -> Budget:
+    """A shard's write budget. What is saved up covers the largest record the stream allows; over time it is 1 MiB/s, or a
+    tenth of that while the team is throttled (held: spending_hold.on)."""
+    part = TENTH if held == THROTTLE else 1
+    records_per_s, bytes_per_s = WRITE_RECORDS_PER_S // part, WRITE_BYTES_PER_S // part
+    return Budget(records_per_s, bytes_per_s, records_per_s, max(bytes_per_s, max_record_kib * KIB))

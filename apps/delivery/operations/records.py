@@ -7,6 +7,7 @@ delivery stream, from which its lanes deliver; so the buffer is in nobody's memo
 from __future__ import annotations
 
 from apps.base.errors import InternalFailure, ServiceError
+from apps.billing.spending_hold import PAUSE, THROTTLED_TEXT
 from apps.delivery.catalog import DeliveryCatalog, DeliveryStreamView
 from apps.delivery.errors import (
     SLOW_DOWN,
@@ -42,6 +43,7 @@ from apps.runtime import Call
 from apps.streams.reading import since
 
 REFUSED = Refused(ServiceUnavailableException.code, SLOW_DOWN)
+REFUSED_AS_SPENT = Refused(ServiceUnavailableException.code, f"{SLOW_DOWN} {THROTTLED_TEXT}")
 
 
 async def put_record(call: Call, request: PutRecordRequest) -> PutRecordAnswer:
@@ -55,9 +57,10 @@ async def put_record(call: Call, request: PutRecordRequest) -> PutRecordAnswer:
     data, counters = request.record.data, call.runtime.counters
     size_bytes = len(data)
     counters.add(view.team_id, view.series, "PutRecord.Requests", 1)
+    _refuse_paused(call, view, 1)
     if _taken(call, view, 1, size_bytes, (size_bytes,)) == 0:
         counters.add(view.team_id, view.series, "ThrottledRecords", 1)
-        raise ServiceUnavailableException.slow_down()
+        raise ServiceUnavailableException((REFUSED_AS_SPENT if view.held else REFUSED).error_message)
     view, appended = await _append(call, view, [None, data], 1, size_bytes, -(-size_bytes // BILLED_BYTES) or 1)
     _count(call, view, 1, size_bytes)
     counters.add(view.team_id, view.series, "PutRecord.Bytes", size_bytes)
@@ -81,6 +84,7 @@ async def put_record_batch(call: Call, request: PutRecordBatchRequest) -> PutRec
         raise InvalidArgumentException("Records size exceeds 4 MB limit")
     counters = call.runtime.counters
     counters.add(view.team_id, view.series, "PutRecordBatch.Requests", 1)
+    _refuse_paused(call, view, count)
     taken = _taken(call, view, count, size_bytes, sizes)
     if taken < count:
         counters.add(view.team_id, view.series, "ThrottledRecords", count - taken)
@@ -93,11 +97,18 @@ async def put_record_batch(call: Call, request: PutRecordBatchRequest) -> PutRec
         view, appended = await _append(call, view, flat, taken, size_bytes, _billed_units(sizes))
         responses += map(Stored, run(_fixed(view), appended.first, taken))
         _count(call, view, taken, size_bytes)
-    responses += [REFUSED] * (count - taken)
+    responses += [REFUSED_AS_SPENT if view.held else REFUSED] * (count - taken)
     counters.add(view.team_id, view.series, "PutRecordBatch.Bytes", size_bytes)
     counters.add(view.team_id, view.series, "PutRecordBatch.Records", taken)
     counters.add(view.team_id, view.series, "PutRecordBatch.Latency", since(call))
     return PutRecordBatchAnswer(count - taken, view.encryption is not None, responses)
+
+
+def _refuse_paused(call: Call, view: DeliveryStreamView, records: int) -> None:
+    """Raises ServiceUnavailableException, counted as throttled. What was put before is delivered all the same."""
+    if view.held == PAUSE:
+        call.runtime.counters.add(view.team_id, view.series, "ThrottledRecords", records)
+        raise ServiceUnavailableException.paused(view.name, view.account_id)
 
 
 def _fixed(view: DeliveryStreamView) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.base.errors import InternalFailure, ServiceError
+from apps.billing.spending_hold import PAUSE, THROTTLED_TEXT
 from apps.encryption.data_keys import EncryptedStream
 from apps.recordlog.interface import (
     Appended,
@@ -72,7 +73,8 @@ async def put_record(call: Call, request: PutRecordRequest) -> PutRecordAnswer:
     Kept from AWS: place by MD5 or ExplicitHashKey; 1 MiB/s and 1,000 records/s per shard; works while UPDATING;
     ResourceNotFoundException while CREATING; SequenceNumberForOrdering is checked, and the number given out is above
     it (all of a shard's numbers rise, with it or without); DryRun; no EncryptionType on unencrypted streams.
-    Not kept: StreamId is reserved in the model and means nothing here either.
+    Not kept: StreamId is reserved in the model and means nothing here either. Ours: a spent budget may pause or throttle
+    writes (spending_hold.py).
     """
     stream = await _stream_to_write(call, request.stream_name, request.stream_arn)
     try:
@@ -105,6 +107,8 @@ async def _put_record(call: Call, stream: StreamView, request: PutRecordRequest)
 
 
 async def _put_one(call: Call, stream: StreamView, request: PutRecordRequest) -> tuple[ShardView, int, Appended]:
+    if stream.held == PAUSE:
+        _refuse_paused(call, stream, 1)
     size_bytes = record_bytes(request.partition_key, request.data)
     if size_bytes > stream.max_record_bytes:
         raise record_too_large(stream, size_bytes)
@@ -122,7 +126,8 @@ async def _put_one(call: Call, stream: StreamView, request: PutRecordRequest) ->
         counters.add_shard_write(stream.team_id, stream.key, shard.index, 0, 0, size_bytes, 1)
         if stream.shard_level is not None:
             shard_level.count(counters, stream, shard.index, "WriteProvisionedThroughputExceeded", 1)
-        raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, stream.account_id)
+        because = THROTTLED_TEXT if stream.held else ""
+        raise ProvisionedThroughputExceededException.shard(shard.shard_id, stream.name, stream.account_id, because)
     group = Group(shard)
     group.add(0, request.partition_key, request.data, size_bytes)
     stored, failed = await _append(call, stream, [group], size_bytes, [request])
@@ -154,6 +159,8 @@ async def _put_records(call: Call, stream: StreamView, request: PutRecordsReques
     counters = call.runtime.counters
     results: list[PutRecordsResult | PutRecordsFailure] = [None] * len(request.records)  # type: ignore[list-item]
     try:
+        if stream.held == PAUSE:
+            _refuse_paused(call, stream, len(request.records))
         groups, largest = _placed(stream, request)
         before = shard_level.sizes(groups) if stream.shard_level is not None else None
         throttled = 0 if stream.faults is None else await _strike(call, stream, stream.faults, groups, results)
@@ -233,12 +240,20 @@ def _refuse(
 ) -> int:  # fmt: skip
     """Throttle all but the first count records of a shard, which have taken_bytes; how many these are."""
     shard, refused_bytes = group.shard, group.size_bytes - taken_bytes
-    failure = PutRecordsFailure(THROTTLED, rate_exceeded(shard.shard_id, stream.name, stream.account_id))
+    because = THROTTLED_TEXT if stream.held else ""
+    failure = PutRecordsFailure(THROTTLED, rate_exceeded(shard.shard_id, stream.name, stream.account_id, because))
     refused = group.keep(count, taken_bytes)
     for position in refused:
         results[position] = failure
     call.runtime.counters.add_shard_write(stream.team_id, stream.key, shard.index, 0, 0, refused_bytes, len(refused))
     return len(refused)
+
+
+def _refuse_paused(call: Call, stream: StreamView, records: int) -> None:
+    """Raises ProvisionedThroughputExceededException: the whole call, counted as throttled. Reads go on: what was stored can
+    still be used."""
+    call.runtime.counters.add(stream.team_id, stream.key, "WriteProvisionedThroughputExceeded", records)
+    raise ProvisionedThroughputExceededException.paused(stream.name, stream.account_id)
 
 
 def _fail(results: list[PutRecordsResult | PutRecordsFailure], groups: list[Group]) -> int:
