@@ -16,6 +16,7 @@ from console.pages.shell import TeamRequest, team_page
 @team_page("billing:read")
 def usage_and_cost(request: TeamRequest) -> HttpResponse:
     """The page."""
-    month = Month.at(calls.now_ms())
-    statement = bills.draw_up(request.team.pk, settings.CONFIG.region, month)
+    now_ms = calls.now_ms()
+    month = Month.at(now_ms)
+    statement = bills.statement(request.team, settings.CONFIG.region, month, now_ms)
     return render(request, "billing/cost.html", {**frame(request, "billing"), "month": month, "statement": statement})
