@@ -18,6 +18,9 @@ from apps.base.arn import StreamArn
 from apps.base.clock import Clock
 from apps.base.units import HOUR_MS, KIB
 from apps.billing import spending_hold
+from apps.billing.plans import Plan
+from apps.capacity import commitment
+from apps.capacity.commitment import Span
 from apps.encryption.data_keys import EncryptedStream
 from apps.encryption.management import DEFAULT_KEY
 from apps.runtime import Runtime
@@ -25,7 +28,16 @@ from apps.streams.addressing import shard_id_text
 from apps.streams.faults import Faults, faults_of
 from apps.streams.hashkeys import digest_of_number
 from apps.streams.limits import write_budget
-from apps.streams.models import Consumer, ConsumerStatus, RecordDistributionStrategy, Shard, Stream, StreamStatus, Tag
+from apps.streams.models import (
+    Consumer,
+    ConsumerStatus,
+    RecordDistributionStrategy,
+    Shard,
+    Stream,
+    StreamMode,
+    StreamStatus,
+    Tag,
+)
 from apps.streams.sequence import fixed_part
 from apps.streams.snapshots import NAMES_PER_QUERY, Snapshots
 from apps.throttle.interface import Budget
@@ -120,6 +132,17 @@ class StreamView:
     held: str = ""
     """What a spent budget does to writes (spending_hold.on); usually nothing."""
 
+    committed: Span | None = None
+    """The account's minimum throughput billing commitment: from when until when, which may lie ahead."""
+
+    def plan_at(self, now_ms: int) -> Plan:
+        """What usage is paid by now. A switch of the mode, and a commitment that begins, are known within a second; the end
+        of a commitment is known before."""
+        if self.mode == StreamMode.PROVISIONED:
+            return Plan.PROVISIONED
+        committed = self.committed
+        return Plan.ADVANTAGE if committed and committed[0] <= now_ms < committed[1] else Plan.ON_DEMAND
+
     @property
     def arn(self) -> str:
         """As Stream.arn."""
@@ -176,20 +199,24 @@ def _read(
     ordered = sorted(names)
     for first in range(0, len(ordered), NAMES_PER_QUERY):
         some = ordered[first : first + NAMES_PER_QUERY]
-        rows = Stream.objects.select_related("team", spending_hold.OF_TEAM).filter(
+        rows = commitment.with_newest(Stream.objects.select_related("team", spending_hold.OF_TEAM)).filter(
             name__in={name for _, name in some}, team__account_id__in={account for account, _ in some}
         )
         changed = []
         for row in rows:
             key = (row.team.account_id, row.name)
             before, held = known.get(key), spending_hold.on(row.team, clock.now_ms())
-            same = (row.pk, row.version, row.status, held)
-            if before is not None and (before.key, before.version, before.status, before.held) == same:
+            same = (row.pk, row.version, row.status, held, commitment.span_of(row))
+            if before is not None and _what_changes(before) == same:
                 views[key] = before
             elif key in names:
                 changed.append(row)
         views.update({(view.account_id, view.name): view for view in _views_of(changed, clock.now_ms())})
     return views
+
+
+def _what_changes(view: StreamView) -> tuple[object, ...]:
+    return view.key, view.version, view.status, view.held, view.committed
 
 
 def _views_of(rows: Sequence[Stream], now_ms: int) -> Iterable[StreamView]:
@@ -208,7 +235,7 @@ def _views_of(rows: Sequence[Stream], now_ms: int) -> Iterable[StreamView]:
         tags[stream_id][name] = value
     for row in rows:
         held = spending_hold.on(row.team, now_ms)
-        yield view_of(row, shards[row.pk], consumers[row.pk], tags[row.pk], held)
+        yield view_of(row, shards[row.pk], consumers[row.pk], tags[row.pk], held, commitment.span_of(row))
 
 
 def view_of(
@@ -217,6 +244,7 @@ def view_of(
     consumers: Iterable[Consumer] = (),
     tags: Mapping[str, str] | None = None,
     held: str = "",
+    committed: Span | None = None,
 ) -> StreamView:
     """The snapshot of a stream's rows."""
     views = [shard_view_of(shard) for shard in shards]
@@ -251,6 +279,7 @@ def view_of(
         tags=tags or {},
         auto=row.distribution_strategy == RecordDistributionStrategy.AUTO,
         held=held,
+        committed=committed,
     )
 
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from apps.base.errors import ServiceError
-from apps.base.units import PAYLOAD_UNIT_BYTES
 from apps.encryption.data_keys import EncryptedStream
 from apps.recordlog.interface import DataKey, Entry, KeyUnavailable, ShardClosed, UnknownShard
+from apps.recordlog.stored_batch import kib_units, payload_units
 from apps.runtime import Runtime
 from apps.streams.hashkeys import digest_of_data, digest_of_key, digest_of_number
 from apps.streams.placement import record_bytes
@@ -51,10 +51,9 @@ class Part:
     def entry(self, number: int, meter_key: str, data_key: DataKey | None = None) -> Entry:
         """The part as the log takes it."""
         flat: list[str | bytes | None] = [part for record in self.records for part in record]
-        units = sum(max(1, -(-record_bytes(*record) // PAYLOAD_UNIT_BYTES)) for record in self.records)
-        return Entry(
-            self.shard, flat, len(self.records), self.size_bytes, units, meter_key, (self.producer, number), data_key
-        )
+        sizes = [record_bytes(*record) for record in self.records]
+        units = sum(map(payload_units, sizes)), meter_key, (self.producer, number), data_key, sum(map(kib_units, sizes))
+        return Entry(self.shard, flat, len(self.records), self.size_bytes, *units)
 
 
 def divide(records: Sequence[Record], shards: Sequence[Range], producer: str) -> list[Part]:

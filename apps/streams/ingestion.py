@@ -26,7 +26,9 @@ from apps.accounts.models import Team
 from apps.base.config import Config
 from apps.base.units import DAY_MS, SECOND_MS
 from apps.billing import spending_hold
+from apps.billing.plans import keyed
 from apps.billing.spending_hold import PAUSE, PAUSED_TEXT
+from apps.capacity import commitment
 from apps.encryption.sealed_file import SealedWriter, open_sealed, size_of
 from apps.encryption.sealed_text import open_text, seal_text
 from apps.leases import hold
@@ -257,7 +259,8 @@ def _may_take(runtime: Runtime, target: StreamView, shard: int) -> bool:
 def _put(runtime: Runtime, held: Held, job: Ingestion, target: StreamView, piece: Piece) -> None:
     assert held.pinned is not None
     parts = exact_put.divide(piece.records, _ranges(held.pinned["shards"]), f"{job.kind}-{job.pk}")
-    exact_put.put(runtime, parts, held.pinned["slice"], job.kind, target.encryption)
+    meter_key = keyed(job.kind, target.plan_at(runtime.clock.now_ms()))
+    exact_put.put(runtime, parts, held.pinned["slice"], meter_key, target.encryption)
     for part in parts:
         shard = target.by_key.get(part.shard)
         if shard is None:
@@ -335,7 +338,8 @@ def _target(job: Ingestion, now_ms: int) -> StreamView:
     stream = rows.filter(pk=job.target_id, team=job.team_id).first()
     if stream is None or stream.status == StreamStatus.DELETING:
         raise TargetGone
-    return view_of(stream, stream.shards.all(), held=spending_hold.on(stream.team, now_ms))
+    held, committed = spending_hold.on(stream.team, now_ms), commitment.span(commitment.newest(stream.team_id))
+    return view_of(stream, stream.shards.all(), held=held, committed=committed)
 
 
 def _file(runtime: Runtime, job: Ingestion) -> Path:

@@ -9,26 +9,31 @@ lands in the right hour.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
-from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
+from apps.base.units import DAY_MS, HOUR_MS, KIB, MINUTE_MS
 from apps.billing import ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.meters import (
+    ADVANTAGE_BYTES_IN,
     BYTES_IN,
     CONSUMER_TIME,
     EXTENDED_RETENTION_TIME,
+    ON_DEMAND_BYTES_IN,
     ON_DEMAND_TIME,
     PAYLOAD_UNITS,
     RECORDS_IN,
     SHARD_TIME,
+    Meter,
 )
+from apps.billing.plans import Plan, split
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
-from apps.recordlog.interface import MeterRow, UnknownShard
+from apps.recordlog.interface import MeterRow, Totals, UnknownShard
 from apps.runtime import Runtime
 from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatus
 
@@ -40,6 +45,9 @@ HOURS_PER_CALL = 48
 
 ROWS = "rows"
 """Stands in the place of the log's incarnation where a reading follows from rows."""
+
+PAID_BY = {Plan.ON_DEMAND: ON_DEMAND_BYTES_IN, Plan.ADVANTAGE: ADVANTAGE_BYTES_IN}
+"""What is put under these plans is paid by bytes, each record rounded up to 1 KiB; else by payload units."""
 
 Span = tuple[int, int]
 
@@ -102,15 +110,21 @@ async def _log_meters(runtime: Runtime, shards: Sequence[Shard]) -> list[list[Me
 
 
 def _of_log(runtime: Runtime, shard: Shard, rows: Iterable[MeterRow], read_at_ms: int) -> list[Reading]:
-    incarnation = runtime.record_log.incarnation()
-    readings = []
+    source, incarnation = source_of_shard(shard.pk), runtime.record_log.incarnation()
+    values: Counter[Series] = Counter()
     for row in rows:
-        totals = row.totals
-        values = {RECORDS_IN: totals.records, BYTES_IN: totals.size_bytes, PAYLOAD_UNITS: totals.payload_units}
-        for meter, value in values.items():
-            series = Series(source_of_shard(shard.pk), meter.name, row.hour_ms, row.meter_key, incarnation)
-            readings.append(Reading(shard.stream.team_id, resource_of(shard.stream), series, value, read_at_ms))
-    return readings
+        meter_key, plan = split(row.meter_key)
+        for meter, value in _of_plan(plan, row.totals):
+            # The rows of one hour under several plans are read at once and each only rises: so does their sum.
+            values[Series(source, meter.name, row.hour_ms, meter_key, incarnation)] += value
+    team_id, resource = shard.stream.team_id, resource_of(shard.stream)
+    return [Reading(team_id, resource, series, value, read_at_ms) for series, value in values.items()]
+
+
+def _of_plan(plan: Plan, totals: Totals) -> tuple[tuple[Meter, int], ...]:
+    paid_by = PAID_BY.get(plan)
+    paid = (PAYLOAD_UNITS, totals.payload_units) if paid_by is None else (paid_by, totals.kib_units * KIB)
+    return (RECORDS_IN, totals.records), (BYTES_IN, totals.size_bytes), paid
 
 
 def _move_on(shard: Shard, rows: Sequence[MeterRow]) -> None:

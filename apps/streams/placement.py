@@ -5,10 +5,11 @@ from __future__ import annotations
 import _md5  # hashlib's own fallback; without the wrapper a key costs half
 from bisect import bisect_right
 from collections.abc import Sequence
-from operator import attrgetter
+from operator import add, attrgetter
 
-from apps.base.units import PAYLOAD_UNIT_BYTES
+from apps.base.units import KIB, PAYLOAD_UNIT_BYTES
 from apps.recordlog.interface import Successor
+from apps.recordlog.stored_batch import payload_units
 from apps.streams.catalog import ShardView, StreamView
 from apps.streams.errors import InvalidArgumentException, ValidationException
 from apps.streams.hashkeys import digest_of_explicit, digest_of_key, digest_of_number
@@ -37,8 +38,10 @@ class Group:
 
     def sizes(self) -> list[int]:
         """Bytes of key and data of each record."""
-        flat = iter(self.records)
-        return [record_bytes(key, data) for key, data in zip(flat, flat, strict=True)]  # type: ignore[arg-type]
+        keys, data = self.records[::2], self.records[1::2]
+        if None in keys or not "".join(keys).isascii():  # type: ignore[arg-type]
+            return [record_bytes(key, one) for key, one in zip(keys, data, strict=True)]  # type: ignore[arg-type]
+        return list(map(add, map(len, keys), map(len, data)))  # type: ignore[arg-type]
 
     def keep(self, count: int, size_bytes: int) -> list[int]:
         """Cut down to the first count records, of size_bytes; answers the positions of the others."""
@@ -51,7 +54,15 @@ class Group:
         """PUT payload units of all its records; largest is the size of the call's largest record."""
         if largest <= PAYLOAD_UNIT_BYTES:
             return len(self.positions)
-        return sum(max(1, -(-size // PAYLOAD_UNIT_BYTES)) for size in self.sizes())
+        return sum(map(payload_units, self.sizes()))
+
+    def kib_units(self, largest: int) -> int:
+        """Units of 1 KiB of all its records, by which on-demand streams are paid; largest as before."""
+        if largest <= KIB:
+            return len(self.positions)
+        return sum(
+            [-(-size // KIB) or 1 for size in self.sizes()]
+        )  # as stored_batch.kib_units, without a call for each
 
 
 def record_bytes(key: str | None, data: bytes) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.base.errors import InternalFailure, ServiceError
+from apps.billing.plans import keyed
 from apps.billing.spending_hold import PAUSE, THROTTLED_TEXT
 from apps.encryption.data_keys import EncryptedStream
 from apps.recordlog.interface import (
@@ -273,13 +274,16 @@ async def _append(
     """
     stored: list[tuple[Group, Appended]] = []
     data_key = None if stream.encryption is None else await _data_key(call, stream.encryption, groups)
+    plan = stream.plan_at(call.now_ms)
+    meter_key = keyed(call.principal.meter_key, plan)
     for _ in range(ROUNDS_MAX):
         try:
             answers = await call.runtime.record_log.append(
                 [
                     Entry(
                         group.shard.key, group.records, len(group.positions), group.size_bytes,
-                        group.payload_units(largest), call.principal.meter_key, None, data_key,
+                        group.payload_units(largest), meter_key, None, data_key,
+                        group.kib_units(largest) if plan else 0,
                     )
                     for group in groups
                 ]
