@@ -39,11 +39,11 @@ class Reckoned:
 def of_month(team_id: int, month: Month, prices: PriceList) -> Reckoned:
     """Everything that the bill of a month is made of, but credits. What has no price is left out, and a problem."""
     problems: dict[str, None] = {}
-    lines = _lines(usage.rows(team_id, month.start_ms, month.end_ms), month, prices, problems)
+    lines = priced_lines(usage.rows(team_id, month.start_ms, month.end_ms), month, prices, problems)
     corrections: list[tuple[Month, Line]] = []
     for of in _corrected(team_id, month):
-        before = _lines(_rows(team_id, of, str(month.previous)), of, prices, problems)
-        after = _lines(_rows(team_id, of, str(month)), of, prices, problems)
+        before = priced_lines(_rows(team_id, of, str(month.previous)), of, prices, problems)
+        after = priced_lines(_rows(team_id, of, str(month)), of, prices, problems)
         corrections += [(of, line) for line in difference(before, after)]
     return Reckoned(tuple(lines), tuple(corrections), _few(list(problems)))
 
@@ -96,7 +96,8 @@ def _rows(team_id: int, of: Month, billed_until: str) -> Iterable[Row]:
     yield from commitment.rows_of(by_hour, "")
 
 
-def _lines(rows: Iterable[Row], month: Month, prices: PriceList, problems: dict[str, None]) -> list[Line]:
+def priced_lines(rows: Iterable[Row], month: Month, prices: PriceList, problems: dict[str, None]) -> list[Line]:
+    """The lines of these rows of a month. What has no price is left out, and said in problems."""
     priced = []
     for row in rows:
         try:
