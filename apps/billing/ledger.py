@@ -104,6 +104,7 @@ def _rows_of(readings: Sequence[Reading]) -> dict[Series, MeterReading]:
                 MeterReading(
                     team_id=wanted[s].team_id,
                     resource=s.source,
+                    booked_on=wanted[s].resource,
                     meter=s.meter,
                     hour_ms=s.hour_ms,
                     meter_key=s.meter_key,

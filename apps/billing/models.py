@@ -20,6 +20,8 @@ class MeterReading(models.Model):
 
     team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="+")
     resource = models.CharField(max_length=200)
+    booked_on = models.CharField(max_length=200, blank=True, default="")
+    """The resource of the usage that it makes, so that an hour's usage leads to its readings."""
     meter = models.CharField(max_length=64)
     hour_ms = models.BigIntegerField()
     meter_key = models.CharField(max_length=128)
@@ -33,7 +35,8 @@ class MeterReading(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["read_at_ms"], condition=models.Q(final=True), name="readings_finished")
+            models.Index(fields=["read_at_ms"], condition=models.Q(final=True), name="readings_finished"),
+            models.Index(fields=["team", "hour_ms", "meter"], name="readings_of_an_hour"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
