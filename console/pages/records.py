@@ -201,11 +201,11 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
     if target == "inspector":
         return render(request, "records/inspector.html", context)
     context |= listing(request, stream, query, decoding)
-    if target == "records":
-        return render(request, "records/list.html", context)
     if not context["address"] and context["rows"]:
         newest = context["rows"][0].found
         context |= {"address": newest.address, **shown_as(request, stream, newest, context["view"], decoding)}
+    if target == "records":
+        return render(request, "records/got.html", context)
     return render(request, "records/viewer.html", {**frame(request, stream, "stream-records"), **context})
 
 

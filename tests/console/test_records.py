@@ -44,6 +44,14 @@ def test_the_oldest_come_first_when_asked_for(client, full):
     assert {rows[0][1], rows[1][1]} == {'{"event": "placed", "n": 0}', "plain 0"}
 
 
+def test_records_got_anew_bring_the_first_of_them_to_be_looked_at(client, full):
+    part = client.get(RECORDS + "?start=oldest&shard=0001", headers={"HX-Request": "true", "HX-Target": "records"})
+    assert "<html" not in text_of(part)
+    oldest = next(record["SequenceNumber"] for record in full if record["ShardId"].endswith("0001"))
+    assert oldest in text_of(part).partition('id="inspector" hx-swap-oob="true"')[2]
+    assert "3 records shown" in text_of(part).partition('id="records-status"')[2]
+
+
 def test_one_shard_alone(client, full):
     by_shard = [{key for key, _ in shown(client.get(f"{RECORDS}?shard=000{n}"))} for n in (0, 1)]
     assert sorted(map(sorted, by_shard)) == [["a"], ["b"]]

@@ -15,7 +15,7 @@ from console.pages.alarms.rules import span
 from console.pages.plot import DASHES, Line, Plot, Point, Writes, color_of
 from console.pages.shell import TeamRequest
 
-TABLE_ROWS = 60
+TABLE_ROWS = 30
 
 Json = dict[str, Any]
 
