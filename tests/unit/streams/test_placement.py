@@ -1,6 +1,7 @@
 """MD5 routing on bytes is routing on numbers."""
 
 import hashlib
+import math
 from bisect import bisect_right
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from apps.streams.errors import InvalidArgumentException
 from apps.streams.hashkeys import digest_of_explicit, digest_of_key, digest_of_number
+from apps.streams.placement import Group, record_bytes
 from apps.streams.topology import even_ranges
 
 
@@ -37,3 +39,22 @@ def test_even_ranges_are_aws_s():
         226854911280625642308916404954512140970,
     ]
     assert even_ranges(2)[1] == (170141183460469231731687303715884105728, 340282366920938463463374607431768211455)
+
+
+RECORDS = st.lists(
+    st.tuples(st.one_of(st.none(), st.text(min_size=1, max_size=8)), st.integers(0, 60_000)), min_size=1, max_size=30
+)
+
+
+@given(RECORDS)
+def test_units_of_a_group_are_the_sum_of_its_records_units(records):
+    """By the plain rule, record by record; largest lets both take a short way."""
+    group, largest = Group(None), 0
+    for position, (key, size) in enumerate(records):
+        data = b"x" * size
+        group.add(position, key, data, record_bytes(key, data))
+        largest = max(largest, record_bytes(key, data))
+    sizes = [len((key or "").encode()) + size for key, size in records]
+    assert group.sizes() == sizes
+    assert group.kib_units(largest) == sum(max(1, math.ceil(size / 1_024)) for size in sizes)
+    assert group.payload_units(largest) == sum(max(1, math.ceil(size / 25_600)) for size in sizes)
