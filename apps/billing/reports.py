@@ -1,0 +1,210 @@
+"""What a team's usage costs, told apart: by service, dimension, resource, tag, access key or day.
+
+Reports never price by themselves. All usage of a team is rated as bills rate it; what a metered unit costs on a day follows
+from that (with tiers, all resources share the day's), and the database adds up the units of each group. So a report needs a few
+queries however many resources there are, all of it adds up to the statement exactly, and only showing it rounds:
+Report.rounding_cents is what the rounded groups differ by from the total.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from apps.accounts.models import Team
+from apps.base.units import DAY_MS
+from apps.billing import bills
+from apps.billing.dimensions import DIMENSIONS, Dimension
+from apps.billing.forecast import MOST_DAYS, Forecast, NoForecast, forecast
+from apps.billing.grouping import OTHERS, By, Usage, Where
+from apps.billing.models import BilledResource
+from apps.billing.months import Month
+from apps.billing.rating import cents
+from apps.billing.unit_costs import Period
+
+__all__ = ["OTHERS", "By", "Daily", "Group", "Period", "Report", "Where"]
+
+DAILY_GROUPS = 5
+"""Groups of a daily series, the others added up: as many as a chart can tell apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """label: of By.SERVICE and By.DIMENSION their names, of By.DAY the day's milliseconds, of the others what they are called;
+    "" for what has no tag or is of no key, OTHERS for what is not among the first. quantity: of By.DIMENSION, in units of sale."""
+
+    label: str
+    amount: Fraction
+    quantity: Fraction | None = None
+
+    @property
+    def cents(self) -> int:
+        """Rounded half-up by itself."""
+        return cents(self.amount)
+
+    @property
+    def dimension(self) -> Dimension | None:
+        """Of By.DIMENSION."""
+        return DIMENSIONS.get(self.label)
+
+    @property
+    def price(self) -> Fraction | None:
+        """What a unit of sale cost on average; of By.DIMENSION."""
+        return self.amount / self.quantity if self.quantity else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The groups, dearest first (days in their order), and what they add up to. usage_cents is the statement's, without
+    corrections and credits, where the report is of all usage of one month; corrections_cents and credits_cents (not negative)
+    are that statement's. problems: sentences about what could not be priced and is not in it."""
+
+    by: By
+    period: Period
+    currency: str
+    groups: tuple[Group, ...]
+    usage_cents: int
+    corrections_cents: int = 0
+    credits_cents: int = 0
+    problems: tuple[str, ...] = ()
+
+    @property
+    def rounding_cents(self) -> int:
+        """What has to be added to the groups' cents to make usage_cents."""
+        return self.usage_cents - sum(group.cents for group in self.groups)
+
+    @property
+    def total_cents(self) -> int:
+        """With corrections and credits: the statement's total, where it is a month's."""
+        return self.usage_cents + self.corrections_cents - self.credits_cents
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """What each group cost on each day; labels dearest first, OTHERS last if there are any."""
+
+    by: By
+    period: Period
+    days: tuple[int, ...]
+    labels: tuple[str, ...]
+    amounts: Mapping[str, tuple[Fraction, ...]]
+    """By label; one for each day."""
+
+    def total(self, day: int) -> Fraction:
+        """Of the day with that index."""
+        return sum((amounts[day] for amounts in self.amounts.values()), Fraction(0))
+
+
+def costs(
+    team: Team,
+    region: str,
+    period: Period,
+    by: By,
+    now_ms: int,
+    *,
+    where: Where | None = None,
+    tag_key: str = "",
+    top: int | None = None,
+) -> Report:
+    """What the usage of a period costs by groups. tag_key: of By.TAG. top: so many groups and OTHERS."""
+    where = where or Where()
+    usage = Usage(team.pk, region, where or Where(), tag_key)
+    groups = _days(usage, period) if by == By.DAY else _first(_dearest(usage, period, by), top)
+    month = Month.at(period.from_ms)
+    if usage.where.is_all and period == Period.of(month):
+        return _of_statement(bills.statement(team, region, month, now_ms), by, period, groups)
+    total = cents(sum((group.amount for group in groups), Fraction(0)))
+    return Report(by, period, bills.currency_of(region, month), tuple(groups), total, problems=usage.problems)
+
+
+def daily(
+    team: Team,
+    region: str,
+    period: Period,
+    by: By,
+    *,
+    where: Where | None = None,
+    tag_key: str = "",
+    top: int = DAILY_GROUPS,
+) -> Daily:
+    """The same by day: the dearest groups of the period, and the others added up."""
+    usage = Usage(team.pk, region, where or Where(), tag_key)
+    labels = [group.label for group in _dearest(usage, period, by)]
+    first, others = labels[:top], labels[top:]
+    amounts = {label: [Fraction(0)] * len(period.days) for label in [*first, *([OTHERS] if others else [])]}
+    for cost in usage.by_day(period, by, first if others else None):
+        amounts[cost.label][(cost.day_ms - period.from_ms) // DAY_MS] += cost.amount
+    days = tuple(period.days)
+    return Daily(by, period, days, tuple(amounts), {label: tuple(each) for label, each in amounts.items()})
+
+
+def of_resources(team_id: int, region: str, month: Month, resources: Collection[str]) -> dict[str, Fraction]:
+    """What each of the resources has cost in a month; what has no usage is not in it. For pages of a list: at most three
+    queries."""
+    usage = Usage(team_id, region, Where(), "", frozenset(resources))
+    return {group.label: group.amount for group in _dearest(usage, Period.of(month), By.RESOURCE)}
+
+
+def of_keys(team_id: int, region: str, month: Month, resource: str) -> dict[tuple[str, str], Fraction]:
+    """What a resource has cost in a month by (dimension, meter key as it is booked): a consumer's time is booked under its
+    name."""
+    usage = Usage(team_id, region, Where(resource=resource), "")
+    answer: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
+    for cost in usage.by_booked_key(Period.of(month)):
+        answer[cost.dimension, cost.label] += cost.amount
+    return dict(answer)
+
+
+def outlook(team: Team, region: str, now_ms: int, resource: str = "") -> Forecast | NoForecast:
+    """The forecast of the month that now is in: of all usage, or of one resource."""
+    month, today_ms = Month.at(now_ms), now_ms // DAY_MS * DAY_MS
+    period = Period(min(month.start_ms, today_ms - (MOST_DAYS + 2) * DAY_MS), today_ms + DAY_MS)
+    usage = Usage(team.pk, region, Where(resource=resource), "")
+    amounts: dict[int, Fraction] = defaultdict(Fraction)
+    for cost in usage.by_day(period, By.DAY):
+        amounts[cost.day_ms] += cost.amount
+    return forecast(amounts, month, now_ms)
+
+
+def tag_keys(team_id: int) -> list[str]:
+    """The tag keys that billed resources have, most used first."""
+    counts: dict[str, int] = defaultdict(int)
+    for tags in BilledResource.objects.filter(team_id=team_id).values_list("tags", flat=True).iterator():
+        for key in tags:
+            counts[key] += 1
+    return sorted(counts, key=lambda key: (-counts[key], key))
+
+
+def _of_statement(statement: bills.Statement, by: By, period: Period, groups: Sequence[Group]) -> Report:
+    corrections = sum(line.cents for line in statement.lines if line.kind == bills.LineKind.CORRECTION)
+    return Report(
+        by, period, statement.currency, tuple(groups), statement.usage_cents - corrections, corrections,
+        statement.credits_cents, statement.problems,
+    )  # fmt: skip
+
+
+def _first(groups: list[Group], top: int | None) -> list[Group]:
+    if top is None or len(groups) <= top:
+        return groups
+    rest = sum((group.amount for group in groups[top:]), Fraction(0))
+    return [*groups[:top], Group(OTHERS, rest)]
+
+
+def _dearest(usage: Usage, period: Period, by: By) -> list[Group]:
+    amounts: dict[str, Fraction] = defaultdict(Fraction)
+    quantities: dict[str, Fraction] = defaultdict(Fraction)
+    for cost in usage.by_group(period, by):
+        amounts[cost.label] += cost.amount
+        if by == By.DIMENSION:
+            quantities[cost.label] += cost.quantity
+    groups = [Group(label, amount, quantities.get(label)) for label, amount in amounts.items()]
+    return sorted(groups, key=lambda group: (-group.amount, group.label))
+
+
+def _days(usage: Usage, period: Period) -> list[Group]:
+    amounts = dict.fromkeys(period.days, Fraction(0))
+    for cost in usage.by_day(period, By.DAY):
+        amounts[cost.day_ms] += cost.amount
+    return [Group(str(day_ms), amount) for day_ms, amount in amounts.items()]
