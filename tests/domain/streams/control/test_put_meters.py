@@ -35,7 +35,7 @@ def booked(control):
     Lease.objects.filter(kind="metering").update(due_at_ms=control.clock.now_ms())
     run_due(control.runtime, "metering")
     rows = (
-        UsageHour.objects.filter(resource="stream/s")
+        UsageHour.objects.filter(resource="stream/s", team=control.principal.team_id)
         .exclude(meter__endswith="-time")
         .exclude(meter__contains="storage")
     )
