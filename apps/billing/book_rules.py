@@ -10,7 +10,7 @@ from decimal import Decimal
 from apps.base.units import DAY_MS
 from apps.billing import price_book
 from apps.billing.dimensions import DIMENSIONS
-from apps.billing.models import Bill, PriceBook
+from apps.billing.models import Bill, FrozenMonth, PriceBook
 from apps.billing.months import Month
 
 TIERS_MAX = 10
@@ -100,15 +100,25 @@ def days(book: PriceBook, now_ms: int) -> None:
 
 
 def open_months(book: PriceBook) -> None:
-    """Raise BadBook if a month that it would price has a closed bill (of the book's team; of any team, if it is for all)."""
-    closed = Bill.objects.all() if book.team_id is None else Bill.objects.filter(team=book.team_id)
-    newest = closed.order_by("-month").values_list("month", flat=True).first()
-    if newest is not None and book.valid_from_ms < Month.named(newest).end_ms:
-        last = Month.named(newest)
+    """Raise BadBook if a month that it would price has a closed bill, or one that is being closed: of the book's team; of
+    any team that is there, if it is for all."""
+    newest = newest_closed(book.team_id)
+    if newest is not None and book.valid_from_ms < newest.end_ms:
         raise BadBook(
-            f"Bills of {last.title} are closed and keep their prices. The first day can be {day_text(last.end_ms)} or later.",
+            f"Bills of {newest.title} are closed and keep their prices. "
+            f"The first day can be {day_text(newest.end_ms)} or later.",
             "valid_from",
         )
+
+
+def newest_closed(team_id: int | None) -> Month | None:
+    """The newest month with a closed bill, or one that is being closed: of a team, or (None) of any team that is there. Those
+    of deleted teams do not count: nothing can change them."""
+    found: list[str] = []
+    for rows in (FrozenMonth.objects.all(), Bill.objects.filter(team__isnull=False)):
+        of_team = rows if team_id is None else rows.filter(team=team_id)
+        found += of_team.order_by("-month").values_list("month", flat=True)[:1]
+    return Month.named(max(found)) if found else None
 
 
 def overlap(book: PriceBook, others: Iterable[PriceBook]) -> None:

@@ -6,9 +6,10 @@ file of its own begins with us-east-1's. Publishing, drafts and their refusals a
 
 from __future__ import annotations
 
+import itertools
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -26,8 +27,6 @@ CURRENCY = "USD"
 """Of the lists that are shipped, and so of every book: an installation has one currency."""
 
 Tiers = tuple[Tier, ...]
-ListOfTeam = Callable[[int | None], "Books"]
-"""What a team pays; None: a team without books of its own."""
 
 
 class NoPrice(LookupError):
@@ -139,28 +138,47 @@ def price_list(team_id: int | None, region: str) -> Books:
     return Books(own, [shipped(region), *common])
 
 
-def price_lists(
-    region: str, drafts: Mapping[int | None, Book] = MappingProxyType({}), *, instead: bool = False
-) -> ListOfTeam:
-    """The same for all teams, in two queries; what the function answers is made once for each team with books of its own.
+class Lists:
+    """The price lists of all teams. The one of each team with books of its own is made when it is first asked for; all others
+    share one."""
 
-    drafts: books that are not published, by team, to be tried; instead: those of the same team do not count beside them.
-    """
+    def __init__(self, common: Sequence[Book], own: Mapping[int, Sequence[Book]]) -> None:
+        self._common = common
+        self._own = own
+        self._everybody = Books([], common)
+        self._made: dict[int, Books] = {}
+        self._edges = {
+            edge
+            for book in itertools.chain(common, *own.values())
+            for edge in (book.from_ms, book.to_ms)
+            if edge is not None
+        }
+
+    def of_team(self, team_id: int | None) -> Books:
+        """What a team pays; None: what everybody pays who has no book of their own."""
+        if team_id is None or team_id not in self._own:
+            return self._everybody
+        if team_id not in self._made:
+            self._made[team_id] = Books(self._own[team_id], self._common)
+        return self._made[team_id]
+
+    def has_own(self, team_id: int) -> bool:
+        """Has the team a book of its own, whenever it is valid?"""
+        return team_id in self._own
+
+    def edges(self, from_ms: int, to_ms: int) -> list[int]:
+        """The days after from_ms and before to_ms on which any team's book begins or ends."""
+        return sorted(edge for edge in self._edges if from_ms < edge < to_ms)
+
+
+def price_lists(region: str, tried: Mapping[int | None, Book] = MappingProxyType({})) -> Lists:
+    """What every team pays, in two queries. tried: drafts, by team, that stand for all published books of the same team."""
     books: dict[int | None, list[Book]] = {None: []}
     for row in published(region):
         books.setdefault(row.team_id, []).append(book_of(row))
-    for team_id, draft in drafts.items():
-        there = [] if instead else [book for book in books.get(team_id, []) if book.from_ms != draft.from_ms]
-        books[team_id] = sorted([*there, draft], key=lambda book: book.from_ms)
-    common = [shipped(region), *books.pop(None)]
-    made: dict[int | None, Books] = {None: Books([], common)}
-
-    def of_team(team_id: int | None) -> Books:
-        if team_id not in made and team_id in books:
-            made[team_id] = Books(books[team_id], common)
-        return made.get(team_id, made[None])
-
-    return of_team
+    books |= {team_id: [draft] for team_id, draft in tried.items()}
+    common = [shipped(region), *books[None]]
+    return Lists(common, {team_id: own for team_id, own in books.items() if team_id is not None})
 
 
 def published(region: str) -> Any:

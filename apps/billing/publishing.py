@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from apps.billing.book_rules import BadBook, Stored
 from apps.billing.dimensions import DIMENSIONS
 from apps.billing.models import Price, PriceBook
 from apps.billing.months import Month
-from apps.billing.price_book import Book, Books, Tiers
+from apps.billing.price_book import Books, Tiers
 
 DRAFTS_MAX = 50
 PUBLISHED_MAX = 1_000
@@ -196,22 +196,23 @@ def ends(book: PriceBook, others: list[PriceBook]) -> int | None:
 
 
 def changes(book: PriceBook) -> list[Change]:
-    """What prices are other ones with a draft, on its first day, for whom it is for."""
-    without, with_it = price_book.price_list(book.team_id, book.region), trial(book)(book.team_id)
+    """What prices are other ones with a draft, on its first day, for whom it is for; those of a team's book include what its
+    percentage makes of the prices for everybody."""
+    day_ms = book.valid_from_ms
+    without = price_book.price_list(book.team_id, book.region)
+    with_it = always(book).of_team(book.team_id)
     found = []
     for name in DIMENSIONS:
-        before, after = _of(without, name, book.valid_from_ms), _of(with_it, name, book.valid_from_ms)
+        before, after = _of(without, name, day_ms), _of(with_it, name, day_ms)
         if after is not None and after != before:
             found.append(Change(name, before, after))
     return found
 
 
-def trial(book: PriceBook, *, always: bool = False) -> price_book.ListOfTeam:
-    """All teams' price lists as if a draft were published; always: and valid on every day, whatever its dates say."""
+def always(book: PriceBook) -> price_book.Lists:
+    """All teams' price lists as if a draft were valid on every day, in the place of the published ones of whom it is for."""
     tried = price_book.book_of(book)
-    if always:
-        tried = Book(0, None, tried.percent, tried.tiers)
-    return price_book.price_lists(book.region, {book.team_id: tried}, instead=always)
+    return price_book.price_lists(book.region, {book.team_id: replace(tried, from_ms=0, to_ms=None)})
 
 
 def _of(prices: Books, dimension: str, day_ms: int) -> Tiers | None:

@@ -14,7 +14,8 @@ from django.db import transaction
 from apps.access import changes
 from apps.access.changes import Actor
 from apps.accounts.models import Team, User
-from apps.billing.models import Bill, Credit
+from apps.billing import book_rules
+from apps.billing.models import Credit
 from apps.billing.months import BadMonth, Month
 from apps.teams.authority import Gone, Refused
 from apps.teams.operators import for_team, operator
@@ -118,12 +119,9 @@ def _months(team: Team, from_month: str, to_month: str, now: Month) -> tuple[Mon
         raise CreditRefused("It would be over before it begins.", "to_month")
     if first.year - now.year > MONTHS_AHEAD_MAX // 12:
         raise CreditRefused(f"At most {MONTHS_AHEAD_MAX // 12} years ahead.", "from_month")
-    newest = Bill.objects.filter(team=team).order_by("-month").values_list("month", flat=True).first()
-    if newest is not None and first <= Month.named(newest):
-        raise CreditRefused(
-            f"The bill of {Month.named(newest).title} is closed; the next one is {Month.named(newest).next}.",
-            "from_month",
-        )
+    newest = book_rules.newest_closed(team.pk)
+    if newest is not None and first <= newest:
+        raise CreditRefused(f"The bill of {newest.title} is closed; the next one is of {newest.next}.", "from_month")
     return first, last
 
 
