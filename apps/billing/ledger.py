@@ -9,22 +9,24 @@ taken twice, late, or not at all changes nothing in the end: the sum of the diff
   overtaken: it is ignored.
 * A value that shows less long after the last reading comes from a log that was restored from an older copy: the series
   goes on from there, flagged; the gap is neither billed nor credited.
+* Usage of a month whose bill is being made, or made, is frozen: what comes late is a correction (booking.py).
 * After `finish` a source's series take no more: its log is dropped.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
 from django.db import connection, transaction
 
-from apps.base.units import DAY_MS, MINUTE_MS
+from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
+from apps.billing import booking, flags
 from apps.billing.meters import METERS
-from apps.billing.models import MeterReading, UsageDay, UsageHour
+from apps.billing.models import FlagKind, MeterReading
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +36,13 @@ OVERTAKEN_MS = 5 * MINUTE_MS
 FINISHED_KEPT_MS = 2 * DAY_MS
 """Readings of finished sources are kept so long, to recognise readers who were overtaken."""
 
-SOURCES_PER_QUERY = 200
-ROWS_PER_STATEMENT = 100
+AHEAD_MS = HOUR_MS
+"""A reading of an hour that begins later than this after it was read comes from a clock gone wrong: booked, and flagged."""
 
-Key = tuple[int, str, str, int, str]
-"""(team, resource, meter, hour or day, meter key)."""
+SOURCES_PER_QUERY = 200
+
+OTHER = "other"
+"""What the logs book under once an hour has more access keys than they keep apart."""
 
 
 class Series(NamedTuple):
@@ -73,6 +77,7 @@ def record(readings: Sequence[Reading]) -> int:
     if not readings:
         return 0
     with transaction.atomic():
+        booking.share_teams(reading.team_id for reading in readings)
         raised = _move(readings, _rows_of(readings))
         _book(raised)
     return len(raised)
@@ -93,7 +98,7 @@ def prune_finished(now_ms: int) -> int:
     return MeterReading.objects.filter(final=True, read_at_ms__lt=now_ms - FINISHED_KEPT_MS).delete()[0]
 
 
-def _rows_of(readings: Sequence[Reading]) -> dict[Series, MeterReading]:
+def _rows_of(readings: Sequence[Reading]) -> dict[Series, _Stored]:
     """The stored series, locked; those that are new are made with the value 0."""
     wanted = {reading.series: reading for reading in readings}
     found = _locked(wanted)
@@ -116,32 +121,56 @@ def _rows_of(readings: Sequence[Reading]) -> dict[Series, MeterReading]:
             ],
             ignore_conflicts=True,
         )
-        found = _locked(wanted)
+        found |= _locked(missing)
     return found
 
 
-def _locked(wanted: Iterable[Series]) -> dict[Series, MeterReading]:
+@dataclass(slots=True)
+class _Stored:
+    """What is stored of a series."""
+
+    pk: int
+    value: int
+    read_at_ms: int
+    shrunk_at_ms: int | None
+    final: bool
+
+
+_COLUMNS = ("resource", "meter", "hour_ms", "meter_key", "incarnation")
+_STORED = ("pk", "value", "read_at_ms", "shrunk_at_ms", "final")
+
+
+def _locked(wanted: Iterable[Series]) -> dict[Series, _Stored]:
+    """Those that there are. Meters and hours are named besides the sources, so that the index leads to these rows alone: two
+    days of them are kept."""
     wanted = set(wanted)
     sources = sorted({series.source for series in wanted})
-    from_hour_ms = min(series.hour_ms for series in wanted)
+    meters = sorted({series.meter for series in wanted})
+    from_hour_ms, to_hour_ms = min(one.hour_ms for one in wanted), max(one.hour_ms for one in wanted)
     found = {}
     for first in range(0, len(sources), SOURCES_PER_QUERY):
         rows = (
             MeterReading.objects.select_for_update()
-            .filter(resource__in=sources[first : first + SOURCES_PER_QUERY], hour_ms__gte=from_hour_ms)
+            .filter(
+                resource__in=sources[first : first + SOURCES_PER_QUERY],
+                meter__in=meters,
+                hour_ms__gte=from_hour_ms,
+                hour_ms__lte=to_hour_ms,
+            )
             .order_by("id")
+            .values_list(*_COLUMNS, *_STORED)
         )
         for row in rows:
-            series = Series(row.resource, row.meter, row.hour_ms, row.meter_key, row.incarnation)
+            series = Series(*row[: len(_COLUMNS)])
             if series in wanted:
-                found[series] = row
+                found[series] = _Stored(*row[len(_COLUMNS) :])
     return found
 
 
-def _move(readings: Sequence[Reading], rows: dict[Series, MeterReading]) -> list[tuple[Reading, int]]:
+def _move(readings: Sequence[Reading], rows: dict[Series, _Stored]) -> list[tuple[Reading, int]]:
     """Move each series to its reading; answers those that rose, and by how much."""
     raised: list[tuple[Reading, int]] = []
-    changed: dict[Series, MeterReading] = {}
+    changed: dict[Series, _Stored] = {}
     for reading in readings:
         row = rows[reading.series]
         delta = _delta(row, reading)
@@ -155,7 +184,7 @@ def _move(readings: Sequence[Reading], rows: dict[Series, MeterReading]) -> list
     return raised
 
 
-def _save(rows: Iterable[MeterReading]) -> None:
+def _save(rows: Iterable[_Stored]) -> None:
     """Each row by its own statement, prepared once: Django's bulk_update takes five times as long to write its own."""
     table = MeterReading._meta.db_table  # noqa: SLF001 - Django documents it
     with connection.cursor() as cursor:
@@ -165,7 +194,7 @@ def _save(rows: Iterable[MeterReading]) -> None:
         )
 
 
-def _delta(row: MeterReading, reading: Reading) -> int | None:
+def _delta(row: _Stored, reading: Reading) -> int | None:
     """What the reading adds to the usage; None if it says nothing new."""
     if row.final or reading.value == row.value:
         return None
@@ -175,33 +204,36 @@ def _delta(row: MeterReading, reading: Reading) -> int | None:
         return None
     row.shrunk_at_ms = reading.read_at_ms
     log.warning("meter_shrunk", series=reading.series, was=row.value, now=reading.value)
+    text = (
+        f"The meter {reading.series.meter} of {reading.series.source} showed {row.value} and then {reading.value}, as after a "
+        "restored backup. It goes on from there; what lies between is neither billed nor credited."
+    )
+    flags.raise_flag(reading.team_id, FlagKind.SHRUNK, reading.resource, text, reading.read_at_ms)
     return 0
 
 
 def _book(raised: Sequence[tuple[Reading, int]]) -> None:
-    hours: dict[Key, int] = defaultdict(int)
-    days: dict[Key, int] = defaultdict(int)
+    if not raised:
+        return
+    deltas: dict[booking.Key, int] = defaultdict(int)
     for reading, delta in raised:
         series = reading.series
-        day_ms = series.hour_ms - series.hour_ms % DAY_MS
-        hours[reading.team_id, reading.resource, series.meter, series.hour_ms, series.meter_key] += delta
-        days[reading.team_id, reading.resource, series.meter, day_ms, series.meter_key] += delta
-    _add(UsageHour, "hour_ms", hours)
-    _add(UsageDay, "day_ms", days)
+        deltas[reading.team_id, reading.resource, series.meter, series.hour_ms, series.meter_key] += delta
+    at_ms = max(reading.read_at_ms for reading, _ in raised)
+    booking.book(deltas, at_ms)
+    _flag_odd(raised)
 
 
-def _add(model: type[UsageHour | UsageDay], time: str, quantities: Mapping[Key, int]) -> None:
-    """Raise each row by its quantity, made if it is not there; in the order of keys, so that two who book do not wait for each
-    other crosswise."""
-    table = model._meta.db_table  # noqa: SLF001 - Django documents it
-    columns = f"team_id, resource, meter, {time}, meter_key"
-    keys = sorted(quantities)
-    with connection.cursor() as cursor:
-        for first in range(0, len(keys), ROWS_PER_STATEMENT):
-            some = keys[first : first + ROWS_PER_STATEMENT]
-            marks = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(some))
-            cursor.execute(
-                f"INSERT INTO {table} ({columns}, quantity) VALUES {marks} "  # noqa: S608 - names are the models' own
-                f"ON CONFLICT ({columns}) DO UPDATE SET quantity = {table}.quantity + excluded.quantity",
-                [value for key in some for value in (*key, quantities[key])],
-            )
+def _flag_odd(raised: Sequence[tuple[Reading, int]]) -> None:
+    """Hours that are still to come, and keys that were not kept apart."""
+    ahead = {(one.team_id, one.resource): one for one, _ in raised if one.series.hour_ms > one.read_at_ms + AHEAD_MS}
+    for reading in ahead.values():
+        text = (
+            f"{reading.resource} has usage of an hour that is still to come: the clock was set back, or was ahead. "
+            "The hour's month has it."
+        )
+        flags.raise_flag(reading.team_id, FlagKind.CLOCK_AHEAD, reading.resource, text, reading.read_at_ms)
+    unknown = {(one.team_id, one.resource): one for one, _ in raised if one.series.meter_key == OTHER}
+    for reading in unknown.values():
+        text = f"{reading.resource} was used by more access keys in an hour than are kept apart; the rest is under {OTHER!r}."
+        flags.raise_flag(reading.team_id, FlagKind.UNKNOWN_KEY, reading.resource, text, reading.read_at_ms)
