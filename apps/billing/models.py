@@ -172,6 +172,7 @@ class FlagKind(models.TextChoices):
     LATE = "late", "Usage came after its month was closed"
     NO_PRICE = "no-price", "There is no price"
     UNKNOWN_KEY = "unknown-key", "Usage of an unknown key"
+    NOT_CLOSED = "not-closed", "A month that is over is not closed"
 
 
 class BillingFlag(models.Model):
@@ -216,6 +217,19 @@ class MeteringClock(models.Model):
 
     def __str__(self) -> str:
         return str(self.last_ms)
+
+
+class MeteringRound(models.Model):
+    """How far each kind of metering has read everything, by the key of its lease: months close after that."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    began_ms = models.BigIntegerField()
+    """When the present round began."""
+    through_ms = models.BigIntegerField(default=0)
+    """When the last round began that was read to its end."""
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.through_ms}"
 
 
 class BilledResource(models.Model):
@@ -446,8 +460,8 @@ class BudgetAlert(models.Model):
     amount_cents = models.BigIntegerField()
     at_ms = models.BigIntegerField()
     told = models.JSONField(default=dict)
-    """Whom, and what came of it: {"ann@example.com": "Sent", "webhook": "HTTP 204"}. A crossing that another alert of the same
-    moment speaks of has nobody."""
+    """Whom, and what came of it: {"ann@example.com": {"ok": true, "text": "Sent", "tries": 1}, "webhook": …}. A crossing that
+    another alert of the same moment speaks of has nobody."""
     due_at_ms = models.BigIntegerField(null=True, blank=True)
     """Null: everybody was told, or given up."""
     attempts = models.PositiveIntegerField(default=0)
