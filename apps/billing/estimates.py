@@ -66,30 +66,31 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What goes through a stream, on average. The sizes are of a record: as it is, in units of 25 KiB, rounded up to KiB."""
+    """What goes through a stream, on average. The sizes are of a record: as it is, in units of 25 KiB, rounded up to KiB. reads:
+    how often all of it is read by GetRecords."""
 
     records_per_s: Fraction = Fraction(0)
     record_bytes: Fraction = Fraction(0)
     units: Fraction = Fraction(1)
     rounded_bytes: Fraction = Fraction(KIB)
+    reads: Fraction = Fraction(0)
 
     @classmethod
-    def of(cls, records_per_s: Fraction | int, record_bytes: Fraction | int) -> Traffic:
+    def of(cls, records_per_s: Fraction | int, record_bytes: Fraction | int, reads: Fraction | int = 0) -> Traffic:
         """Records that are all of one size."""
         size = Fraction(record_bytes)
         units = Fraction(max(1, math.ceil(size / PAYLOAD_UNIT_BYTES)))
-        return cls(Fraction(records_per_s), size, units, Fraction(max(1, math.ceil(size / KIB)) * KIB))
+        return cls(Fraction(records_per_s), size, units, Fraction(max(1, math.ceil(size / KIB)) * KIB), Fraction(reads))
 
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
-    """A data stream that costs something. readers: how often all of it is read by GetRecords; consumers: by enhanced fan-out."""
+    """A data stream that costs something. consumers: how many read all of it by enhanced fan-out."""
 
     plan: Plan
     shards: int
     traffic: Traffic = Traffic()
     retention_hours: int = FREE_RETENTION_HOURS
-    readers: int = 0
     consumers: int = 0
     shard_metrics: int = 0
 
@@ -188,7 +189,7 @@ def stream_usage(plan: StreamPlan, month: Month) -> dict[Meter, int]:
         used |= {
             meters.ON_DEMAND_TIME: Fraction(time_ms),
             meters.ON_DEMAND_BYTES_IN: records * traffic.rounded_bytes,
-            meters.ON_DEMAND_BYTES_OUT: size * plan.readers,
+            meters.ON_DEMAND_BYTES_OUT: size * traffic.reads,
             meters.ON_DEMAND_FAN_OUT_BYTES: size * plan.consumers,
             meters.ON_DEMAND_EXTENDED_STORAGE: stored.between(FREE_RETENTION_HOURS, EXTENDED_TO_HOURS),
             meters.ON_DEMAND_LONG_TERM_STORAGE: stored.between(EXTENDED_TO_HOURS, None),
@@ -196,7 +197,7 @@ def stream_usage(plan: StreamPlan, month: Month) -> dict[Meter, int]:
     else:
         used |= {
             meters.ADVANTAGE_BYTES_IN: records * traffic.rounded_bytes,
-            meters.ADVANTAGE_BYTES_OUT: size * plan.readers,
+            meters.ADVANTAGE_BYTES_OUT: size * traffic.reads,
             meters.ADVANTAGE_FAN_OUT_BYTES: size * plan.consumers,
             meters.ADVANTAGE_STORAGE: stored.between(FREE_RETENTION_HOURS, None),
         }
@@ -212,7 +213,7 @@ def _provisioned(
         meters.PAYLOAD_UNITS: records * plan.traffic.units,
         meters.EXTENDED_RETENTION_TIME: Fraction(extended),
         meters.LONG_TERM_STORAGE: stored.between(EXTENDED_TO_HOURS, None),
-        meters.BYTES_OUT: size * plan.readers,
+        meters.BYTES_OUT: size * plan.traffic.reads,
         meters.CONSUMER_TIME: Fraction(plan.consumers * plan.shards * time_ms),
         meters.FAN_OUT_BYTES: size * plan.consumers,
     }
@@ -264,7 +265,10 @@ def traffic_of(team_id: int, resource: str, now_ms: int, since_ms: int = 0) -> T
     if not records:
         return None
     seconds = Fraction(max(now_ms - max(from_ms, since_ms), HOUR_MS), SECOND_MS)
-    like = Traffic.of(Fraction(records) / seconds, Fraction(used.get(meters.BYTES_IN.name, 0), records))
+    size = used.get(meters.BYTES_IN.name, 0)
+    read = sum(used.get(meter.name, 0) for meter in _READ)
+    reads = Fraction(read, size) if size else Fraction(0)
+    like = Traffic.of(Fraction(records) / seconds, Fraction(size, records), reads)
     units = used.get(meters.PAYLOAD_UNITS.name, 0)
     rounded = sum(used.get(meter.name, 0) for meter in (meters.ON_DEMAND_BYTES_IN, meters.ADVANTAGE_BYTES_IN))
     if units >= records:
@@ -274,7 +278,9 @@ def traffic_of(team_id: int, resource: str, now_ms: int, since_ms: int = 0) -> T
     return like
 
 
+_READ = (meters.BYTES_OUT, meters.ON_DEMAND_BYTES_OUT, meters.ADVANTAGE_BYTES_OUT)
 _OF_TRAFFIC = (
+    *_READ,
     meters.RECORDS_IN,
     meters.BYTES_IN,
     meters.PAYLOAD_UNITS,

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from django.db.models import Q
+
 from apps.billing.models import PriceBook
 from apps.billing.rating import Priced, Tier
 
@@ -131,11 +133,11 @@ def raised(tiers: Tiers, percent: Decimal) -> Tiers:
 
 
 def price_list(team_id: int | None, region: str) -> Books:
-    """What a team pays; None: what everybody pays who has no book of their own."""
-    rows = published(region)
-    common = [book_of(row) for row in rows.filter(team=None)]
-    own = [] if team_id is None else [book_of(row) for row in rows.filter(team=team_id)]
-    return Books(own, [shipped(region), *common])
+    """What a team pays; None: what everybody pays who has no book of their own. One query where there are no books, else two."""
+    common, own = [shipped(region)], list[Book]()
+    for row in published(region).filter(Q(team=None) | Q(team=team_id)):
+        (common if row.team_id is None else own).append(book_of(row))
+    return Books(own, common)
 
 
 class Lists:

@@ -26,8 +26,8 @@ def cents_of(estimate):
     return {line.dimension.name: line.cents for line in estimate.lines}
 
 
-def stream(plan, shards, records_per_s=0, size=0, **given):
-    made = StreamPlan(plan, shards, Traffic.of(Fraction(records_per_s), Fraction(size)), **given)
+def stream(plan, shards, records_per_s=0, size=0, reads=0, **given):
+    made = StreamPlan(plan, shards, Traffic.of(Fraction(records_per_s), Fraction(size), reads), **given)
     return cents_of(estimates.of_stream(made, PRICES, NOW_MS))
 
 
@@ -37,14 +37,14 @@ def test_worked_examples_of_streams():
     assert stream(Plan.PROVISIONED, 4, retention_hours=168)["extended-retention"] == 5_760
     assert stream(Plan.PROVISIONED, 1, 1, 2**20, retention_hours=720)["long-term-retention"] == 4_463
     assert stream(Plan.PROVISIONED, 4, shard_metrics=7)["shard-metric"] == 840
-    assert stream(Plan.ON_DEMAND, 4, 1_000, 1_536, readers=1, consumers=1, retention_hours=168) == {
+    assert stream(Plan.ON_DEMAND, 4, 1_000, 1_536, reads=1, consumers=1, retention_hours=168) == {
         "on-demand-stream-hour": 2_880,
         "on-demand-data-in": 39_551,
         "on-demand-data-out": 14_832,
         "on-demand-fan-out": 18_539,
         "on-demand-extended-retention": 7_416,
     }
-    assert stream(Plan.ADVANTAGE, 4, 1_000, 1_536, readers=1, consumers=1, retention_hours=168) == {
+    assert stream(Plan.ADVANTAGE, 4, 1_000, 1_536, reads=1, consumers=1, retention_hours=168) == {
         "advantage-data-in": 15_820,
         "advantage-data-out": 11_865,
         "advantage-retention": 1_706,
@@ -88,13 +88,19 @@ def test_the_month_is_the_present_one():
 
 def test_traffic_is_the_average_of_the_last_days(team):
     since_ms = NOW_MS - 2 * DAY_MS + HOUR_MS
-    for meter, quantity in (("records-in", 8_460), ("bytes-in", 8_460 * 600), ("payload-units", 8_460)):
+    for meter, quantity in (
+        ("records-in", 8_460),
+        ("bytes-in", 8_460 * 600),
+        ("payload-units", 8_460),
+        ("bytes-out", 8_460 * 1_200),
+    ):
         UsageDay.objects.create(
             team=team.team, resource="stream/s", meter=meter, day_ms=NOW_MS - DAY_MS, meter_key="K", quantity=quantity
         )
     found = estimates.traffic_of(team.team.pk, "stream/s", NOW_MS, since_ms)
     assert found.records_per_s == Fraction(8_460, 47 * 3_600)
     assert (found.record_bytes, found.units, found.rounded_bytes) == (600, 1, KIB)
+    assert found.reads == 2
     assert estimates.traffic_of(team.team.pk, "stream/none", NOW_MS) is None
 
 
@@ -102,9 +108,8 @@ plans = st.builds(
     StreamPlan,
     st.sampled_from(Plan),
     st.integers(1, 200),
-    st.builds(Traffic.of, st.integers(0, 2_000), st.integers(1, 2**16)),
+    st.builds(Traffic.of, st.integers(0, 2_000), st.integers(1, 2**16), st.integers(0, 3)),
     retention_hours=st.sampled_from([24, 25, 168, 169, 8_760]),
-    readers=st.integers(0, 3),
     consumers=st.integers(0, 20),
     shard_metrics=st.integers(0, 7),
 )
