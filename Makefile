@@ -120,6 +120,10 @@ interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/ja
 torture: ## Kills and generated bad requests: long
 	@$(SETUP); exec $(BIN)/python -m pytest -m torture $(TESTS)
 
+.PHONY: truth
+truth: ## Bills equal truth: a million records of five teams, with kills (TRUTH_RECORDS, TRUTH_KILLS)
+	@$(SETUP); exec $(BIN)/python -m pytest -n 0 -s -m torture tests/torture/test_billing_truth.py
+
 .PHONY: budgets
 budgets: ## What pages cost on slow and quick machines, measured against a running Tidegate
 	@$(SETUP); exec $(BIN)/python -m pytest tests/browser/test_budgets.py
