@@ -6,8 +6,8 @@ it from here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -16,7 +16,7 @@ from apps.accounts.models import Team
 from apps.billing import crediting, price_book, reckoning
 from apps.billing.models import Bill, BillLine, Correction, PriceBook, UsageDay
 from apps.billing.months import Month
-from apps.billing.rating import Line
+from apps.billing.rating import Line, decimal_text
 
 DEFAULT_CURRENCY = "USD"
 
@@ -122,13 +122,15 @@ def months(team: Team) -> list[Month]:
 
 def draw_up(team: Team, region: str, month: Month, now_ms: int) -> Statement:
     """The month as it is in the ledger now. What has no price is left out and named among the problems."""
+    return credited(without_credits(team, region, month, now_ms), crediting.left(team.pk))
+
+
+def without_credits(team: Team, region: str, month: Month, now_ms: int) -> Statement:
+    """The same before credits take anything off."""
     prices = price_book.price_list(team.pk, region)
     reckoned = reckoning.of_month(team.pk, month, prices)
     lines = [_of_usage(line) for line in reckoned.lines]
     lines += [_of_correction(of, line) for of, line in reckoned.corrections]
-    cents = sum(line.cents for line in lines)
-    given = crediting.taken(crediting.usable(crediting.left(team.pk), month), cents)
-    lines += [_of_credit(one, month) for one in given]
     return Statement(
         team_id=team.pk,
         team_name=team.name,
@@ -141,6 +143,12 @@ def draw_up(team: Team, region: str, month: Month, now_ms: int) -> Statement:
         as_of_ms=now_ms,
         problems=reckoned.problems,
     )
+
+
+def credited(statement: Statement, given: Sequence[crediting.Left]) -> Statement:
+    """With a line for each credit that takes something off. given: crediting.left()."""
+    taken = crediting.taken(crediting.usable(given, statement.month), statement.usage_cents)
+    return replace(statement, lines=(*statement.lines, *(_of_credit(one, statement.month) for one in taken)))
 
 
 def of_bill(bill: Bill, lines: Iterable[BillLine] | None = None) -> Statement:
@@ -197,6 +205,25 @@ def _of_credit(given: crediting.Left, month: Month) -> StatementLine:
     text = f"Credit: {given.credit.reason}"
     return StatementLine(
         LineKind.CREDIT, "", "", text, zero, zero, "", Decimal(0), month.start_ms, month.end_ms, amount, -given.cents
+    )
+
+
+def row_of(line: StatementLine, position: int) -> BillLine:
+    """The line as it is stored with a closed bill (not saved)."""
+    return BillLine(
+        position=position,
+        kind=line.kind,
+        service=line.service,
+        dimension=line.dimension,
+        title=line.title[:200],
+        metered=str(line.metered) if line.dimension else "",
+        quantity=decimal_text(line.quantity),
+        unit=line.unit,
+        price=f"{line.price:f}",
+        from_ms=line.from_ms,
+        to_ms=line.to_ms,
+        amount=decimal_text(line.amount),
+        amount_cents=line.cents,
     )
 
 
