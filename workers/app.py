@@ -39,6 +39,7 @@ MODULES = (
     "workers.ingestion",
     "workers.metrics",
     "workers.alarms",
+    "workers.budgets",
     "workers.delivery",
     "workers.delivery_jobs",
 )
@@ -49,9 +50,9 @@ VISIBILITY_TIMEOUT_S = 120
 
 QUEUES = {
     "control": ("lifecycle", "queues", "throttling", "delivery-streams"),
-    "jobs": ("ingestion", "alarm-actions"),
+    "jobs": ("ingestion", "alarm-actions", "budget-alerts"),
     "delivery": ("delivery", "delivery-jobs"),
-    "upkeep": ("retention", "metering", "rollup", "alarms"),
+    "upkeep": ("retention", "metering", "rollup", "alarms", "budgets"),
 }
 """Which kinds of slices travel by which queue; ticks travel by `control`. `delivery` has a worker of its own
 (delivery_worker.py)."""
