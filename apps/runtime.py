@@ -39,7 +39,8 @@ class Runtime:
 
     def part(self, kind: Callable[[Runtime], T]) -> T:
         """What higher floors keep one of per process (the catalogue, the live subscriptions), made at the first
-        call. One with a close() is closed with the runtime."""
+        call. One with a finish() is given the time to save what it has before the engine is closed, one with a close() is
+        closed with the runtime."""
         try:
             return self._parts[kind]  # type: ignore[no-any-return]
         except KeyError:
@@ -66,6 +67,9 @@ class Runtime:
 
     async def close(self) -> None:
         """Close the engine and every part that can be closed. Idempotent."""
+        for part in list(self._parts.values()):
+            if hasattr(part, "finish"):
+                await part.finish()
         await self.record_log.close()
         await self.throttle.close()
         await self.data_keys.close()

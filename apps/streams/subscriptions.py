@@ -32,6 +32,7 @@ from apps.streams.limits import (
     SUBSCRIBE_AGAIN_MS,
     SUBSCRIPTION_LIFE_MS,
 )
+from apps.streams.read_meters import PUSHED, ReadMeters, of_stream
 from apps.streams.reading import children, millis_behind, read, records_of, service_error
 from apps.streams.shapes import SubscribeToShardEvent
 from apps.streams.tip import Piece, Tip
@@ -151,7 +152,7 @@ class Subscription:
             quiet_s = loop.time() - self._sent_at
             if event is None and quiet_s >= heartbeat_s:
                 event = SubscribeToShardEvent([], self._continuation(), 0)
-                self._count(0, 0, 0)
+                self._count(0, 0, 0, now_ms)
             if event is not None:
                 self._sent_at = loop.time()
                 return event
@@ -184,7 +185,7 @@ class Subscription:
     def _take(self, piece: Piece, now_ms: int) -> SubscribeToShardEvent:
         self._owner.pace.spend(self._key, PACE, 0, piece.size_bytes, now_ms)
         self.place.ordinal, self.place.newest_ms = piece.next_offset, piece.newest_ms
-        self._count(len(piece.event.records), piece.size_bytes, max(0, now_ms - piece.newest_ms))
+        self._count(len(piece.event.records), piece.size_bytes, max(0, now_ms - piece.newest_ms), now_ms)
         return piece.event
 
     async def _read(self, now_ms: int) -> SubscribeToShardEvent | None:
@@ -206,7 +207,7 @@ class Subscription:
         records, size_bytes = records_of(self.place.shard, batch)
         self._owner.pace.spend(self._key, PACE, 0, size_bytes, now_ms)
         behind_ms = millis_behind(batch, now_ms)
-        self._count(len(records), size_bytes, max(0, now_ms - self.place.newest_ms) if records else 0)
+        self._count(len(records), size_bytes, max(0, now_ms - self.place.newest_ms) if records else 0, now_ms)
         number = records[-1].sequence_number if records else self._continuation()
         return SubscribeToShardEvent(records, number, behind_ms)
 
@@ -279,13 +280,14 @@ class Subscription:
             self._waiting = None
             future.cancel()
 
-    def _count(self, records: int, size_bytes: int, age_ms: int) -> None:
+    def _count(self, records: int, size_bytes: int, age_ms: int, now_ms: int) -> None:
         counters, stream, name = self._runtime.counters, self.place.stream, self.place.consumer.name
         counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.Bytes", name, size_bytes)
         counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.Records", name, records)
         counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.MillisBehindLatest", name, age_ms)
         counters.add_labelled(stream.team_id, stream.key, "SubscribeToShardEvent.Success", name, 1)
         counters.add_shard_read(stream.team_id, stream.key, self.place.shard.index, size_bytes, records)
+        self._owner.meters.add(of_stream(stream, PUSHED[stream.plan_at(now_ms)], name, now_ms), size_bytes)
         if stream.shard_level is not None:
             shard_level.count_read(counters, stream, self.place.shard.index, size_bytes, records)
 
@@ -300,6 +302,7 @@ class Subscriptions:
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         # Pacing is not throttling across processes: a consumer and shard have one subscription, in one process.
         self.pace = LocalThrottle() if runtime.config.throttle else NoThrottle()
+        self.meters = runtime.part(ReadMeters)
         self._runtime = runtime
         self._clock = runtime.clock
         self._owner = secrets.token_hex(8)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from apps.base.units import SECOND_MS
+from apps.base.units import HOUR_MS, SECOND_MS
+from apps.billing.meters import QUEUE_BYTES
 from apps.queues import handles
 from apps.queues.changing import Changing, OldVersion, Outcome, UnknownQueue
 from apps.queues.deliveries import Handle
@@ -18,6 +19,8 @@ from apps.queues.receiving import Receiving, told
 from apps.queues.store import QueueStore, StoreUnavailable
 from apps.queues.views import QueueView, QueueViews
 from apps.runtime import Call
+from apps.streams.placement import record_bytes
+from apps.streams.read_meters import QUEUE, Key, ReadMeters
 
 RECEIVE_MAX = 10
 WAIT_S = 9
@@ -100,7 +103,18 @@ async def _receive(call: Call, params: Json, *, dead: bool) -> Json:
     queue, look = await receiving.receive(call, params["QueueARN"], limit, wait_s, visibility_s, dead=dead)
     if not dead:
         received(call, queue, len(look.records))
+    call.runtime.part(ReadMeters).add(_series(call, queue), sum(map(_bytes_of, look.records)))
     return {"QueueRecords": look.records}
+
+
+def _series(call: Call, queue: QueueView) -> Key:
+    """What the receivers of a queue got is booked on the queue, by access key."""
+    name, hour = QUEUE_BYTES.name, call.runtime.clock.now_ms() // HOUR_MS  # the call may have waited long
+    return (queue.team_id, QUEUE, queue.key, queue.name, name, call.principal.meter_key, hour)
+
+
+def _bytes_of(record: Json) -> int:
+    return record_bytes(record.get("PartitionKey"), record["Data"])
 
 
 async def _change(call: Call, params: Json, change: Change, count: Count | None = None) -> Json:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from apps.base.errors import InternalFailure
+from apps.base.units import DAY_MS
+from apps.billing.meters import LONG_TERM_BYTES_OUT
+from apps.billing.plans import Plan
 from apps.recordlog.interface import Batch, RecordLogError, UnknownShard
+from apps.recordlog.stored_batch import flat_bytes
 from apps.runtime import Call
 from apps.streams import shard_level
 from apps.streams.addressing import Unadmitted, shard_index, stream_name
@@ -26,6 +30,7 @@ from apps.streams.limits import (
     READ_CALLS,
 )
 from apps.streams.positions import Start, begin, check, to_ms
+from apps.streams.read_meters import GIVEN, ReadMeters, of_stream
 from apps.streams.reading import (
     check_arn,
     children,
@@ -38,6 +43,9 @@ from apps.streams.reading import (
     since,
 )
 from apps.streams.shapes import GetRecordsAnswer, GetRecordsRequest, GetShardIteratorAnswer, GetShardIteratorRequest
+
+LONG_TERM_MS = 7 * DAY_MS
+"""Data older than this costs extra to keep and to get."""
 
 
 async def get_shard_iterator(call: Call, request: GetShardIteratorRequest) -> GetShardIteratorAnswer:
@@ -116,8 +124,9 @@ async def get_records(call: Call, request: GetRecordsRequest) -> GetRecordsAnswe
     _count_get_records(call, stream, shard, batch, len(records), size_bytes)
     if batch.at_end:
         stream, shard = await _closed(call, stream, shard)
-        if shard.closed_at_ms is not None:
-            return GetRecordsAnswer(records, behind_ms, child_shards=children(stream, shard))
+    _meter(call, stream, batch, size_bytes)
+    if batch.at_end and shard.closed_at_ms is not None:
+        return GetRecordsAnswer(records, behind_ms, child_shards=children(stream, shard))
     following = position._replace(ordinal=batch.next_offset, issued_ms=call.now_ms)
     return GetRecordsAnswer(records, behind_ms, runtime.part(ShardIterators).issue(following))
 
@@ -167,6 +176,17 @@ def _spend_read(call: Call, stream: StreamView, shard: ShardView, size_bytes: in
     throttle.spend(shard.read_bucket, READ_CALLS, 0, size_bytes, now_ms)
     if size_bytes > READ_BYTES_PER_S:
         throttle.spend(shard.large_read_bucket, LARGE_READ, 0, size_bytes, now_ms)
+
+
+def _meter(call: Call, stream: StreamView, batch: Batch, size_bytes: int) -> None:
+    """What the caller gets is what is paid. Of provisioned streams what is older than seven days is paid once more."""
+    meters, key, now_ms = call.runtime.part(ReadMeters), call.principal.meter_key, call.now_ms
+    plan = stream.plan_at(now_ms)
+    meters.add(of_stream(stream, GIVEN[plan], key, now_ms), size_bytes)
+    long_ago_ms = now_ms - LONG_TERM_MS
+    if batch.slices and batch.slices[0].arrival_ms < long_ago_ms and plan is Plan.PROVISIONED:
+        old = [flat_bytes(part.records) for part in batch.slices if part.arrival_ms < long_ago_ms]
+        meters.add(of_stream(stream, LONG_TERM_BYTES_OUT, key, now_ms), sum(old))
 
 
 def _count_get_records(

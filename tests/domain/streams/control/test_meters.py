@@ -5,7 +5,7 @@ import pytest
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing.models import MeterReading, UsageHour
 from apps.leases.models import Lease
-from apps.streams import meters
+from apps.streams import metering
 from tests.support.runtimes import run_due
 
 pytestmark = pytest.mark.django_db
@@ -71,14 +71,14 @@ def test_reading_often_seldom_or_twice_books_the_same(s):
 
 def test_the_slice_comes_back_every_minute_and_by_itself(s):
     run_due(s.runtime, "metering")
-    assert Lease.objects.get(kind="metering").due_at_ms == s.clock.now_ms() + 60_000
+    assert Lease.objects.get(kind="metering", key="readings").due_at_ms == s.clock.now_ms() + 60_000
 
 
 def test_a_round_may_take_several_slices(s, monkeypatch):
     from apps.leases import hold
     from apps.leases.progress import Progress
 
-    monkeypatch.setattr(meters, "SHARDS_PER_ROUND", 1)
+    monkeypatch.setattr(metering, "SHARDS_PER_ROUND", 1)
     s.append(s.shard(0), b"x")
     s.append(s.shard(1), b"x")
     held = hold.take("metering", "readings", "test", 30_000)
@@ -92,7 +92,7 @@ def test_a_round_may_take_several_slices(s, monkeypatch):
 
     monkeypatch.setattr(s.runtime, "clock", Slow())
     slices = 0
-    while meters.read_all(s.runtime, held, until_ms=s.clock.now_ms() + 2_500) is Progress.MORE:
+    while metering.read_all(s.runtime, held, until_ms=s.clock.now_ms() + 2_500) is Progress.MORE:
         slices += 1
         assert slices < 20
     assert slices >= 2
