@@ -31,6 +31,8 @@ class Commitment(models.Model):
     started_at_ms = models.BigIntegerField()
     ends_at_ms = models.BigIntegerField(null=True, blank=True)
     """When it ended, or will; null: nobody asked for its end. Never within a day of the start."""
+    metered_to_ms = models.BigIntegerField(default=0)
+    """Up to when its time is booked (streams/account_meters.py)."""
 
     def __str__(self) -> str:
         return f"{self.team_id} since {self.started_at_ms}"

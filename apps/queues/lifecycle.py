@@ -74,7 +74,10 @@ def _create(runtime: Runtime, queue: Queue) -> None:
     now_ms = runtime.clock.now_ms()
     readable_ms = max(horizon_ms(queue.stream, now_ms), queue.stream.created_at_ms)
     moved = Queue.objects.filter(pk=queue.pk, status=QueueStatus.CREATING).update(
-        status=QueueStatus.ACTIVE, start_effective_ms=max(queue.start_ms, readable_ms)
+        status=QueueStatus.ACTIVE,
+        start_effective_ms=max(queue.start_ms, readable_ms),
+        opened_at_ms=now_ms,
+        metered_to_ms=now_ms,
     )
     if moved:
         log.info("queue_created", queue=queue.pk)

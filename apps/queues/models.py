@@ -41,6 +41,10 @@ class Queue(models.Model):
     """The end of its ARN, which is not derived from the name."""
     status = models.CharField(max_length=10, choices=QueueStatus.choices, default=QueueStatus.CREATING)
     created_at_ms = models.BigIntegerField()
+    opened_at_ms = models.BigIntegerField(null=True, blank=True)
+    """When it became ACTIVE; its time counts from then."""
+    metered_to_ms = models.BigIntegerField(default=0)
+    """Up to when its time is booked; see meters.py."""
     start_type = models.CharField(max_length=12, choices=StartingPosition.choices, default=StartingPosition.LATEST)
     start_given_ms = models.BigIntegerField(null=True, blank=True)
     """The Timestamp of AT_TIMESTAMP as it was given."""

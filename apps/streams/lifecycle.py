@@ -25,7 +25,6 @@ from django.db import transaction
 from django.db.models import F
 
 from apps.base.units import SECOND_MS
-from apps.billing import ledger
 from apps.encryption import data_keys
 from apps.leases import hold
 from apps.leases.hold import Held
@@ -33,7 +32,7 @@ from apps.leases.progress import Progress
 from apps.metrics.models import StreamName
 from apps.recordlog.interface import Successor
 from apps.runtime import Runtime
-from apps.streams import meters, retirement, topology
+from apps.streams import retirement, storage_meters, time_meters, topology
 from apps.streams.models import Consumer, ConsumerStatus, Shard, Stream, StreamStatus
 from apps.streams.retention import LOOK_AGAIN_MS
 
@@ -77,14 +76,25 @@ def _create(runtime: Runtime, stream: Stream) -> None:
     now_ms = runtime.clock.now_ms()
     if shards:
         _make_logs(runtime, shards)
-        with transaction.atomic():
-            Shard.objects.filter(pk__in=[s.pk for s in shards], opened_at_ms__isnull=True).update(opened_at_ms=now_ms)
-            for shard in shards:
-                _watch_retention(shard, now_ms)
+        _open(stream, shards, now_ms)
         return
     moved = Stream.objects.filter(pk=stream.pk, status=StreamStatus.CREATING)
     if moved.update(status=StreamStatus.ACTIVE, version=F("version") + 1):
         log.info("stream_created", stream=stream.pk)
+
+
+def _open(stream: Stream, shards: Sequence[Shard], now_ms: int) -> None:
+    """Shards of a new stream are there, and are metered from now on; unless the stream was deleted meanwhile."""
+    with transaction.atomic():
+        row = Stream.objects.select_for_update(no_key=True).get(pk=stream.pk)
+        if row.status != StreamStatus.CREATING:
+            return
+        at_ms = time_meters.moment(row, now_ms)
+        if not row.metered_states:
+            time_meters.begin(row, at_ms)
+        Shard.objects.filter(pk__in=[s.pk for s in shards], opened_at_ms__isnull=True).update(opened_at_ms=at_ms)
+        for shard in shards:
+            _watch_retention(shard, now_ms)
 
 
 def _make_logs(runtime: Runtime, shards: Sequence[Shard]) -> None:
@@ -152,6 +162,8 @@ def _carry_out(
     with transaction.atomic():
         if not _move(stream, plan=plan):
             return
+        stream.refresh_from_db(fields=["metered_to_ms"])
+        closed_at_ms = time_meters.moment(stream, runtime.clock.now_ms(), closed_at_ms)
         Shard.objects.filter(pk__in=[s.pk for s in parents]).update(closed_at_ms=closed_at_ms)
         Shard.objects.filter(pk__in=[s.pk for s in children]).update(opened_at_ms=closed_at_ms)
         for child in children:
@@ -181,7 +193,7 @@ def _consumers(runtime: Runtime, stream: Stream) -> int | None:
         elif (again_ms := (consumer.created_at_ms // SECOND_MS + 1) * SECOND_MS) > now_ms:
             due_at_ms = min(again_ms, due_at_ms or again_ms)
         else:
-            _remove_consumer(stream, consumer, now_ms)
+            _remove_consumer(stream, consumer)
     return due_at_ms
 
 
@@ -191,24 +203,24 @@ def _activate(consumer: Consumer) -> None:
         Stream.objects.filter(pk=consumer.stream_id).update(version=F("version") + 1)
 
 
-def _remove_consumer(stream: Stream, consumer: Consumer, now_ms: int) -> None:
+def _remove_consumer(stream: Stream, consumer: Consumer) -> None:
+    """Its time was booked when it was deregistered."""
     with transaction.atomic():
-        meters.record_time(stream, now_ms)
-        ledger.finish(meters.source_of_consumer(consumer.pk))
         consumer.delete()
         Stream.objects.filter(pk=stream.pk).update(version=F("version") + 1)
 
 
 def _delete(runtime: Runtime, stream: Stream, until_ms: int) -> None:
-    """End the stream's time, then remove its shards one by one, then its row."""
-    _end_time(runtime, stream)
+    """Remove its consumers, its shards one by one, then its row. Its time was booked by DeleteStream; its storage is booked
+    when its last log has been read."""
+    _remove_consumers(runtime, stream)
     for shard in stream.shards.select_related("stream").order_by("index")[:SHARDS_PER_ROUND]:
         if not retirement.retire(runtime, shard, until_ms) or runtime.clock.now_ms() >= until_ms:
             return
     with transaction.atomic():
         if stream.shards.exists():
             return
-        ledger.finish(meters.source_of_stream(stream.pk))
+        storage_meters.finish(stream, runtime.clock.now_ms())
         data_keys.forget_all(stream.pk)
         StreamName.objects.create(
             team_id=stream.team_id, name=stream.name, stream_id=stream.pk, deleted_at_ms=runtime.clock.now_ms()
@@ -218,15 +230,9 @@ def _delete(runtime: Runtime, stream: Stream, until_ms: int) -> None:
     log.info("stream_deleted", stream=stream.pk)
 
 
-def _end_time(runtime: Runtime, stream: Stream) -> None:
-    """Once: shards and consumers end now, and their time is booked before any row goes."""
-    now_ms = runtime.clock.now_ms()
+def _remove_consumers(runtime: Runtime, stream: Stream) -> None:
     with transaction.atomic():
-        ended = stream.shards.filter(opened_at_ms__isnull=False, closed_at_ms__isnull=True).update(closed_at_ms=now_ms)
-        if ended:
-            meters.record_time(stream, now_ms)
-        for consumer in stream.consumers.all():
-            ledger.finish(meters.source_of_consumer(consumer.pk))
-            consumer.delete()
-        if ended:
+        time_meters.end(stream, runtime.clock.now_ms())  # of one whose deletion began before there were states
+        if stream.consumers.exists():
+            stream.consumers.all().delete()
             Stream.objects.filter(pk=stream.pk).update(version=F("version") + 1)

@@ -51,10 +51,14 @@ class Stream(models.Model):
     """Resharding steps still to do, see topology.py; empty when there are none."""
     updates_ms = models.JSONField(default=list)
     """Times of the UpdateShardCount calls of the last 24 hours."""
-    extended_spans = models.JSONField(default=list)
-    """[from_ms, to_ms | null] of the times with a retention above 24 hours, oldest first; meters.py books them."""
+    metered_states = models.JSONField(default=list)
+    """What it was like, and since when, as far back as usage is not booked yet; see metered_states.py."""
     metered_to_ms = models.BigIntegerField(default=0)
-    """Up to when the stream's time meters are booked; see meters.py."""
+    """Up to when the stream's time meters are booked; see time_meters.py."""
+    stored_to_ms = models.BigIntegerField(null=True, blank=True)
+    """The UTC hour up to which its storage is booked; null: nothing is kept for longer than 24 hours."""
+    namesake_bytes = models.BigIntegerField(default=0)
+    """What an earlier stream of the name had put in the UTC hour in which this one was created."""
     distribution_strategy = models.CharField(
         max_length=18, choices=RecordDistributionStrategy.choices, default=RecordDistributionStrategy.USER_PARTITION_KEY
     )

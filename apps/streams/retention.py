@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
-from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
+from apps.base.units import HOUR_MS, MINUTE_MS
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -16,9 +16,6 @@ from apps.streams import retirement
 from apps.streams.models import Shard, Stream, StreamStatus
 
 log = structlog.get_logger(__name__)
-
-INCLUDED_HOURS = 24
-"""Retention up to here is part of a shard's price; more is metered."""
 
 RECORDS_PER_TRIM = 50_000
 LOOK_AGAIN_MS = HOUR_MS
@@ -30,26 +27,10 @@ NOT_BEFORE_MS = MINUTE_MS
 CLOCK_BEHIND_MS = MINUTE_MS
 """A clock this far behind the newest record is wrong: nothing is removed by it."""
 
-SPANS_KEPT_MS = 31 * DAY_MS
-SPANS_MAX = 200
-
 
 def horizon_ms(stream: Stream, now_ms: int) -> int:
     """The time before which no record is shown. It never goes back when the retention is raised."""
     return max(now_ms - stream.retention_hours * HOUR_MS, stream.retention_floor_ms)
-
-
-def spans_after(stream: Stream, hours: int, now_ms: int) -> list[list[int | None]]:
-    """The stream's spans of extended retention once its retention becomes `hours`."""
-    spans: list[list[int | None]] = [
-        list(span) for span in stream.extended_spans if span[1] is None or span[1] > now_ms - SPANS_KEPT_MS
-    ][-SPANS_MAX:]
-    was, becomes = stream.retention_hours > INCLUDED_HOURS, hours > INCLUDED_HOURS
-    if becomes and not was:
-        spans.append([now_ms, None])
-    elif was and not becomes and spans:
-        spans[-1][1] = now_ms
-    return spans
 
 
 def expire(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:

@@ -9,8 +9,9 @@ from apps.billing import ledger
 from apps.leases import hold
 from apps.recordlog.interface import UnknownShard
 from apps.runtime import Runtime
-from apps.streams import meters
+from apps.streams import meters, time_meters
 from apps.streams.models import Shard, Stream, StreamStatus
+from apps.streams.usage_names import source_of_shard
 
 RECORDS_PER_DROP = 50_000
 
@@ -24,13 +25,13 @@ def retire(runtime: Runtime, shard: Shard, until_ms: int) -> bool:
     _seal(runtime, shard)
     with transaction.atomic():
         meters.record_log(runtime, [shard])
-        ledger.finish(meters.source_of_shard(shard.pk))
+        ledger.finish(source_of_shard(shard.pk))
     while runtime.wait_for(runtime.record_log.drop(shard.pk, RECORDS_PER_DROP)).more:
         if runtime.clock.now_ms() >= until_ms:
             return False
     with transaction.atomic():
         if shard.stream.status != StreamStatus.DELETING:
-            meters.record_time(shard.stream, runtime.clock.now_ms())
+            time_meters.settle(shard.stream, runtime.clock.now_ms())
         Shard.objects.filter(pk=shard.pk).delete()
         Stream.objects.filter(pk=shard.stream_id).update(version=F("version") + 1)
         hold.remove("retention", str(shard.pk))

@@ -9,6 +9,7 @@ from django.db import transaction
 from apps.accounts.models import Team
 from apps.recordlog.interface import Successor
 from apps.runtime import Runtime
+from apps.streams import time_meters
 from apps.streams.models import Shard, Stream, StreamStatus
 from apps.streams.topology import even_ranges
 
@@ -26,6 +27,7 @@ def make_stream(team: Team, name: str = "s", shards: int = 1, now_ms: int = 1_79
         next_shard_index=shards,
         **{"status": StreamStatus.ACTIVE, **fields},
     )
+    time_meters.begin(stream, now_ms)
     for index, (start, end) in enumerate(even_ranges(shards)):
         add_shard(stream, index, start, end, now_ms // 1000 - 3, opened_at_ms=now_ms)
     return stream

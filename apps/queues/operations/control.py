@@ -12,6 +12,7 @@ from apps.base.arn import parse_queue_arn, parse_stream_arn
 from apps.base.units import SECOND_MS
 from apps.leases import hold
 from apps.leases.wake import wake
+from apps.queues import meters
 from apps.queues.errors import not_found
 from apps.queues.lifecycle import KIND, close_in_store
 from apps.queues.models import Queue, QueueStatus, QueueTag, StartingPosition
@@ -153,6 +154,7 @@ def delete_queue(call: Call, params: Json) -> None:
         return
     if queue.status != QueueStatus.CREATING:
         _check_between(call)
+    meters.end(queue, call.now_ms)
     queue.status, queue.version = QueueStatus.DELETING, queue.version + 1
     queue.save(update_fields=["status", "version"])
     _due_now(call, queue)

@@ -6,8 +6,9 @@ from typing import Any
 
 from apps.capacity import commitment
 from apps.capacity.models import Commitment
+from apps.leases import hold
 from apps.runtime import Call
-from apps.streams import named
+from apps.streams import account_meters, named
 from apps.streams.errors import ValidationException
 from apps.streams.models import Stream, StreamMode
 from apps.streams.operations.stream import provisioned_shards
@@ -62,8 +63,10 @@ def update_account_settings(call: Call, params: Json) -> Json:
     """
     named.hold_team(call)
     team_id = call.principal.team_id
+    now_ms = account_meters.settle(team_id, call.now_ms)
     if params["MinimumThroughputBillingCommitment"]["Status"] == commitment.ENABLED:
-        return _answer(commitment.enable(team_id, call.now_ms), call.now_ms)
+        hold.ensure("metering", "readings", call.now_ms)
+        return _answer(commitment.enable(team_id, now_ms), now_ms)
     rows = Stream.objects.filter(team_id=team_id, warm_throughput_mibps__isnull=False)
     warm = list(rows.order_by("name").values_list("name", flat=True)[:NAMED_MAX])
     if warm:
@@ -71,7 +74,7 @@ def update_account_settings(call: Call, params: Json) -> Json:
             f"Request is invalid. Account {call.principal.account_id} has streams with warm throughput, among them "
             f"{', '.join(warm)}. Remove it with UpdateStreamWarmThroughput (WarmThroughputMiBps 0) first."
         )
-    return _answer(commitment.disable(team_id, call.now_ms), call.now_ms)
+    return _answer(commitment.disable(team_id, now_ms), now_ms)
 
 
 def _answer(found: Commitment | None, now_ms: int) -> Json:

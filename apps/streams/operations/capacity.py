@@ -8,7 +8,7 @@ from apps.base.units import DAY_MS
 from apps.leases import hold
 from apps.queues.models import Queue
 from apps.runtime import Call
-from apps.streams import demand, meters, named, topology
+from apps.streams import demand, named, time_meters, topology
 from apps.streams.errors import InvalidArgumentException, ResourceInUseException, ValidationException
 from apps.streams.models import RecordDistributionStrategy, Stream, StreamMode, StreamStatus
 from apps.streams.operations.reshard import start
@@ -80,11 +80,12 @@ def _check_on_demand(call: Call, stream: Stream, warm: int | None) -> None:
 
 def _switch(call: Call, stream: Stream, mode: str, warm: int | None, switches: list[int]) -> None:
     """Book the time in the old mode, then change. What the stream has is what it needs, until its load says more."""
-    meters.record_time(stream, call.now_ms)
+    at_ms = time_meters.settle(stream, call.now_ms)
     stream.mode = mode
     stream.mode_changes_ms = switches
     stream.warm_throughput_mibps = warm or None
     stream.save(update_fields=["mode", "mode_changes_ms", "warm_throughput_mibps"])
+    time_meters.begin_state(stream, at_ms)
     stream.shards.filter(closed_at_ms__isnull=True).update(observed_at_ms=0)
     open_shards = open_shard_count(stream)
     if mode == StreamMode.ON_DEMAND:

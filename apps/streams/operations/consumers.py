@@ -7,7 +7,7 @@ from typing import Any
 from apps.base.arn import parse_consumer_arn
 from apps.capacity import commitment
 from apps.runtime import Call
-from apps.streams import named, tokens
+from apps.streams import named, time_meters, tokens
 from apps.streams.errors import (
     InvalidArgumentException,
     ResourceInUseException,
@@ -38,7 +38,7 @@ def register_stream_consumer(call: Call, params: Json) -> Json:
     if any(consumer.name == name for consumer in consumers):
         raise ResourceInUseException.consumer_exists(name, call.principal.account_id)
     _check_quotas(stream, consumers, call.now_ms)
-    consumer = Consumer.objects.create(stream=stream, name=name, created_at_ms=call.now_ms)
+    consumer = Consumer.objects.create(stream=stream, name=name, created_at_ms=time_meters.moment(stream, call.now_ms))
     Tagged.of_consumer(consumer).write(tags)
     due_now(call, stream)
     return {"Consumer": _describe(consumer)}
@@ -89,6 +89,8 @@ def deregister_stream_consumer(call: Call, params: Json) -> None:
     """
     consumer = _find(call, params)
     named.change(consumer.stream)
+    if consumer.status != ConsumerStatus.DELETING:
+        time_meters.end_consumer(consumer, consumer.stream, call.now_ms)
     Consumer.objects.filter(pk=consumer.pk).update(status=ConsumerStatus.DELETING)
     due_now(call, consumer.stream)
 

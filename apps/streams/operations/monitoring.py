@@ -6,8 +6,8 @@ from typing import Any
 
 from apps.metrics.names import SHARD_LEVEL
 from apps.runtime import Call
-from apps.streams import named
-from apps.streams.models import Stream, StreamStatus
+from apps.streams import named, time_meters
+from apps.streams.models import StreamStatus
 
 ALL = "ALL"
 
@@ -37,8 +37,11 @@ def _switch(call: Call, params: dict[str, Any], *, on: bool) -> dict[str, Any]:
     asked = set(params["ShardLevelMetrics"])
     asked = set(SHARD_LEVEL) if ALL in asked else asked
     after = before | asked if on else before - asked
-    stream.shard_level_metrics = sorted(after)
-    Stream.objects.filter(pk=stream.pk).update(shard_level_metrics=stream.shard_level_metrics)
+    if after != before:
+        at_ms = time_meters.settle(stream, call.now_ms)
+        stream.shard_level_metrics = sorted(after)
+        stream.save(update_fields=["shard_level_metrics"])
+        time_meters.begin_state(stream, at_ms)
     return {
         "StreamName": stream.name,
         "CurrentShardLevelMetrics": sorted(before),

@@ -12,7 +12,7 @@ from apps.leases import hold
 from apps.leases.wake import wake
 from apps.queues.models import Queue
 from apps.runtime import Call
-from apps.streams import named, retention, tokens, topology
+from apps.streams import named, retention, storage_meters, time_meters, tokens, topology
 from apps.streams.addressing import shard_index
 from apps.streams.errors import (
     InvalidArgumentException,
@@ -20,6 +20,8 @@ from apps.streams.errors import (
     ValidationException,
 )
 from apps.streams.limits import RECORD_KIB_DEFAULT
+from apps.streams.metered_states import hour_of
+from apps.streams.metering import note_tags
 from apps.streams.models import (
     ConsumerStatus,
     RecordDistributionStrategy,
@@ -76,6 +78,7 @@ def create_stream(call: Call, params: Json) -> None:
         distribution_strategy=params.get("RecordDistributionStrategy") or RecordDistributionStrategy.USER_PARTITION_KEY,
         created_at_ms=call.now_ms,
         metered_to_ms=call.now_ms,
+        namesake_bytes=storage_meters.arrived_in_hour(call.principal.team_id, f"stream/{name}", hour_of(call.now_ms)),
         next_shard_index=count,
     )
     _prepare_shards(stream, count)
@@ -111,6 +114,8 @@ def delete_stream(call: Call, params: Json) -> None:
             f"DeleteStream can't delete {call.principal.account_id}:{stream.name} because there are channels associated "
             "with this data stream. Delete every channel on it with DeleteChannel first."
         )
+    time_meters.end(stream, call.now_ms)
+    note_tags([stream], call.now_ms)
     stream.consumers.update(status=ConsumerStatus.DELETING)
     Stream.objects.filter(pk=stream.pk).update(status=StreamStatus.DELETING)
     due_now(call, stream)
@@ -380,10 +385,11 @@ def _set_retention(call: Call, stream: Stream, hours: int) -> None:
     if hours == stream.retention_hours:
         return
     shorter = hours < stream.retention_hours
+    at_ms = time_meters.settle(stream, call.now_ms)
     stream.retention_floor_ms = max(retention.horizon_ms(stream, call.now_ms), call.now_ms - hours * HOUR_MS)
-    stream.extended_spans = retention.spans_after(stream, hours, call.now_ms)
     stream.retention_hours = hours
-    stream.save(update_fields=["retention_floor_ms", "extended_spans", "retention_hours"])
+    stream.save(update_fields=["retention_floor_ms", "retention_hours"])
+    time_meters.begin_state(stream, at_ms)
     if shorter:
         for shard_key in stream.shards.filter(opened_at_ms__isnull=False).values_list("pk", flat=True):
             hold.ensure("retention", str(shard_key), call.now_ms)

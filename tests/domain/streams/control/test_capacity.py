@@ -6,7 +6,7 @@ from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing.models import UsageHour
 from apps.capacity.models import DemandPeak
 from apps.queues.models import Queue
-from apps.streams import meters
+from apps.streams import time_meters
 
 pytestmark = pytest.mark.django_db
 
@@ -123,7 +123,7 @@ def test_each_mode_is_metered_for_its_own_time(control):
     control.clock.advance(HOUR_MS // 4)
     switch(control, "PROVISIONED")
     control.clock.advance(HOUR_MS // 4)
-    meters.record_time(control.stream(), control.clock.now_ms())
+    time_meters.book([control.stream().pk], control.clock.now_ms())
     booked = dict(UsageHour.objects.values_list("meter", "quantity"))
     assert booked["shard-time"] == 2 * HOUR_MS // 2
     assert booked["on-demand-time"] == HOUR_MS // 4
