@@ -35,6 +35,7 @@ MODULES = (
     "workers.queues",
     "workers.retention",
     "workers.metering",
+    "workers.closing",
     "workers.throttling",
     "workers.ingestion",
     "workers.metrics",
@@ -52,7 +53,7 @@ QUEUES = {
     "control": ("lifecycle", "queues", "throttling", "delivery-streams"),
     "jobs": ("ingestion", "alarm-actions", "budget-alerts"),
     "delivery": ("delivery", "delivery-jobs"),
-    "upkeep": ("retention", "metering", "rollup", "alarms", "budgets"),
+    "upkeep": ("retention", "metering", "closing", "rollup", "alarms", "budgets"),
 }
 """Which kinds of slices travel by which queue; ticks travel by `control`. `delivery` has a worker of its own
 (delivery_worker.py)."""

@@ -11,7 +11,7 @@ from workers.heartbeat import HEARTBEAT_EVERY_S
 
 TICKS_S = {"lifecycle": 1.0, "queues": 1.0, "ingestion": 2.0, "throttling": 5.0, "retention": 60.0, "metering": 60.0}
 TICKS_S |= {"alarms": 5.0, "alarm-actions": 5.0, "delivery": 2.0, "delivery-streams": 1.0, "delivery-jobs": 2.0}
-TICKS_S |= {"budgets": 15.0, "budget-alerts": 5.0}
+TICKS_S |= {"budgets": 15.0, "budget-alerts": 5.0, "closing": 60.0}
 """Seconds between two ticks, by kind."""
 
 ROLLUP_EVERY_S = 60.0

@@ -78,7 +78,7 @@ def look(state: State, now_ms: int) -> tuple[State, Event]:
     last_ms = max(now_ms, state.last_ms)
     if state.moved_from_ms is None or state.moved_to_ms is None:
         return State(last_ms), Event.NONE
-    if last_ms - state.moved_to_ms >= _must_hold(state.moved_to_ms - state.moved_from_ms):
+    if last_ms - state.moved_to_ms >= must_hold_ms(state.moved_to_ms - state.moved_from_ms):
         return State(last_ms), Event.HELD
     return State(last_ms, state.moved_from_ms, state.moved_to_ms), Event.NONE
 
@@ -87,7 +87,8 @@ def _goes_on(last_ms: int, now_ms: int) -> bool:
     return last_ms - BACK_MS <= now_ms <= last_ms + JUMP_MS
 
 
-def _must_hold(step_ms: int) -> int:
+def must_hold_ms(step_ms: int) -> int:
+    """How long a clock that moved by so much must hold; steps back are negative."""
     return LONG_HELD_MS if step_ms > DAY_MS else HELD_MS
 
 

@@ -9,8 +9,10 @@ from apps.billing.models import MeteringRound
 
 
 def begin(key: str, now_ms: int) -> None:
-    """A round begins, not one that goes on. now_ms: trusted time (clock_guard.py)."""
-    MeteringRound.objects.update_or_create(key=key, defaults={"began_ms": now_ms})
+    """A slice begins: of a new round, if the last one was read to its end. now_ms: trusted time (clock_guard.py)."""
+    row, made = MeteringRound.objects.get_or_create(key=key, defaults={"began_ms": now_ms})
+    if not made and row.through_ms >= row.began_ms:
+        MeteringRound.objects.filter(key=key).update(began_ms=max(now_ms, row.through_ms + 1))
 
 
 def end(key: str) -> None:
