@@ -3,7 +3,7 @@ rows come and go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core import signing
@@ -25,6 +25,11 @@ class PageQuery(serializers.Serializer[Any]):
     cursor = serializers.CharField(
         max_length=2_000, required=False, default="", allow_blank=True, help_text="`next_cursor` of the page before."
     )
+
+
+def filtered(rows: QuerySet[M], query: Mapping[str, Any], lookups: Mapping[str, str]) -> QuerySet[M]:
+    """Of the rows, those that the given members of the query ask for. lookups: member to field lookup."""
+    return rows.filter(**{lookup: query[member] for member, lookup in lookups.items() if member in query})
 
 
 def page(

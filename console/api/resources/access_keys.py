@@ -15,7 +15,7 @@ from apps.accounts.models import AccessKey
 from apps.base.units import DAY_MS
 from apps.teams import keys
 from console import asker, calls
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.request import ApiRequest
 from console.api.view import ApiView
 
@@ -90,8 +90,7 @@ class AccessKeys(ApiView):
     def get(self, request: ApiRequest) -> Response:
         """The team's access keys, the newest first."""
         query, now_ms = self.query(request, AccessKeyQuery), calls.now_ms()
-        rows = _rows(request)
-        rows = rows.filter(name__icontains=query["q"]) if "q" in query else rows
+        rows = filtered(_rows(request), query, {"q": "name__icontains"})
         return Response(page(request, rows, ("-created_at_ms", "-pk"), query, lambda row: _shown(row, now_ms)))
 
     @extend_schema(request=NewAccessKeySerializer, responses={201: MadeAccessKeySerializer})

@@ -26,7 +26,7 @@ from apps.wire import validate
 from apps.wire.model import load
 from console import calls
 from console.api.etags import tagged
-from console.api.paging import PageQuery, page, page_of, whole
+from console.api.paging import PageQuery, filtered, page, page_of, whole
 from console.api.request import ApiRequest
 from console.api.resources.alarm_rules import EXAMPLE, PutAlarmSerializer, members_of, plain_rule
 from console.api.resources.metrics import TIME_MS_MAX
@@ -148,9 +148,7 @@ class Alarms(ApiView):
     def get(self, request: ApiRequest) -> Response:
         """The team's alarms, by name."""
         query = self.query(request, AlarmQuery)
-        rows = _rows(request)
-        rows = rows.filter(state=query["state"]) if "state" in query else rows
-        rows = rows.filter(name__icontains=query["q"]) if "q" in query else rows
+        rows = filtered(_rows(request), query, {"state": "state", "q": "name__icontains"})
         return Response(page(request, rows, ("name",), query, lambda row: _shown(request, row)))
 
 
@@ -210,8 +208,7 @@ class AlarmHistory(ApiView):
         query = self.query(request, HistoryQuery)
         rows = History.objects.filter(team=request.team)
         columns = {"alarm": "alarm_name", "kind": "kind", "from_ms": "at_ms__gte", "to_ms": "at_ms__lte"}
-        for name, column in columns.items():
-            rows = rows.filter(**{column: query[name]}) if name in query else rows
+        rows = filtered(rows, query, columns)
         return Response(page(request, rows, ("-at_ms", "-pk"), query, _line))
 
 

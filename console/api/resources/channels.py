@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.delivery.configuration.channels import MEMBERS, S3, TABLES
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.request import ApiRequest
 from console.api.view import ApiView
 from console.pages.delivery.figures import with_figures
@@ -72,11 +72,9 @@ class Channels(ApiView):
     def get(self, request: ApiRequest) -> Response:
         """The team's channels, by name."""
         query = self.query(request, ChannelQuery)
-        rows = _rows(request)
-        rows = rows.filter(source_stream__name=query["stream"]) if "stream" in query else rows
+        rows = filtered(_rows(request), query, {"stream": "source_stream__name", "q": "name__icontains"})
         if "kind" in query:
             rows = rows.filter(destination_type=S3 if query["kind"] == KINDS[S3] else TABLES)
-        rows = rows.filter(name__icontains=query["q"]) if "q" in query else rows
         return Response(page(request, rows, ("name",), query, _listed))
 
 

@@ -18,7 +18,7 @@ from apps.cloudwatch.errors import DashboardInvalidInputError
 from apps.cloudwatch.models import Dashboard
 from console import calls
 from console.api.etags import tagged
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.request import ApiRequest
 from console.api.view import ApiView
 
@@ -75,8 +75,7 @@ class Dashboards(ApiView):
     def get(self, request: ApiRequest) -> Response:
         """The team's dashboards, by name."""
         query = self.query(request, DashboardQuery)
-        rows = _rows(request)
-        rows = rows.filter(name__icontains=query["q"]) if "q" in query else rows
+        rows = filtered(_rows(request), query, {"q": "name__icontains"})
         return Response(page(request, rows, ("name",), query, lambda row: _listed(request, row)))
 
 

@@ -22,7 +22,7 @@ from console import calls
 from console.api.aws_members import checked, shape_of
 from console.api.etags import tagged
 from console.api.fields import TagsField
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.problems import Conflict
 from console.api.request import ApiRequest
 from console.api.resources import delivery_configuration as written
@@ -147,8 +147,7 @@ class DeliveryStreams(ApiView):
         rows = with_figures(rows_of(request))
         rows = rows.filter(in_state(query["state"])) if "state" in query else rows
         rows = rows.filter(destination_type=described.KEYS[query["kind"]]) if "kind" in query else rows
-        rows = rows.filter(source_stream__name=query["stream"]) if "stream" in query else rows
-        rows = rows.filter(name__icontains=query["q"]) if "q" in query else rows
+        rows = filtered(rows, query, {"stream": "source_stream__name", "q": "name__icontains"})
         return Response(page(request, rows, ("name",), query, listed))
 
     @extend_schema(request=written.NewDeliveryStreamSerializer, responses={201: WholeDeliveryStreamSerializer})

@@ -14,7 +14,7 @@ from apps.delivery import looking
 from apps.delivery.destinations.interface import DeliveryFailed
 from apps.delivery.models import DeliveredObject, DeliveryError, Lane, LaneRole
 from console import calls
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.problems import problem
 from console.api.request import ApiRequest
 from console.api.resources.delivery import TAG, one
@@ -130,8 +130,7 @@ class Errors(ApiView):
         """What went wrong, by cause, the latest first."""
         query = self.query(request, CauseQuery)
         rows = DeliveryError.objects.filter(delivery_stream=one(request, name))
-        rows = rows.filter(part=query["part"]) if "part" in query else rows
-        rows = rows.filter(last_at_ms__gte=query["since_ms"]) if "since_ms" in query else rows
+        rows = filtered(rows, query, {"part": "part", "since_ms": "last_at_ms__gte"})
         return Response(page(request, rows, ("-last_at_ms", "-pk"), query, _cause))
 
 
@@ -147,7 +146,7 @@ class Objects(ApiView):
         """The newest objects that were written to S3, the newest first."""
         query = self.query(request, ObjectQuery)
         rows = DeliveredObject.objects.filter(delivery_stream=one(request, name))
-        rows = rows.filter(part=query["part"]) if "part" in query else rows
+        rows = filtered(rows, query, {"part": "part"})
         return Response(page(request, rows, ("-at_ms", "-pk"), query, _object))
 
 
@@ -195,7 +194,7 @@ class Lanes(ApiView):
         query = self.query(request, LaneQuery)
         row = one(request, name)
         rows = Lane.objects.filter(delivery_stream=row)
-        rows = rows.filter(role=query["role"]) if "role" in query else rows
+        rows = filtered(rows, query, {"role": "role"})
         rows = rows.filter(ended_at_ms__isnull=not query["is_ended"]) if "is_ended" in query else rows
         told = page(request, rows, ("pk",), query, lambda lane: lane)
         told["items"] = [_lane(reader) for reader in readers(row, told["items"])]

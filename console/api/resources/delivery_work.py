@@ -16,7 +16,7 @@ from apps.delivery.models import DeliveryJob, DestinationType, JobKind, JobStatu
 from apps.delivery.shapes import RECORDS_MAX
 from apps.teams import jobs as team_jobs
 from console import calls
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.problems import Conflict
 from console.api.request import ApiRequest
 from console.api.resources import delivery_configuration as written
@@ -187,8 +187,7 @@ class DeliveryJobs(ApiView):
         """Redrives and demo data, the newest first."""
         query = self.query(request, DeliveryJobQuery)
         rows = DeliveryJob.objects.filter(delivery_stream=one(request, name))
-        for member in ("kind", "status"):
-            rows = rows.filter(**{member: query[member]}) if member in query else rows
+        rows = filtered(rows, query, {"kind": "kind", "status": "status"})
         return Response(page(request, rows, ("-pk",), query, _job))
 
 

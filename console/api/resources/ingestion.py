@@ -18,7 +18,7 @@ from apps.streams import ingestion
 from apps.streams.models import Ingestion, IngestionKind, IngestionStatus
 from apps.teams import jobs as asked
 from console import calls
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.problems import Conflict, Unavailable
 from console.api.request import ApiRequest
 from console.api.resources import streams
@@ -92,9 +92,8 @@ class Jobs(ApiView):
     @extend_schema(parameters=[JobQuery], responses=page_of(JobSerializer))
     def get(self, request: ApiRequest) -> Response:
         """List imports and replays. The newest come first."""
-        query, rows = self.query(request, JobQuery), _rows(request)
-        for name in ("kind", "status"):
-            rows = rows.filter(**{name: query[name]}) if name in query else rows
+        query = self.query(request, JobQuery)
+        rows = filtered(_rows(request), query, {"kind": "kind", "status": "status"})
         return Response(page(request, rows, ("-created_at_ms", "-id"), query, shown))
 
 

@@ -14,7 +14,7 @@ from apps.queues.models import Queue, QueueStatus, StartingPosition
 from console import calls
 from console.api.etags import tagged
 from console.api.fields import TagsField
-from console.api.paging import PageQuery, page, page_of
+from console.api.paging import PageQuery, filtered, page, page_of
 from console.api.request import ApiRequest
 from console.api.resources import streams
 from console.api.view import ApiView
@@ -89,7 +89,7 @@ class Queues(ApiView):
         """List queues. They come by name."""
         query = self.query(request, QueueQuery)
         rows = _rows(request).prefetch_related("tags")
-        rows = rows.filter(stream__name=query["stream"]) if "stream" in query else rows
+        rows = filtered(rows, query, {"stream": "stream__name"})
         return Response(page(request, rows, ("name",), query, shown))
 
     @extend_schema(request=NewQueueSerializer, responses={201: QueueSerializer})

@@ -14,7 +14,7 @@ from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing.meters import METERS
 from apps.billing.models import UsageHour
 from console import calls
-from console.api.paging import PageQuery, page, page_of, whole
+from console.api.paging import PageQuery, filtered, page, page_of, whole
 from console.api.request import ApiRequest
 from console.api.resources.metrics import TIME_MS_MAX
 from console.api.view import ApiView
@@ -79,8 +79,7 @@ class Usage(ApiView):
         if not 0 < to_ms - from_ms <= SPAN_MAX_MS:
             raise ValidationError({"from_ms": f"Before the end, by at most {SPAN_MAX_MS // DAY_MS} days."})
         rows = UsageHour.objects.filter(team=request.team, hour_ms__gte=from_ms - from_ms % step_ms, hour_ms__lt=to_ms)
-        for name, column in (("meter", "meter"), ("resource", "resource"), ("key", "meter_key")):
-            rows = rows.filter(**{column: query[name]}) if name in query else rows
+        rows = filtered(rows, query, {"meter": "meter", "resource": "resource", "key": "meter_key"})
         columns = ["at_ms", "meter", *(column for name, column in GROUPS.items() if name in query["group"])]
         summed = rows.annotate(at_ms=F("hour_ms") - F("hour_ms") % step_ms).values(*columns).annotate(n=Sum("quantity"))
         return Response(page(request, summed, columns, query, _shown))
