@@ -16,11 +16,12 @@ from typing import Any
 from django.db.models import Case, CharField, F, Func, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
-from apps.billing import commitment, price_book
+from apps.billing import commitment
 from apps.billing.dimensions import DIMENSIONS, OF_METER
 from apps.billing.meters import CONSUMER_TIME
 from apps.billing.models import BilledResource, UsageDay
 from apps.billing.months import Month
+from apps.billing.price_book import Books
 from apps.billing.unit_costs import Period, Stretch, UnitCosts
 
 OTHERS = "\0others"
@@ -97,13 +98,13 @@ class Usage:
     """A team's usage where it is asked for. resources: only these, if there are any."""
 
     def __init__(
-        self, team_id: int, region: str, where: Where, tag_key: str = "", resources: Collection[str] = ()
+        self, team_id: int, prices: Books, where: Where, tag_key: str = "", resources: Collection[str] = ()
     ) -> None:
         self.where = where
         self._team_id = team_id
         self._tag_key = tag_key
         self._resources = resources
-        self._costs = UnitCosts(team_id, price_book.price_list(team_id, region))
+        self._costs = UnitCosts(team_id, prices)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from apps.billing.forecast import MOST_DAYS, Forecast, NoForecast, forecast
 from apps.billing.grouping import OTHERS, By, Usage, Where
 from apps.billing.models import BilledResource
 from apps.billing.months import Month
+from apps.billing.price_book import Books, price_list
 from apps.billing.rating import cents
 from apps.billing.unit_costs import Period
 
@@ -110,7 +111,7 @@ def costs(
 ) -> Report:
     """What the usage of a period costs by groups. tag_key: of By.TAG. top: so many groups and OTHERS."""
     where = where or Where()
-    usage = Usage(team.pk, region, where or Where(), tag_key)
+    usage = Usage(team.pk, price_list(team.pk, region), where or Where(), tag_key)
     groups = _days(usage, period) if by == By.DAY else _first(_dearest(usage, period, by), top)
     month = Month.at(period.from_ms)
     if usage.where.is_all and period == Period.of(month):
@@ -130,7 +131,7 @@ def daily(
     top: int = DAILY_GROUPS,
 ) -> Daily:
     """The same by day: the dearest groups of the period, and the others added up."""
-    usage = Usage(team.pk, region, where or Where(), tag_key)
+    usage = Usage(team.pk, price_list(team.pk, region), where or Where(), tag_key)
     labels = [group.label for group in _dearest(usage, period, by)]
     first, others = labels[:top], labels[top:]
     amounts = {label: [Fraction(0)] * len(period.days) for label in [*first, *([OTHERS] if others else [])]}
@@ -140,17 +141,19 @@ def daily(
     return Daily(by, period, days, tuple(amounts), {label: tuple(each) for label, each in amounts.items()})
 
 
-def of_resources(team_id: int, region: str, month: Month, resources: Collection[str]) -> dict[str, Fraction]:
-    """What each of the resources has cost in a month; what has no usage is not in it. For pages of a list: at most three
-    queries."""
-    usage = Usage(team_id, region, Where(), "", frozenset(resources))
+def of_resources(
+    team_id: int, region: str, month: Month, resources: Collection[str], prices: Books | None = None
+) -> dict[str, Fraction]:
+    """What each of the resources has cost in a month; what has no usage is not in it. For pages of a list: three queries at
+    most besides the prices', if these are not given."""
+    usage = Usage(team_id, prices or price_list(team_id, region), Where(), "", frozenset(resources))
     return {group.label: group.amount for group in _dearest(usage, Period.of(month), By.RESOURCE)}
 
 
 def of_keys(team_id: int, region: str, month: Month, resource: str) -> dict[tuple[str, str], Fraction]:
     """What a resource has cost in a month by (dimension, meter key as it is booked): a consumer's time is booked under its
     name."""
-    usage = Usage(team_id, region, Where(resource=resource), "")
+    usage = Usage(team_id, price_list(team_id, region), Where(resource=resource), "")
     answer: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
     for cost in usage.by_booked_key(Period.of(month)):
         answer[cost.dimension, cost.label] += cost.amount
@@ -161,7 +164,7 @@ def outlook(team: Team, region: str, now_ms: int, resource: str = "") -> Forecas
     """The forecast of the month that now is in: of all usage, or of one resource."""
     month, today_ms = Month.at(now_ms), now_ms // DAY_MS * DAY_MS
     period = Period(min(month.start_ms, today_ms - (MOST_DAYS + 2) * DAY_MS), today_ms + DAY_MS)
-    usage = Usage(team.pk, region, Where(resource=resource), "")
+    usage = Usage(team.pk, price_list(team.pk, region), Where(resource=resource), "")
     amounts: dict[int, Fraction] = defaultdict(Fraction)
     for cost in usage.by_day(period, By.DAY):
         amounts[cost.day_ms] += cost.amount

@@ -16,11 +16,13 @@ from apps.metrics.overview import Overview, overview, together
 from apps.metrics.store import STREAMS_MAX
 from apps.streams import topology
 from apps.streams.limits import WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
-from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatus
+from apps.streams.models import Consumer, Shard, Stream, StreamMode, StreamStatus, Tag
 from apps.streams.quotas import QUOTAS
 from console import calls
-from console.pages import samples, words
+from console.pages import costs, samples, words
+from console.pages.costs import Cost
 from console.pages.filter_text import named_and_tagged, parts_of
+from console.pages.row_tags import tags_of, told
 from console.pages.shell import TeamRequest, is_fragment, know_list_counts, list_counters, team_page
 
 PAGE_ROWS = 50
@@ -100,18 +102,23 @@ COLUMNS: Final = {
     "age": "Iterator age",
     "consumers": "Fan-out consumers",
     "retention": "Retention",
+    "cost": "Cost of this month",
 }
 """Those that can be chosen; the name is always there."""
 
 COLUMNS_COOKIE: Final = "stream-columns"
 
 
+def columns_for(request: TeamRequest) -> dict[str, str]:
+    """Those that this person may choose from."""
+    return {name: label for name, label in COLUMNS.items() if name != "cost" or costs.may_see(request)}
+
+
 def columns_of(request: TeamRequest) -> list[str]:
     """The columns that this browser shows; all of them until somebody chose."""
     chosen = request.COOKIES.get(COLUMNS_COOKIE)
-    if chosen is None:
-        return list(COLUMNS)
-    return [name for name in COLUMNS if name in chosen.split(".")]
+    offered = columns_for(request)
+    return [name for name in offered if chosen is None or name in chosen.split(".")]
 
 
 @team_page("stream:read")
@@ -131,7 +138,8 @@ def streams(request: TeamRequest) -> HttpResponse:
         "page": page,
         "rows": page.rows,
         "columns": columns_of(request),
-        "all_columns": COLUMNS,
+        "all_columns": columns_for(request),
+        "month": costs.month_words(),
         "counts": counts,
         "now_ms": calls.now_ms(),
     }
@@ -181,6 +189,7 @@ class Row:
     tags: list[str]
     more_tags: int
     live: Overview
+    cost: Cost | None
 
     @property
     def state(self) -> tuple[str, str]:
@@ -257,6 +266,8 @@ def _page(request: TeamRequest, filters: list[Filter], sort: str) -> Page:
         total=Subquery(matching),
         open_shards=Coalesce(Subquery(_count(Shard.objects.filter(OPEN))), 0),
         consumer_count=Coalesce(Subquery(_count(Consumer.objects.all())), 0),
+        tags_told=tags_of(Tag.objects.all(), "stream"),
+        has_books=costs.has_books(request),
     )
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     cursor = _cursor(column, before or after)
@@ -265,18 +276,24 @@ def _page(request: TeamRequest, filters: list[Filter], sort: str) -> Page:
     rows = mine if cursor is None else mine.filter(_beyond(column, cursor, down=down, backwards=backwards))
     by_name = F("name").desc() if backwards else F("name").asc()
     order = F(column).desc() if down else F(column).asc()
-    found: list[Any] = list(rows.order_by(order, by_name).prefetch_related("tags")[: PAGE_ROWS + 1])
+    found: list[Any] = list(rows.order_by(order, by_name)[: PAGE_ROWS + 1])
     more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
     if backwards:
         found.reverse()
     has_before, has_after = (more, True) if backwards else (cursor is not None, more)
     live = overview(request.team.id, [stream.id for stream in found])
+    spent = _spent(request, found) if "cost" in columns_of(request) else None
     return Page(
-        [_row(stream, live) for stream in found],
+        [_row(stream, live, spent) for stream in found],
         found[0].total if found else 0,
         _as_cursor(column, found[0]) if found and has_before else "",
         _as_cursor(column, found[-1]) if found and has_after else "",
     )
+
+
+def _spent(request: TeamRequest, found: list[Any]) -> dict[str, Cost] | None:
+    has_books = any(row.has_books for row in found)
+    return costs.of_names(request, costs.STREAM, [row.name for row in found], has_books=has_books)
 
 
 def _beyond(column: str, cursor: tuple[Any, str], *, down: bool, backwards: bool) -> Q:
@@ -309,15 +326,16 @@ def _count(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.filter(stream=OuterRef("pk")).order_by().values("stream").annotate(n=Count("*")).values("n")
 
 
-def _row(stream: Any, live: dict[int, Overview]) -> Row:
-    tags = [f"{tag.key}: {tag.value}" if tag.value else tag.key for tag in stream.tags.all()]
+def _row(stream: Any, live: dict[int, Overview], spent: dict[str, Cost] | None) -> Row:
+    tags = told(stream.tags_told)
     return Row(
         stream,
         stream.open_shards,
         stream.consumer_count,
-        sorted(tags)[:TAGS_SHOWN],
+        tags[:TAGS_SHOWN],
         max(0, len(tags) - TAGS_SHOWN),
         live[stream.id],
+        None if spent is None else spent[stream.name],
     )
 
 
