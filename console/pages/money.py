@@ -15,6 +15,7 @@ SIGN = {"USD": "$"}
 """Before the figure; other currencies stand after it by their code."""
 
 PRICE_PLACES_MIN = 4
+AVERAGE_PLACES = 6
 QUANTITY_PLACES = 3
 SMALL_FIGURES = 3
 
@@ -51,11 +52,13 @@ def amount(value: Fraction, currency: str = "USD") -> str:
     return money(rounded, currency)
 
 
-def price(value: Decimal, currency: str = "USD") -> str:
-    """`$0.0150`, `$0.00325`: all digits of a price, four at least."""
-    text = f"{value.normalize():f}"
-    places = len(text.partition(".")[2])
-    return _signed(f"{abs(value):,.{max(places, PRICE_PLACES_MIN)}f}", value < 0, currency)
+def price(value: Decimal | Fraction, currency: str = "USD") -> str:
+    """`$0.0150`, `$0.00325`: all digits of a price, four at least; an average of several prices is rounded to six."""
+    number = value if isinstance(value, Decimal) else Decimal(value.numerator) / Decimal(value.denominator)
+    if isinstance(value, Fraction) and number != round(number, AVERAGE_PLACES):
+        number = round(number, AVERAGE_PLACES)
+    places = len(f"{number.normalize():f}".partition(".")[2])
+    return _signed(f"{abs(number):,.{max(places, PRICE_PLACES_MIN)}f}", number < 0, currency)
 
 
 def unit_words(unit: str) -> str:

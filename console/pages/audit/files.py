@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 
 from apps.access import search
 from apps.access.models import AuditEntry
 from apps.access.search import Wanted
 from console import calls
+from console.downloads import CSV, JSON, download
 from console.pages import words
 from console.pages.audit import wanted
 from console.pages.audit.rows import Row
@@ -44,13 +43,7 @@ def export(request: TeamRequest) -> HttpResponse:
     if request.GET.get("of"):
         asked = wanted.of_resource(asked, request.GET["of"][: wanted.TEXT_CHARS_MAX])
     name = f"audit-{request.team.slug}.{request.GET['as']}"
-    pieces = form(asked.wanted)
-    answer = StreamingHttpResponse(
-        _piecewise(pieces) if isinstance(request, ASGIRequest) else pieces,
-        content_type=kind,
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
-    return cast("HttpResponse", answer)
+    return download(request, form(asked.wanted), name, kind)
 
 
 def _csv(asked: Wanted) -> Iterator[bytes]:
@@ -70,8 +63,8 @@ def _json(asked: Wanted) -> Iterator[bytes]:
 
 
 _FORMS: dict[str, tuple[str, Callable[[Wanted], Iterator[bytes]]]] = {
-    "csv": ("text/csv; charset=utf-8", _csv),
-    "json": ("application/json", _json),
+    "csv": (CSV, _csv),
+    "json": (JSON, _json),
 }
 
 
@@ -79,13 +72,6 @@ def _chunks(asked: Wanted) -> Iterator[list[AuditEntry]]:
     rows = search.every(asked, ENTRIES_MAX, CHUNK)
     while chunk := list(islice(rows, CHUNK)):
         yield chunk
-
-
-async def _piecewise(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """One after the other, each read in the request's thread while the loop does other things."""
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
-        yield piece
 
 
 def _values(entry: AuditEntry, *, parse: bool = False) -> dict[str, Any]:

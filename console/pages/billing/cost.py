@@ -1,22 +1,167 @@
-"""Usage and cost: what a month costs so far."""
+"""Usage and cost: a month's figures, its days, and what they are made of, down to the readings."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.billing import bills
+from apps.billing import bills, flags, reports
+from apps.billing.bills import Statement
+from apps.billing.forecast import Forecast, NoForecast
+from apps.billing.models import Budget
 from apps.billing.months import Month
+from apps.billing.reports import By, Period, Where
 from console import calls
+from console.pages.billing import breakdown, chips, daily, figures, hours
+from console.pages.billing.asked import BY, WORDS, Asked, Group, read
+from console.pages.billing.chart import draw
+from console.pages.billing.days import day_text
 from console.pages.billing.frame import frame
 from console.pages.shell import TeamRequest, team_page
+
+FLAGS_SHOWN = 5
 
 
 @team_page("billing:read")
 def usage_and_cost(request: TeamRequest) -> HttpResponse:
     """The page."""
-    now_ms = calls.now_ms()
-    month = Month.at(now_ms)
-    statement = bills.statement(request.team, settings.CONFIG.region, month, now_ms)
-    return render(request, "billing/cost.html", {**frame(request, "billing"), "month": month, "statement": statement})
+    now_ms, region = calls.now_ms(), settings.CONFIG.region
+    tag_keys = reports.tag_keys(request.team.pk)
+    asked = read(request.GET, now_ms, tag_keys)
+    months = bills.months(request.team)
+    statement = bills.statement(request.team, region, asked.month, now_ms)
+    outlook = _outlook(request, asked, region, now_ms)
+    context = {
+        **frame(request, "billing"),
+        "asked": asked,
+        "statement": statement,
+        "currency": statement.currency,
+        "months": sorted({*months, Month.at(now_ms), asked.month}, reverse=True),
+        "is_empty": not months,
+        "tag_keys": tag_keys,
+        "groups": _groups(asked, tag_keys),
+        "chips": chips.of(asked),
+        "day_text": "" if asked.day_ms is None else day_text(asked.day_ms),
+        "flags": flags.of_team(request.team.pk).filter(acknowledged_at_ms=None)[:FLAGS_SHOWN],
+        "services": sorted({line.service for line in statement.lines if line.service}),
+        "now_ms": now_ms,
+    }
+    if months:
+        context |= _figures(request, asked, statement, months, outlook, now_ms)
+        context |= _chart(request, asked, months, outlook, statement.currency, now_ms)
+        context |= _table(request, asked, months, context.get("series", ()), now_ms)
+    return render(request, "billing/cost.html", context)
+
+
+def _outlook(request: TeamRequest, asked: Asked, region: str, now_ms: int) -> Forecast | NoForecast | None:
+    """Of the month that runs only."""
+    return reports.outlook(request.team, region, now_ms) if asked.month == Month.at(now_ms) else None
+
+
+def _groups(asked: Asked, tag_keys: list[str]) -> list[tuple[str, str, bool]]:
+    """The ways to group: address, words, whether it is the present one."""
+    return [
+        (asked.link(group=str(group)), words, group == asked.group)
+        for group, words in WORDS.items()
+        if group != Group.TAG or tag_keys or asked.group == Group.TAG
+    ]
+
+
+def _figures(
+    request: TeamRequest,
+    asked: Asked,
+    statement: Statement,
+    months: list[Month],
+    outlook: Forecast | NoForecast | None,
+    now_ms: int,
+) -> dict[str, Any]:
+    region = settings.CONFIG.region
+    days = reports.costs(request.team, region, Period.of(asked.month), By.DAY, now_ms)
+    previous = asked.month.previous
+    before = bills.statement(request.team, region, previous, now_ms) if _comparable(previous, months) else None
+    budget = Budget.objects.filter(team=request.team, resource="").order_by("name").first()
+    made = figures.make(statement, days, before, outlook, budget, now_ms)
+    return {
+        "figures": made,
+        "change_words": None if made.change is None else figures.change_words(made.change),
+        "range_words": figures.range_words(outlook, statement.currency) if isinstance(outlook, Forecast) else "",
+        "no_forecast": outlook.reason if isinstance(outlook, NoForecast) else "",
+        "before": previous.title.partition(" ")[0],
+    }
+
+
+def _comparable(previous: Month, months: list[Month]) -> bool:
+    """The month in which usage began was not a whole one."""
+    return previous in months and previous != months[-1]
+
+
+def _chart(
+    request: TeamRequest,
+    asked: Asked,
+    months: list[Month],
+    outlook: Forecast | NoForecast | None,
+    currency: str,
+    now_ms: int,
+) -> dict[str, Any]:
+    region = settings.CONFIG.region
+    if asked.day_ms is not None:
+        return {}
+    series: Sequence[str] = ()
+    if asked.per_month:
+        drawn = daily.of_months(request.team, region, months, now_ms, currency)
+    else:
+        by = By.SERVICE if asked.group in (Group.SERVICE, Group.DAY, Group.HOUR) else BY[asked.group]
+        found = reports.daily(
+            request.team, region, Period.of(asked.month), by, where=asked.where, tag_key=asked.tag_key
+        )
+        series, names = found.labels, _names(request, asked, by, found.labels)
+        drawn = daily.of_days(asked, found, names, outlook if asked.where.is_all else None, now_ms, currency)
+    return {
+        "drawn": drawn, "picture": draw(drawn.chart), "has_forecast": bool(drawn.chart.expected), "series": series,
+    }  # fmt: skip
+
+
+def _names(request: TeamRequest, asked: Asked, by: By, labels: Sequence[str]) -> list[str]:
+    """The chart's series as people read them."""
+    groups = [reports.Group(label, Fraction(0)) for label in labels if label != reports.OTHERS]
+    named = {} if by == By.SERVICE else breakdown.labels(asked, groups, request.team.pk)
+    return [daily.label_of(label, named[label][0] if label in named else label) for label in labels]
+
+
+def _table(
+    request: TeamRequest, asked: Asked, months: list[Month], series: Sequence[str], now_ms: int
+) -> dict[str, Any]:
+    if asked.group == Group.HOUR:
+        return {"hours": hours.of_day(request.team, settings.CONFIG.region, asked, now_ms)}
+    region = settings.CONFIG.region
+    report = reports.costs(
+        request.team, region, asked.period, BY[asked.group], now_ms, where=asked.where, tag_key=asked.tag_key
+    )
+    before = _before(request, asked, months, now_ms)
+    elapsed_ms = breakdown.elapsed_ms(asked.month, asked.day_ms, now_ms)
+    table = breakdown.make(asked, report, before, elapsed_ms, request.team.pk, series)
+    named = {Group.SERVICE: 4, Group.RESOURCE: 2, Group.KEY: 2}.get(asked.group, 1)
+    columns = named + 1 + (before is not None)
+    group_words = asked.tag_key if asked.group == Group.TAG else WORDS[asked.group]
+    return {
+        "report": report, "breakdown": table, "has_change": before is not None, "columns": columns,
+        "group_words": group_words,
+    }  # fmt: skip
+
+
+def _before(request: TeamRequest, asked: Asked, months: list[Month], now_ms: int) -> Mapping[str, Fraction] | None:
+    """What the same groups cost in the month before, where that can be compared."""
+    previous = asked.month.previous
+    if asked.day_ms is not None or asked.group == Group.DAY or not _comparable(previous, months):
+        return None
+    where: Where = asked.where
+    report = reports.costs(
+        request.team, settings.CONFIG.region, Period.of(previous), BY[asked.group], now_ms, where=where,
+        tag_key=asked.tag_key,
+    )  # fmt: skip
+    return {group.label: group.amount for group in report.groups}

@@ -19,8 +19,14 @@ class Tab:
     for_staff: bool = False
 
 
-TABS = (Tab("billing", "Usage and cost"),)
+TABS = (
+    Tab("billing", "Usage and cost"),
+    Tab("billing-statements", "Statements"),
+)
 """In order; only pages that exist."""
+
+LINKED = {"rate_card": "billing-rates", "budgets": "billing-budgets"}
+"""Pages that others lead to, by the template's word for their URL names."""
 
 
 def frame(request: TeamRequest, current: str) -> dict[str, Any]:
@@ -30,4 +36,5 @@ def frame(request: TeamRequest, current: str) -> dict[str, Any]:
         for tab in TABS
         if allowed(request.actions, tab.action) and (request.user.is_staff or not tab.for_staff)
     ]
-    return {"tabs": tabs}
+    there = {name for name, _, _ in tabs}
+    return {"tabs": tabs, **{place: name for place, name in LINKED.items() if name in there}}

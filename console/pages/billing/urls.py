@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from console.pages.billing import cost
+from console.pages.billing import cost, files, readings, statements
 
 
 def billing_urlpatterns(team: str) -> list[URLPattern]:
     """All of them. Their names begin with `billing`: that marks the line of the sidebar."""
     return [
         path(team + "billing", cost.usage_and_cost, name="billing"),
+        path(team + "billing/costs.csv", files.costs, name="billing-csv"),
+        path(team + "billing/readings", readings.readings, name="billing-readings"),
+        path(team + "billing/statements", statements.listing, name="billing-statements"),
+        path(team + "billing/statements/<slug:month>", statements.statement, name="billing-statement"),
+        path(team + "billing/statements/<slug:month>/<slug:form>", statements.file, name="billing-statement-file"),
     ]
