@@ -11,14 +11,16 @@ from apps.billing.models import Bill, BillLine
 from apps.billing.months import Month
 
 FINDINGS_MAX = 50
+OF_DELETED = "The team was deleted, and its usage with it: only the sums were checked."
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """findings: sentences for people, of what does not agree; none: all does."""
+    """findings: sentences for people, of what does not agree; none: all does. limited: why not everything was looked at."""
 
     number: str
     findings: tuple[str, ...]
+    limited: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -31,12 +33,12 @@ def check(bill: Bill, region: str) -> Checked:
     rows = list(bill.lines.order_by("position"))
     findings = _sums(bill, rows)
     team = Team.objects.filter(pk=bill.team_id).first() if bill.team_id is not None else None
-    if team is None:
-        findings.append("The team was deleted, and its usage with it: only the sums can be checked.")
-    else:
+    limited: tuple[str, ...] = (OF_DELETED,)
+    if team is not None:
+        limited = ()
         findings += _lines(bill, rows, team, region)
         findings += _digest(bill, rows)
-    return Checked(bill.number, tuple(findings[:FINDINGS_MAX]))
+    return Checked(bill.number, tuple(findings[:FINDINGS_MAX]), limited)
 
 
 def _sums(bill: Bill, rows: list[BillLine]) -> list[str]:

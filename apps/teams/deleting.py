@@ -6,12 +6,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from apps.access import changes
 from apps.access.models import Endpoint, Identity, ManagedPolicy
 from apps.accounts.models import AccessKey, ApiToken, Invitation, Membership, Team
-from apps.billing.models import BilledResource, Correction, Credit, MeterReading, PriceBook, UsageDay, UsageHour
+from apps.billing import closing
+from apps.billing.models import (
+    BilledResource,
+    CommittedHour,
+    Correction,
+    Credit,
+    MeterReading,
+    PriceBook,
+    UsageDay,
+    UsageHour,
+)
 from apps.catalogue.models import Database, Registry
 from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.models import DeliveryStream
@@ -32,6 +43,7 @@ GOES_WITH_IT: tuple[Any, ...] = (
     MeterReading,
     UsageHour,
     UsageDay,
+    CommittedHour,
     Correction,
     BilledResource,
     Credit,
@@ -62,6 +74,13 @@ class WrongName(Refused):
     """Not the team's short name."""
 
     code = "WrongName"
+    field = "name"
+
+
+class Unbilled(Refused):
+    """Its last bill cannot be made: something that it used has no price."""
+
+    code = "TeamNotBilled"
     field = "name"
 
 
@@ -106,7 +125,8 @@ def is_first(team: Team) -> bool:
 @transaction.atomic
 def delete(by: By, name: str) -> None:
     """Delete the team (DeleteTeam) with members, invitations, keys, tokens, alarms, metrics and usage; its audit trail
-    stays. Needs team:delete. name: its short name, typed. Raises NotAllowed, WrongName, FirstTeam, NotEmpty, Gone."""
+    stays, and its bills, of which the last is made now. Needs team:delete. name: its short name, typed. Raises NotAllowed,
+    WrongName, FirstTeam, NotEmpty, Unbilled, Gone."""
     by = lock(by, "team:delete")
     team = Team.objects.filter(pk=by.membership.team_id).first()
     if team is None:
@@ -119,11 +139,21 @@ def delete(by: By, name: str) -> None:
     if left:
         raise NotEmpty(f"The team still has {', '.join(left)}. Delete them first.")
     before = teams.state(team)
+    _close_bills(team, by.actor.at_ms)
     for model in (*GOES_WITH_IT, *HOLD_ROLES):
         model.objects.filter(team=team).delete()
     team.delete()
     changes.write(by.actor, "DeleteTeam", f"team/{name}", before, None)
     standing.changed(by.membership.team_id)
+
+
+def _close_bills(team: Team, now_ms: int) -> None:
+    try:
+        closing.close_for_good(team, settings.CONFIG.region, now_ms)
+    except closing.Unpriced as error:
+        raise Unbilled(
+            f"The team's last bill cannot be made. {error} Publish a price, then delete the team."
+        ) from error
 
 
 def _some(what: str, rows: Any, column: str, fate: str, *, blocking: bool = False) -> Dependant:

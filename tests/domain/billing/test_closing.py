@@ -215,9 +215,12 @@ def test_a_bill_outlives_its_team(team):
     bill.refresh_from_db()
     statement = bills.of_bill(bill)
     assert (statement.team_id, statement.team_name, statement.total_cents) == (None, team.team.name, 150)
-    assert checking.check(bill, REGION).findings == (
-        "The team was deleted, and its usage with it: only the sums can be checked.",
-    )
+    checked = checking.check(bill, REGION)
+    assert checked.agrees
+    assert checked.limited == ("The team was deleted, and its usage with it: only the sums were checked.",)
+    Bill.objects.update(usage_cents=1, total_cents=1)
+    bill.refresh_from_db()
+    assert not checking.check(bill, REGION).agrees
 
 
 def test_freezing_holds_before_the_bill_is_there(team):
