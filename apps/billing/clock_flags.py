@@ -18,6 +18,18 @@ def look(now_ms: int) -> int:
     return clock_guard.trusted_ms(now_ms)
 
 
+def booked_at_end(team_id: int, resource: str, now_ms: int) -> None:
+    """Something was deleted: its time is booked up to now, as it cannot be later. Flagged if the clock is not believed."""
+    trusted_ms = clock_guard.trusted_ms(now_ms)
+    if trusted_ms < now_ms:
+        text = (
+            f"{resource} was deleted, all or a part of it, at {_time(now_ms)}, when time was believed up to "
+            f"{_time(trusted_ms)} only: the clock had jumped ahead, or Tidegate was off. It is billed up to its deletion. If "
+            "the clock was wrong, correct the usage."
+        )
+        flags.raise_flag(team_id, FlagKind.CLOCK_AHEAD, resource, text, now_ms)
+
+
 def _flag(before: State, event: Event, now_ms: int) -> None:
     kind, text = _told(before, event, now_ms)
     flags.raise_flag(None, kind, "", text, now_ms)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.base.units import DAY_MS, HOUR_MS
-from apps.billing import billed_resources, ledger
+from apps.billing import billed_resources, clock_flags, ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.meters import QUEUE_TIME
 from apps.queues.models import Queue, QueueStatus, QueueTag
@@ -24,7 +24,7 @@ ROWS = "rows"
 
 
 def book_all(now_ms: int) -> None:
-    """Book the time of all queues up to now, and keep their tags."""
+    """Book the time of all queues up to a moment (trusted time), and keep their tags."""
     after = 0
     while keys := list(
         _counted(now_ms).filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:QUEUES_PER_CALL]
@@ -59,6 +59,7 @@ def end(queue: Queue, now_ms: int) -> None:
     """The queue's time ends now, in the transaction that marks it as DELETING then: such ones are not counted."""
     while not book([queue.pk], now_ms):
         continue
+    clock_flags.booked_at_end(queue.team_id, resource_of(queue), now_ms)
     ledger.finish(source_of(queue.pk))
     note_tags([queue], now_ms)
 

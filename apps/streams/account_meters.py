@@ -39,7 +39,7 @@ def settle(team_id: int, now_ms: int) -> int:
 
 
 def book_all(now_ms: int) -> None:
-    """Book the time of all commitments up to now."""
+    """Book the time of all commitments up to a moment (trusted time)."""
     for team_id in _due(now_ms).order_by("team_id").values_list("team_id", flat=True).distinct():
         while not book(team_id, now_ms):
             continue

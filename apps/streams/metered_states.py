@@ -50,9 +50,8 @@ def ended(at_ms: int) -> State:
 
 
 def with_state(states: Sequence[State], new: State) -> list[State]:
-    """The states once a new one begins. One that begins no sooner than the new one is replaced: it lasted no time."""
-    last_ms = states[-1].from_ms if states else new.from_ms
-    new = new._replace(from_ms=max(new.from_ms, last_ms))  # the clock was set back
+    """The states once a new one begins, which is not before what is booked. Those that begin no sooner are gone: they lasted
+    no time, or were to begin at a time that a clock gone wrong showed."""
     return [*(one for one in states if one.from_ms < new.from_ms), new]
 
 

@@ -1,7 +1,7 @@
 """One round of metering: the logs of all shards, then the time of all streams, their storage, accounts and queues.
 
-In this order, so that storage, which follows from what the ledger has of arrivals, comes after them. A round takes as many
-slices as it needs; the checkpoint says how far it is, and when it began.
+Up to trusted time (billing/clock_guard.py). In this order, so that storage, which follows from what the ledger has of
+arrivals, comes after them. A round takes as many slices as it needs; the checkpoint says how far it is, and when it began.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from apps.base.units import HOUR_MS, MINUTE_MS
-from apps.billing import billed_resources, ledger
+from apps.billing import billed_resources, clock_guard, ledger
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
@@ -31,7 +31,7 @@ ROUND_MAX_MS = HOUR_MS
 
 def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     """One slice of a round."""
-    now_ms = runtime.clock.now_ms()
+    now_ms = clock_guard.trusted_ms(runtime.clock.now_ms())
     since_ms = held.checkpoint.get("since", 0)
     if not since_ms <= now_ms <= since_ms + ROUND_MAX_MS:
         hold.save_checkpoint(held, {"since": now_ms})
@@ -39,12 +39,12 @@ def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
         while step(runtime, held):
             if runtime.clock.now_ms() >= until_ms:
                 return Progress.MORE
-    now_ms = runtime.clock.now_ms()
+    now_ms = clock_guard.trusted_ms(runtime.clock.now_ms())
     account_meters.book_all(now_ms)
     queue_meters.book_all(now_ms)
     ledger.prune_finished(now_ms)
     hold.save_checkpoint(held, {})
-    return now_ms + EVERY_MS
+    return runtime.clock.now_ms() + EVERY_MS
 
 
 def _read_shards(runtime: Runtime, held: Held) -> bool:
@@ -62,7 +62,7 @@ def _read_streams(runtime: Runtime, held: Held) -> bool:
     streams = list(rows.order_by("pk")[:STREAMS_PER_ROUND])
     if not streams:
         return False
-    now_ms = runtime.clock.now_ms()
+    now_ms = clock_guard.trusted_ms(runtime.clock.now_ms())
     if time_meters.book([one.pk for one in streams], now_ms):
         note_tags(streams, now_ms)
         hold.save_checkpoint(held, {**held.checkpoint, "stream": streams[-1].pk})
@@ -70,7 +70,7 @@ def _read_streams(runtime: Runtime, held: Held) -> bool:
 
 
 def _read_stored(runtime: Runtime, held: Held) -> bool:
-    now_ms = runtime.clock.now_ms()
+    now_ms = clock_guard.trusted_ms(runtime.clock.now_ms())
     keys = storage_meters.due(now_ms, held.checkpoint.get("stored", 0), 1)
     for key in keys:
         storage_meters.book(key, now_ms)

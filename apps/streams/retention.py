@@ -12,7 +12,7 @@ from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.recordlog.interface import Bounds, UnknownShard
 from apps.runtime import Runtime
-from apps.streams import retirement
+from apps.streams import retirement, time_meters
 from apps.streams.models import Shard, Stream, StreamStatus
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,10 @@ def _trim(runtime: Runtime, shard: Shard, until_ms: int) -> Progress | int | Non
             return Progress.MORE
     bounds = runtime.wait_for(runtime.record_log.bounds(shard.pk))
     if shard.closed_at_ms is not None and shard.closed_at_ms < horizon and bounds.first_offset == bounds.next_offset:
-        return None
+        # Its row stays until its time is booked, which a clock that jumped ahead holds back.
+        with transaction.atomic():
+            time_meters.settle(shard.stream, now_ms)
+        return None if shard.closed_at_ms <= shard.stream.metered_to_ms else now_ms + NOT_BEFORE_MS
     return _due(shard, bounds, now_ms)
 
 

@@ -9,8 +9,8 @@ from apps.billing import ledger
 from apps.leases import hold
 from apps.recordlog.interface import UnknownShard
 from apps.runtime import Runtime
-from apps.streams import meters, time_meters
-from apps.streams.models import Shard, Stream, StreamStatus
+from apps.streams import meters
+from apps.streams.models import Shard, Stream
 from apps.streams.usage_names import source_of_shard
 
 RECORDS_PER_DROP = 50_000
@@ -30,8 +30,6 @@ def retire(runtime: Runtime, shard: Shard, until_ms: int) -> bool:
         if runtime.clock.now_ms() >= until_ms:
             return False
     with transaction.atomic():
-        if shard.stream.status != StreamStatus.DELETING:
-            time_meters.settle(shard.stream, runtime.clock.now_ms())
         Shard.objects.filter(pk=shard.pk).delete()
         Stream.objects.filter(pk=shard.stream_id).update(version=F("version") + 1)
         hold.remove("retention", str(shard.pk))

@@ -8,6 +8,9 @@ nobody read are read later. What makes it exact to the millisecond:
   change counts, which is never before what is booked.
 * States, closed shards and removed consumers stay until the hours they belong to are booked.
 * Deleting (`end`) books in its own transaction; nothing is counted after that moment, whoever comes later.
+
+A clock that jumped ahead is not believed at first (billing/clock_guard.py): rounds and `settle` book up to trusted time, and
+the rest follows from what is remembered. Only what is deleted meanwhile is booked up to the clock's time, and flagged.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from apps.billing import ledger
+from apps.billing import clock_flags, clock_guard, ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.meters import (
     CONSUMER_TIME,
@@ -62,21 +65,25 @@ Lives = Mapping[Span, int]
 """How many shards lived from when to when."""
 
 
-def book(keys: Sequence[int], now_ms: int) -> bool:
-    """Book the time of streams (row ids) up to now; False if some of it is left for another call."""
+def book(keys: Sequence[int], to_ms: int) -> bool:
+    """Book the time of streams (row ids) up to a moment; False if some of it is left for another call."""
     with transaction.atomic():
         rows = Stream.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
-        streams = [one for one in rows if one.status != StreamStatus.DELETING and one.metered_to_ms < now_ms]
-        return _book([one for one in streams if one.metered_states], now_ms)
+        streams = [one for one in rows if one.status != StreamStatus.DELETING and one.metered_to_ms < to_ms]
+        return _book([one for one in streams if one.metered_states], to_ms)
 
 
 def settle(stream: Stream, now_ms: int) -> int:
-    """Book all of a stream's time in the caller's transaction, which then changes what time is counted by. Answers the
-    moment from which the change is to count: now, or a little later if more is booked by another machine's clock."""
-    while not book([stream.pk], now_ms):
+    """Book a stream's time in the caller's transaction, which then changes what time is counted by. Answers the moment from
+    which the change is to count: now, or later if more is booked by another clock."""
+    _book_to(stream, clock_guard.trusted_ms(now_ms))
+    return max(now_ms, stream.metered_to_ms)
+
+
+def _book_to(stream: Stream, to_ms: int) -> None:
+    while not book([stream.pk], to_ms):
         continue
     stream.refresh_from_db(fields=["metered_to_ms", "metered_states", "stored_to_ms"])
-    return moment(stream, now_ms)
 
 
 def moment(stream: Stream, now_ms: int, at_ms: int | None = None) -> int:
@@ -124,9 +131,10 @@ def end(stream: Stream, now_ms: int) -> None:
     states = states_of(stream.metered_states)
     if states and not states[-1].mode:
         return
-    at_ms = settle(stream, now_ms)
+    _book_to(stream, now_ms)
     if stream.metered_states:
-        _save(stream, with_state(states_of(stream.metered_states), ended(at_ms)))
+        _save(stream, with_state(states_of(stream.metered_states), ended(max(now_ms, stream.metered_to_ms))))
+        clock_flags.booked_at_end(stream.team_id, resource_of(stream), now_ms)
     ledger.finish(source_of_stream(stream.pk))
     for key in stream.consumers.values_list("pk", flat=True):
         ledger.finish(source_of_consumer(key))
@@ -134,7 +142,8 @@ def end(stream: Stream, now_ms: int) -> None:
 
 def end_consumer(consumer: Consumer, stream: Stream, now_ms: int) -> None:
     """The same for one consumer, which the caller marks as DELETING then: such ones are not counted."""
-    settle(stream, now_ms)
+    _book_to(stream, now_ms)
+    clock_flags.booked_at_end(stream.team_id, resource_of(stream), now_ms)
     ledger.finish(source_of_consumer(consumer.pk))
 
 
@@ -153,7 +162,7 @@ def _save(stream: Stream, states: Sequence[State]) -> None:
 # --- booking ----------------------------------------------------------------------------------------------------------
 
 
-def _book(streams: Sequence[Stream], now_ms: int) -> bool:
+def _book(streams: Sequence[Stream], end_ms: int) -> bool:
     if not streams:
         return True
     lives, consumers = _lives(streams), _consumers(streams)
@@ -162,7 +171,7 @@ def _book(streams: Sequence[Stream], now_ms: int) -> bool:
     booked: dict[int, list[int]] = defaultdict(list)
     for stream in streams:
         first_hour_ms = hour_of(stream.metered_to_ms)
-        to_ms = min(now_ms, first_hour_ms + HOURS_PER_CALL * HOUR_MS)
+        to_ms = min(end_ms, first_hour_ms + HOURS_PER_CALL * HOUR_MS)
         found = of_stream(
             stream, (first_hour_ms, to_ms), lives[stream.pk], consumers[stream.pk], committed[stream.team_id]
         )
@@ -172,9 +181,9 @@ def _book(streams: Sequence[Stream], now_ms: int) -> bool:
     for to_ms, keys in booked.items():
         Stream.objects.filter(pk__in=keys).update(metered_to_ms=to_ms)
     for stream in streams:
-        if hour_of(stream.metered_to_ms) < hour_of(now_ms):
+        if hour_of(stream.metered_to_ms) < hour_of(end_ms):
             _prune(stream, consumers[stream.pk])
-    return list(booked) == [now_ms]
+    return list(booked) == [end_ms]
 
 
 def _lives(streams: Sequence[Stream]) -> Mapping[int, Counter[Span]]:
