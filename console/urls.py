@@ -41,6 +41,7 @@ from console.pages import (
 )
 from console.pages.access_urls import access_urlpatterns
 from console.pages.audit.urls import audit_urlpatterns
+from console.pages.billing.operator_urls import operator_urlpatterns
 from console.pages.billing.urls import billing_urlpatterns
 from console.pages.delivery import configuration as delivery_configuration
 from console.pages.delivery import create as delivery_create
@@ -129,6 +130,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/reset/done", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
     path("t/<slug:team>", overview.team_overview, name="overview"),
     path(T + "acknowledge", overview.acknowledge, name="acknowledge"),
+    path(T + "overview-cost", overview.cost, name="overview-cost"),
     path(T + "profile", profile.profile, name="profile"),
     path(T + "profile/address", address.change, name="profile-address"),
     path(T + "profile/app", second_step.add_app, name="profile-app"),
@@ -180,12 +182,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(S + "connect", connect.connect, name="stream-connect"),
     path(S + "connect/test", connect.test_call, name="stream-test-call"),
     path(S + "configuration", configuration.configuration, name="stream-configuration"),
+    path(S + "configuration/cost", configuration.cost, name="stream-cost"),
     path(S + "faults", faults.faults, name="stream-faults"),
     path(S + "delete", deleting.delete, name="stream-delete"),
     *delivery_urlpatterns(T, D),
     *operate_urlpatterns(T),
     *team_urlpatterns(T),
     *billing_urlpatterns(T),
+    *operator_urlpatterns(T),
     *access_urlpatterns(T),
     *audit_urlpatterns(T, S, D),
     *api_urlpatterns,

@@ -32,12 +32,14 @@ _UP_TO = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 
 class BadBook(ValueError):
     """A book that cannot be as it is; the text is for people. field: what it is about (prices, valid_from, valid_to, percent,
-    note, currency, or empty). dimension: whose price, where it is about one."""
+    note, currency, or empty; price or up_to of a tier). dimension: whose price, where it is about one. tier: which,
+    from 1 on; 0: none of them."""
 
-    def __init__(self, message: str, field: str = "", dimension: str = "") -> None:
+    def __init__(self, message: str, field: str = "", dimension: str = "", tier: int = 0) -> None:
         super().__init__(message)
         self.field = field
         self.dimension = dimension
+        self.tier = tier
 
 
 def price(text: str) -> str:
@@ -68,17 +70,20 @@ def tiers(given: Stored) -> list[list[str | None]]:
     checked: list[list[str | None]] = []
     last = Decimal(0)
     for n, (up_to, each) in enumerate(given, 1):
-        amount = price(each or "")
+        try:
+            amount = price(each or "")
+        except BadBook as error:
+            raise BadBook(str(error), "price", tier=n) from error
         if n == len(given):
             if up_to is not None:
-                raise BadBook("The last tier has no end: it is for everything above the others.", "prices")
-            checked.append([None, amount])
-            continue
+                raise BadBook("The last tier has no end: it is for everything above the others.", "up_to", tier=n)
+            return [*checked, [None, amount]]
         if up_to is None or not _UP_TO.fullmatch(up_to.strip()):
-            raise BadBook(f"Tier {n} ends at a number of units, as 512000. Only the last one has no end.", "prices")
+            raise BadBook("A tier ends at a number of units, as 512000. Only the last one has no end.", "up_to", tier=n)
         end = Decimal(up_to.strip())
         if end <= last:
-            raise BadBook(f"Tier {n} must reach higher than {price_book.number_text(last)}: tiers rise.", "prices")
+            said = f"It must reach higher than {price_book.number_text(last)}: tiers rise."
+            raise BadBook(said, "up_to", tier=n)
         checked.append([price_book.number_text(end), amount])
         last = end
     return checked
@@ -130,7 +135,7 @@ def overlap(book: PriceBook, others: Iterable[PriceBook]) -> None:
             raise BadBook(f"Book {other.pk} begins on {begins}, too. Withdraw it, or choose another day.", "valid_from")
         if other.valid_from_ms < book.valid_from_ms and ends is not None and ends > book.valid_from_ms:
             raise BadBook(
-                f"It would overlap book {other.pk}, valid from {begins} until {day_text(ends)}.", "valid_from"
+                f"It would overlap book {other.pk}, valid from {begins} to {day_text(ends - DAY_MS)}.", "valid_from"
             )
         reaches = book.valid_to_ms is not None and book.valid_to_ms > other.valid_from_ms
         if book.valid_from_ms < other.valid_from_ms and reaches:

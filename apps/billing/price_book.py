@@ -94,6 +94,16 @@ class Books:
         own = self._own_on(day_ms)
         return own is not None and (bool(own.percent) or dimension in own.tiers)
 
+    def percent(self, day_ms: int) -> Decimal:
+        """What the team's book adds to everybody's prices on that day; 0 without one."""
+        own = self._own_on(day_ms)
+        return Decimal(0) if own is None else own.percent
+
+    def is_any_own(self, day_ms: int) -> bool:
+        """Has the team a price of its own on that day?"""
+        own = self._own_on(day_ms)
+        return own is not None and (bool(own.percent) or bool(own.tiers))
+
     def _own_on(self, day_ms: int) -> Book | None:
         """The team's book that began last, unless it is over: an earlier one does not come back."""
         begun = next((book for book in reversed(self._own) if book.from_ms <= day_ms), None)

@@ -232,7 +232,7 @@ def _set_price(book: PriceBook, name: str, given: Stored | None) -> None:
     try:
         tiers = book_rules.tiers(given)
     except BadBook as error:
-        raise BadBook(str(error), "prices", name) from error
+        raise BadBook(str(error), "prices", name, error.tier) from error
     book.prices.update_or_create(dimension=name, defaults={"tiers": tiers})
 
 

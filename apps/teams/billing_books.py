@@ -15,6 +15,7 @@ from django.db import transaction
 from apps.access import changes
 from apps.access.changes import Actor
 from apps.accounts.models import Team, User
+from apps.base.units import DAY_MS
 from apps.billing import publishing
 from apps.billing.book_rules import BadBook, Stored, day_text
 from apps.billing.models import PriceBook
@@ -110,7 +111,7 @@ def state(book: PriceBook) -> dict[str, Any]:
         "team": book.team.slug if book.team else None,
         "currency": book.currency,
         "valid_from": day_text(book.valid_from_ms),
-        "valid_to": None if book.valid_to_ms is None else day_text(book.valid_to_ms),
+        "last_day": None if book.valid_to_ms is None else day_text(book.valid_to_ms - DAY_MS),
         "percent": book.percent,
         "note": book.note,
         "published": book.published_at_ms is not None,

@@ -22,6 +22,9 @@ class Tab:
 TABS = (
     Tab("billing", "Usage and cost"),
     Tab("billing-statements", "Statements"),
+    Tab("billing-rates", "Rate card"),
+    Tab("billing-showback", "Showback", for_staff=True),
+    Tab("billing-credits", "Credits", for_staff=True),
 )
 """In order; only pages that exist."""
 

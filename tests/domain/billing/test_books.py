@@ -135,7 +135,7 @@ def test_dates_that_overlap_are_refused_with_the_book(desk, team):
     with pytest.raises(BookRefused, match=f"Book {book.pk} begins on 1 December 2026, too"):
         desk.made(day)
     own = desk.made(day, team.team, percent="-10", valid_to_ms=day + 10 * DAY_MS)
-    with pytest.raises(BookRefused, match=f"overlap book {own.pk}, valid from 1 December 2026 until 11 December 2026"):
+    with pytest.raises(BookRefused, match=f"overlap book {own.pk}, valid from 1 December 2026 to 10 December 2026"):
         desk.made(day + 9 * DAY_MS, team.team, percent="-20")
     with pytest.raises(BookRefused, match=f"overlap book {own.pk}, valid from 1 December 2026"):
         desk.made(day - DAY_MS, team.team, percent="-20", valid_to_ms=day + DAY_MS)
