@@ -16,7 +16,7 @@ from typing import NamedTuple
 from apps.accounts.models import Team
 from apps.base.units import HOUR_MS
 from apps.billing import bills, crediting, reports
-from apps.billing.forecast import NoForecast
+from apps.billing.forecast import Forecast, NoForecast
 from apps.billing.models import Budget, BudgetAction, BudgetAlert
 from apps.billing.months import Month
 from apps.billing.rating import cents
@@ -152,7 +152,6 @@ class Spending:
     def __init__(self, team: Team, region: str, month: Month, now_ms: int) -> None:
         self._team, self._region, self._month, self._now_ms = team, region, month, now_ms
         self._statement: bills.Statement | None = None
-        self._forecasts: dict[str, tuple[int | None, str]] = {}
 
     @property
     def statement(self) -> bills.Statement:
@@ -166,27 +165,31 @@ class Spending:
         that do not tell by it."""
         resources = {one.resource for one in rows if one.resource}
         parts = reports.of_resources(self._team.pk, self._region, self._month, resources) if resources else {}
+        forecasts = self._forecasts(resources, whole=any(not one.resource for one in rows)) if with_forecast else {}
         answer = {}
         for row in rows:
             spent = cents(parts.get(row.resource, Fraction(0))) if row.resource else self.statement.total_cents
-            forecast, why = self._forecast(row.resource) if with_forecast else (None, "")
+            forecast, why = forecasts.get(row.resource, (None, ""))
             problems = () if row.resource else self.statement.problems
             answer[row.pk] = Standing(spent, None if forecast is None else max(spent, forecast), why, problems)
         return answer
 
-    def _forecast(self, resource: str) -> tuple[int | None, str]:
-        """What the month will have cost, less the credits that are good for it; or why nobody can tell."""
-        if resource not in self._forecasts:
-            found = reports.outlook(self._team, self._region, self._now_ms, resource)
-            if isinstance(found, NoForecast):
-                self._forecasts[resource] = None, found.reason
-            else:
-                more = 0 if resource else self._corrections() - self._credits()
-                self._forecasts[resource] = found.likely_cents + more, ""
-        return self._forecasts[resource]
+    def _forecasts(self, resources: Collection[str], *, whole: bool) -> dict[str, tuple[int | None, str]]:
+        """By resource, "" for the whole team: what the month will have cost, or why nobody can tell. The whole team's is less the
+        credits that are good for the month, as its statement is."""
+        found = reports.outlooks(self._team, self._region, self._now_ms, resources)
+        answer = {name: _told(one, 0) for name, one in found.items()}
+        if whole:
+            outlook = reports.outlook(self._team, self._region, self._now_ms)
+            answer[""] = _told(outlook, self._corrections() - self._credits())
+        return answer
 
     def _corrections(self) -> int:
         return sum(line.cents for line in self.statement.lines if line.kind == bills.LineKind.CORRECTION)
 
     def _credits(self) -> int:
         return sum(one.cents for one in crediting.usable(crediting.left(self._team.pk), self._month))
+
+
+def _told(found: Forecast | NoForecast, more_cents: int) -> tuple[int | None, str]:
+    return (None, found.reason) if isinstance(found, NoForecast) else (found.likely_cents + more_cents, "")

@@ -162,13 +162,29 @@ def of_keys(team_id: int, region: str, month: Month, resource: str) -> dict[tupl
 
 def outlook(team: Team, region: str, now_ms: int, resource: str = "") -> Forecast | NoForecast:
     """The forecast of the month that now is in: of all usage, or of one resource."""
-    month, today_ms = Month.at(now_ms), now_ms // DAY_MS * DAY_MS
-    period = Period(min(month.start_ms, today_ms - (MOST_DAYS + 2) * DAY_MS), today_ms + DAY_MS)
     usage = Usage(team.pk, price_list(team.pk, region), Where(resource=resource), "")
     amounts: dict[int, Fraction] = defaultdict(Fraction)
-    for cost in usage.by_day(period, By.DAY):
+    for cost in usage.by_day(_foretelling(now_ms), By.DAY):
         amounts[cost.day_ms] += cost.amount
-    return forecast(amounts, month, now_ms)
+    return forecast(amounts, Month.at(now_ms), now_ms)
+
+
+def outlooks(team: Team, region: str, now_ms: int, resources: Collection[str]) -> dict[str, Forecast | NoForecast]:
+    """The forecasts of several resources, in as many queries as that of one."""
+    if not resources:
+        return {}
+    usage = Usage(team.pk, price_list(team.pk, region), Where(), "", frozenset(resources))
+    amounts: dict[str, dict[int, Fraction]] = {one: defaultdict(Fraction) for one in resources}
+    for cost in usage.by_day(_foretelling(now_ms), By.RESOURCE):
+        if cost.label in amounts:
+            amounts[cost.label][cost.day_ms] += cost.amount
+    return {one: forecast(days, Month.at(now_ms), now_ms) for one, days in amounts.items()}
+
+
+def _foretelling(now_ms: int) -> Period:
+    """The days that a forecast wants to see."""
+    month, today_ms = Month.at(now_ms), now_ms // DAY_MS * DAY_MS
+    return Period(min(month.start_ms, today_ms - (MOST_DAYS + 2) * DAY_MS), today_ms + DAY_MS)
 
 
 def tag_keys(team_id: int) -> list[str]:

@@ -29,8 +29,14 @@ PAUSED_TEXT = "The team's budget for this month is spent, so its writes are paus
 
 def on(team: Team, now_ms: int) -> str:
     """THROTTLE, PAUSE, or empty for nothing."""
+    hold = of(team, now_ms)
+    return "" if hold is None else str(hold.action)
+
+
+def of(team: Team, now_ms: int) -> SpendingHold | None:
+    """The hold that acts now."""
     hold: SpendingHold | None = getattr(team, "spending_hold", None)
-    return "" if hold is None or is_over(hold, now_ms) else str(hold.action)
+    return None if hold is None or is_over(hold, now_ms) else hold
 
 
 def is_over(hold: SpendingHold, now_ms: int) -> bool:

@@ -20,6 +20,8 @@ from django.views.decorators.cache import never_cache
 from apps.accounts.models import Membership, Team, User
 from apps.accounts.permissions import ACTIONS, allowed, roles_with
 from apps.base.units import MINUTE_MS
+from apps.billing import spending_hold
+from apps.billing.models import SpendingHold
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
 from console import zones
@@ -46,6 +48,7 @@ class TeamRequest(HttpRequest):
     actions: frozenset[str]
     meter_key: str
     memberships: list[Membership]
+    hold: SpendingHold | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,15 @@ def refuse_nul(request: HttpRequest) -> None:
 
 def enter(request: TeamRequest, slug: str) -> None:
     """Set the request's team and membership. Raises Http404 for anybody who is not a member."""
-    memberships = Membership.objects.filter(user=request.user).select_related("team", "own_role").order_by("team__name")
-    request.memberships = list(memberships)
+    memberships = Membership.objects.filter(user=request.user).order_by("team__name")
+    related = ("team", "own_role", "team__spending_hold__budget")
+    request.memberships = list(memberships.select_related(*related))
     mine = next((m for m in request.memberships if m.team.slug == slug), None)
     if mine is None:
         raise Http404("no such team")
     request.membership, request.team, request.actions = mine, mine.team, mine.actions
     request.meter_key = METER_KEY
+    request.hold = spending_hold.of(mine.team, now_ms())
     _note_seen(mine)
     zones.use(request)
 
@@ -260,7 +265,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     if hasattr(request, "membership"):
         inside = cast("TeamRequest", request)
         answer |= {"team": inside.team, "membership": inside.membership, "may": May(inside.actions)}
-        answer |= {"start": start_of(inside.membership)}
+        answer |= {"start": start_of(inside.membership), "hold": inside.hold}
         answer |= {"memberships": inside.memberships, "sections": sections(inside), "initials": initials(inside.user)}
     return answer
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from tests.browser import demo_people
+from tests.browser import demo_budgets, demo_people
 
 STREAM = "/t/first/streams/orders-events"
 DELIVERY = "/t/first/delivery/stock-ticker"
@@ -307,6 +307,11 @@ ADDRESSES = (
     Address("invite-closed", demo_people.INVITE_CLOSED, signed_in=False, everyday=False),
     Address("ask", "/t/first/ask?for=record:read", viewer=True),
     Address("billing", "/t/first/billing"),
+    Address("billing-budgets", "/t/first/billing/budgets"),
+    Address("billing-budget", demo_budgets.BUDGET),
+    Address("billing-budget-create", "/t/first/billing/budgets/create", everyday=False),
+    Address("billing-budget-edit", f"{demo_budgets.BUDGET}/edit", everyday=False),
+    Address("billing-budget-delete", f"{demo_budgets.BUDGET}/delete", everyday=False),
     Address("settings", "/t/first/settings"),
     Address("settings-viewer", "/t/first/settings", viewer=True, everyday=False),
     Address("quotas", "/t/first/settings/quotas", everyday=False),

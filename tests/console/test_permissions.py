@@ -18,6 +18,7 @@ STREAM = {"name": "orders"}
 JOB = {"job": 1}
 MEMBER = {"member": 1}
 ROLE = {"role": 1}
+BUDGET = {"budget": 1}
 DELIVERY = {"name": "ticker"}
 OBJECT = {**DELIVERY, "number": 1}
 RECORD = {**STREAM, "index": 0, "number": 7}
@@ -50,6 +51,11 @@ PAGES = {
     "settings-transfer": ("team:delete", {}),
     "settings-delete": ("team:delete", {}),
     "billing": ("billing:read", {}),
+    "billing-budgets": ("billing:read", {}),
+    "billing-budget": ("billing:read", BUDGET),
+    "billing-budget-create": ("billing:write", {}),
+    "billing-budget-edit": ("billing:write", BUDGET),
+    "billing-budget-delete": ("billing:write", BUDGET),
     "billing-csv": ("billing:read", {}),
     "billing-readings": ("billing:read", {}),
     "billing-statements": ("billing:read", {}),
@@ -149,6 +155,7 @@ PAGES = {
 """GET: the action each page needs."""
 
 POSTS = {
+    "billing-budget-test": ("billing:write", BUDGET),
     "acknowledge": ("stream:read", {}),
     "profile-codes-new": (ANY_MEMBER, {}),
     "profile-session-end": (ANY_MEMBER, {}),

@@ -22,6 +22,7 @@ class Tab:
 TABS = (
     Tab("billing", "Usage and cost"),
     Tab("billing-statements", "Statements"),
+    Tab("billing-budgets", "Budgets"),
     Tab("billing-rates", "Rate card"),
     Tab("billing-showback", "Showback", for_staff=True),
     Tab("billing-credits", "Credits", for_staff=True),
