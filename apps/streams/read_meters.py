@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -30,8 +30,10 @@ from apps.billing.meters import (
 )
 from apps.billing.plans import Plan
 from apps.recordlog.interface import OTHER_METER_KEY, Entry, RecordLogError, ShardKey, UnknownShard
-from apps.runtime import Runtime
-from apps.streams.catalog import StreamView
+
+if TYPE_CHECKING:
+    from apps.runtime import Runtime
+    from apps.streams.catalog import StreamView
 
 log = structlog.get_logger(__name__)
 
