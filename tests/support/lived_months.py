@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import NamedTuple
+from zlib import crc32
 
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import ledger
@@ -25,15 +26,15 @@ SHARD = HOUR_MS
 
 TEAM = (
     Lived("stream/orders-events", (
-        ("shard-time", 6 * SHARD, ""), ("payload-units", 9_600_000, KEY), ("bytes-in", 12 * GIB, KEY),
+        ("shard-time", 6 * SHARD, ""), ("payload-units", 6_000_000, KEY), ("bytes-in", 12 * GIB, KEY),
         ("extended-retention-time", 6 * SHARD, ""), ("consumer-time", 12 * SHARD, "billing-service"),
-        ("fan-out-bytes", 9 * GIB, KEY),
+        ("fan-out-bytes", 6 * GIB, KEY),
     )),
     Lived("stream/clickstream-web", (
-        ("on-demand-time", HOUR_MS, ""), ("on-demand-bytes-in", 8 * GIB, KEY), ("on-demand-bytes-out", 20 * GIB, KEY),
+        ("on-demand-time", HOUR_MS, ""), ("on-demand-bytes-in", 3 * GIB, KEY), ("on-demand-bytes-out", 5 * GIB, KEY),
     )),
-    Lived("stream/payments-ledger", (("shard-time", 4 * SHARD, ""), ("payload-units", 3_100_000, "console"))),
-    Lived("stream/iot-telemetry-eu", (("shard-time", 8 * SHARD, ""), ("payload-units", 14_000_000, KEY))),
+    Lived("stream/payments-ledger", (("shard-time", 4 * SHARD, ""), ("payload-units", 1_600_000, "console"))),
+    Lived("stream/iot-telemetry-eu", (("shard-time", 4 * SHARD, ""), ("payload-units", 8_000_000, KEY))),
     Lived("deliverystream/stock-ticker", (("delivery-units", 1_250_000, KEY), ("delivery-converted-units", 1_250_000, ""))),
     Lived("deliverystream/alerts-collector", (("delivery-units", 310_000, KEY),)),
 )  # fmt: skip
@@ -61,8 +62,9 @@ def _of_hour(team_id: int, lived: Lived, hour_ms: int, step_hours: int) -> list[
 
 
 def _busy(hour_ms: int) -> int:
-    """Percent of an ordinary hour: less at night and on weekends, a little more each week."""
+    """Percent of an ordinary hour: less at night and on weekends, a little more each week, and no day like the other."""
     moment = datetime.fromtimestamp(hour_ms / 1_000, UTC)
-    by_hour = 60 + 8 * min(moment.hour, 24 - moment.hour)
+    by_hour = 40 + 5 * min(moment.hour, 24 - moment.hour)
     by_day = 62 if moment.weekday() >= 5 else 100 + 3 * moment.weekday()
-    return by_hour * by_day // 100 + (hour_ms // DAY_MS) % 7 + hour_ms // DAY_MS % 90 // 9
+    by_chance = crc32(str(hour_ms // DAY_MS).encode()) % 30
+    return by_hour * (by_day + by_chance) // 100 + hour_ms // DAY_MS % 90 // 9

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from console.pages import money, words
+from console.pages import money
 
 HEIGHT = 200
 DAY_WIDTH = 30
@@ -86,7 +86,7 @@ def _picture(
         '<div class="cost-chart {}"><div class="plot-y" aria-hidden="true">{}</div>'
         '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}{}{}{}</svg>'
         '<div class="plot-days" aria-hidden="true">{}</div></div>',
-        extra_class, format_html_join("", "<span>{}</span>", ((_tick(s, chart.currency),) for s in steps)),
+        extra_class, format_html_join("", "<span>{}</span>", ((_tick(s, top, chart.currency),) for s in steps)),
         width, HEIGHT, chart.description, SafeString(hatch), grid, facts, guesses, _days(labels),
     )  # fmt: skip
 
@@ -161,17 +161,13 @@ def _top(chart: CostChart) -> float:
     return next(factor * power for factor in (1, 2, 4, 6, 8, 10) if value <= factor * power * 1.000_001)
 
 
-def _tick(value: float, currency: str) -> str:
-    if value == 0 or value >= 4:
-        return money.whole_money(round(value * 100) if value < 10 else round(value) * 100, currency).removesuffix(".00")
-    cents = value * 100
-    return (
-        money.money(round(cents), currency)
-        if cents >= 1
-        else f"{words.figures(cents)}¢"
-        if cents >= 0.1
-        else f"{cents:.2g}¢"
-    )
+def _tick(value: float, top: float, currency: str) -> str:
+    """Whole units where all ticks are; else cents, and below one cent its parts."""
+    if top / Y_TICKS >= 1 and top % Y_TICKS == 0:
+        return money.money(round(value) * 100, currency).replace(".00", "")
+    if top * 100 / Y_TICKS >= 1 or not value:
+        return money.money(round(value * 100), currency)
+    return f"{value * 100:.2g} ct"
 
 
 def _money(value: float, currency: str) -> str:

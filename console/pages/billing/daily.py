@@ -96,7 +96,13 @@ def of_months(team: Team, region: str, months: Sequence[Month], now_ms: int, cur
             )
         )
     span = f"{rows[0].label} to {rows[-1].label}" if rows else ""
-    return _drawn(tuple(names), rows, (), currency, _summary(rows, span, "month", currency))
+    return _drawn(
+        tuple(names),
+        rows,
+        (),
+        currency,
+        _summary(rows[1:] if shown[0] == min(months) else rows, span, "month", currency),
+    )
 
 
 def _drawn(

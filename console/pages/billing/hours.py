@@ -68,8 +68,14 @@ def of_day(team: Team, region: str, asked: Asked, now_ms: int) -> Hours:
 
 
 def unit_of(dimension: Dimension) -> str:
-    """What its usage is counted in."""
-    return dimension.meter.unit if dimension.meter is not None else BYTE
+    """What its usage is counted in, as many: `units of 25 KiB`."""
+    return units(dimension.meter.unit if dimension.meter is not None else BYTE)
+
+
+def units(unit: str) -> str:
+    """`record` as `records`, `unit of 25 KiB` as `units of 25 KiB`."""
+    one, _, rest = unit.partition(" ")
+    return f"{one}s {rest}".strip()
 
 
 def _metered(team_id: int, asked: Asked, dimension: Dimension) -> Mapping[int, int]:
