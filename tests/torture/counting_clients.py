@@ -263,7 +263,7 @@ class Putter:
 
 @dataclass
 class Reads:
-    """Bytes of data that reached readers, of one stream by one way. times: (when, bytes), for what a kill may lose.
+    """Bytes of data and partition keys that reached readers, of one stream by one way. times: (when, bytes), for what a kill may lose.
     doubtful: what may have been given once more, on the way into a kill."""
 
     records: int = 0
@@ -286,9 +286,9 @@ class Reads:
 
 
 def size_of(record: dict[str, Any]) -> int:
-    """Bytes of data of a record as it is answered (base64)."""
+    """Bytes of data (base64) and partition key of a record as it is answered."""
     text = record["Data"]
-    return len(text) // 4 * 3 - (2 if text.endswith("==") else text.endswith("="))
+    return len(text) // 4 * 3 - (2 if text.endswith("==") else text.endswith("=")) + len(record["PartitionKey"])
 
 
 class Poller:

@@ -190,10 +190,7 @@ def bill_of(team: TestTeam, count: Traffic, seed: int) -> bills.Statement:
     return bills.statement(team.team, REGION, NOVEMBER, NOVEMBER.end_ms)
 
 
-OPEN = {"9 the commitment": pytest.mark.xfail(strict=False, reason="the ledger keeps no hours of commitments yet")}
-
-
-@pytest.mark.parametrize("example", [pytest.param(name, marks=OPEN.get(name, ())) for name in EXAMPLES])
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_the_bill_is_the_examples(team: TestTeam, example: str) -> None:
     count, lines, total = EXAMPLES[example]
     statement = bill_of(team, count, seed=len(example))
