@@ -6,14 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import F
 from django.urls import reverse
 
 from apps.accounts.permissions import allowed
 from apps.base.units import DAY_MS
+from apps.billing.budgets import ALL
+from apps.billing.models import BudgetAlert
+from apps.billing.months import Month
 from apps.cloudwatch.models import Acknowledgement, Alarm, State
 from apps.metrics.overview import Overview
 from apps.streams.models import Ingestion, IngestionStatus, Stream
-from console.pages import words
+from console.pages import money, words
 from console.pages.alarms import rules
 from console.pages.delivery.figures import failing_of
 from console.pages.shell import TeamRequest, list_counts
@@ -51,6 +55,7 @@ def concerns_of(
     """All of them, set aside or not."""
     return [
         *_alarms(request),
+        *_budgets(request, now_ms),
         *_throttling(request, streams, live),
         *_deliveries(request, now_ms),
         *_late(request, streams, live),
@@ -74,6 +79,32 @@ def _alarms(request: TeamRequest) -> list[Concern]:
 def _of_alarm(row: Alarm) -> str:
     about = rules.watched(row.settings).about
     return f"Alarm: {rules.sentence(row.settings)}{f', of {about}' if about else ''}"
+
+
+def _budgets(request: TeamRequest, now_ms: int) -> list[Concern]:
+    """Budgets of which all is spent this month, or will be, as far as their alerts told; the newest alert of each."""
+    if not allowed(request.actions, "billing:read"):
+        return []
+    told = BudgetAlert.objects.filter(
+        budget__team=request.team,
+        month=str(Month.at(now_ms)),
+        threshold__gte=ALL,
+        amount_cents=F("budget__amount_cents"),
+    )
+    rows = {row.budget_id: row for row in told.select_related("budget").order_by("-forecast", "at_ms")}
+    return [
+        Concern(
+            "warn" if row.forecast else "bad", row.budget.name, _of_budget(row),
+            reverse("billing-budget", args=[request.team.slug, row.budget_id]), f"budget/{row.budget_id}",
+            f"{row.month} {row.threshold} {row.forecast}", row.at_ms,
+        )
+        for row in list(rows.values())[:SHOWN_OF_A_KIND]
+    ]  # fmt: skip
+
+
+def _of_budget(row: BudgetAlert) -> str:
+    figures = f"{money.money(row.spent_cents)} of {money.money(row.amount_cents)}"
+    return f"Budget: {figures} {'are foreseen for this month' if row.forecast else 'are spent'}"
 
 
 def _throttling(request: TeamRequest, streams: Sequence[Stream], live: dict[int, Overview]) -> list[Concern]:

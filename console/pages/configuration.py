@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from apps.base.errors import ServiceError
@@ -19,7 +19,7 @@ from apps.streams.limits import WRITE_RECORDS_PER_S
 from apps.streams.models import RecordDistributionStrategy, Stream, StreamMode, Tag
 from apps.streams.operations.policies import checked
 from console import calls
-from console.pages import words
+from console.pages import configuration_costs, costs, words
 from console.pages.configuration_forms import (
     EncryptionForm,
     ModeForm,
@@ -62,6 +62,8 @@ def configuration(request: TeamRequest, name: str) -> HttpResponse:
     if part is None:
         return render(request, "stream/configuration.html", context, status=422 if request.method == "POST" else 200)
     form = context["forms"][key]
+    if "price" in request.POST:
+        return render(request, "stream/configuration.html", context)
     if form.is_valid():
         try:
             if key == "policy" and "validate" in request.POST:
@@ -76,6 +78,18 @@ def configuration(request: TeamRequest, name: str) -> HttpResponse:
     return render(request, "stream/configuration.html", context, status=422)
 
 
+@team_page("stream:read")
+def cost(request: TeamRequest, name: str) -> HttpResponse:
+    """What a month costs more with what is typed into one of the parts, before it is saved."""
+    stream = find(request, name)
+    key = request.GET.get("part", configuration_costs.PRICED[0])
+    if key not in configuration_costs.PRICED:
+        raise Http404(key)
+    form = PARTS[key].form(request.GET)
+    found = configuration_costs.of_parts(request, stream, {key: form})
+    return render(request, "costs/of_part.html", {"key": key, "cost": found.get(key)})
+
+
 def parts(request: TeamRequest, stream: Any, sent: str) -> dict[str, Any]:
     """Context of the tab: a form for each part, the one that was sent with what was written into it."""
     stream.tags_now = {tag.key: tag.value for tag in Tag.objects.filter(stream=stream).order_by("key")}
@@ -83,6 +97,8 @@ def parts(request: TeamRequest, stream: Any, sent: str) -> dict[str, Any]:
     made = {key: part.form(given[key], initial=part.now(stream)) for key, part in PARTS.items()}
     return {
         **frame(request, stream, "stream-configuration"),
+        "costs": configuration_costs.of_parts(request, stream, made) if "price" in request.POST else {},
+        "priced": configuration_costs.PRICED if costs.may_see(request) else (),
         "forms": made,
         "faults_form": FaultsForm(given["faults"], initial=as_fields(stream)),
         "sent": sent or request.GET.get("part", ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -11,7 +13,7 @@ from apps.base.errors import ServiceError
 from apps.streams.models import Consumer, Stream
 from apps.streams.operations.consumers import consumers_allowed
 from console import calls
-from console.pages import samples
+from console.pages import costs, samples
 from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
@@ -48,6 +50,7 @@ def consumers(request: TeamRequest, name: str) -> HttpResponse:
     found = fan_out(request, stream)
     context = {
         **frame(request, stream, "stream-consumers"),
+        **_costs(request, stream, [one.consumer.name for one in found]),
         "form": form,
         "pollers": pollers(request, stream),
         "consumers": found,
@@ -56,6 +59,20 @@ def consumers(request: TeamRequest, name: str) -> HttpResponse:
         "cli": samples.register_consumer_cli(str(stream.arn)),
     }
     return render(request, "stream/consumers.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _costs(request: TeamRequest, stream: Any, names: list[str]) -> dict[str, Any]:
+    """What each consumer has cost this month, and what one more would cost; nothing for people who do not see money."""
+    spent = costs.of_consumers(request, stream, names)
+    if spent is None:
+        return {}
+    plan = costs.plan_of(request, stream)
+    return {
+        "spent": spent,
+        "month": costs.month_words(),
+        "billing_address": costs.address_of(request, f"{costs.STREAM}/{stream.name}"),
+        "cost": costs.change(request, plan, plan.changed(consumers=plan.consumers + 1)),
+    }
 
 
 NAME_CHARS_MAX = 128

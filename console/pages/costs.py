@@ -182,10 +182,10 @@ def change(request: TeamRequest, before: StreamPlan, after: StreamPlan) -> Shown
 
 
 def change_words(cents: int) -> str:
-    """As "$10.80 more a month"; "nothing" where it stays the same."""
+    """As "Costs $10.80 more a month"."""
     if not cents:
-        return "the same as now"
-    return f"{money.money(abs(cents))} {'more' if cents > 0 else 'less'} a month"
+        return "Costs the same as now"
+    return f"Costs {money.money(abs(cents))} {'more' if cents > 0 else 'less'} a month"
 
 
 def _differences(found: Change) -> Iterable[tuple[str, int, int]]:

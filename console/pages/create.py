@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import Any
 
 from django import forms
@@ -13,11 +14,13 @@ from django.shortcuts import redirect, render
 
 from apps.base.errors import ServiceError
 from apps.base.units import KIB
+from apps.billing.estimates import StreamPlan, Traffic
+from apps.billing.plans import Plan
 from apps.streams.limits import RECORD_KIB_DEFAULT, RECORD_KIB_MAX, WRITE_BYTES_PER_S, WRITE_RECORDS_PER_S
 from apps.streams.models import Stream, StreamMode
 from apps.streams.quotas import ON_DEMAND_SHARDS_AT_START, limit
 from console import calls
-from console.pages import samples
+from console.pages import costs, samples
 from console.pages.configuration_forms import KEY_MAX, OWN_KEY
 from console.pages.shell import TeamRequest, team_page
 from console.pages.streams import counts_of
@@ -29,6 +32,7 @@ RETENTIONS = {24: "24 hours", 48: "2 days", 72: "3 days", 168: "7 days", 720: "3
 RECORD_SIZES = {1024: "1 MiB", 2048: "2 MiB", 4096: "4 MiB", 10240: "10 MiB"}
 SHARDS_MAX = 10_000
 RATE_MAX = 1e12
+NO_TRAFFIC = "At today's prices, without traffic. Fill in records per second and their size to have it included."
 ACTIVE_WITHIN_S = 10.0
 """How long the page waits for a new stream before it gives up setting what can only follow."""
 
@@ -161,6 +165,7 @@ def _beside(request: TeamRequest, typed: Any) -> dict[str, Any]:
         tags = {}
     counts = counts_of(request)
     return {
+        **_estimate(request, typed, shards),
         "provisioned": provisioned,
         "shards": shards,
         "write_mib": shards,
@@ -179,6 +184,26 @@ def _beside(request: TeamRequest, typed: Any) -> dict[str, Any]:
             )
         ),
     }
+
+
+def _estimate(request: TeamRequest, typed: Any, shards: int) -> dict[str, Any]:
+    """What a month would cost, as far as it is typed."""
+    traffic = traffic_of(typed.get("rate"), typed.get("size"))
+    mode = StreamMode.ON_DEMAND if typed.get("mode") == StreamMode.ON_DEMAND else StreamMode.PROVISIONED
+    plan = costs.plan_of_mode(request, mode)
+    retention = _of(typed, "retention", RETENTIONS) or min(RETENTIONS)
+    estimate = costs.of_stream_plan(request, StreamPlan(plan, shards, traffic or Traffic(), retention))
+    notes = ["At today's prices. All of it is read once." if traffic else NO_TRAFFIC]
+    if plan == Plan.ADVANTAGE:
+        notes.append("The account's minimum of 25 MiB/s is not in it.")
+    return {"estimate": estimate, "estimate_note": " ".join(notes)}
+
+
+def traffic_of(rate: Any, size_kib: Any) -> Traffic | None:
+    """So many records a second of so many KiB, all read once; None for what is no number."""
+    if shards_for(rate, size_kib) is None:
+        return None
+    return Traffic.of(Fraction(rate), Fraction(size_kib) * KIB, reads=1)
 
 
 def _of(typed: Any, name: str, choices: dict[int, str]) -> int | None:

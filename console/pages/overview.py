@@ -22,7 +22,7 @@ from apps.metrics.store import STREAMS_MAX
 from apps.streams.models import Ingestion, Stream, StreamMode
 from apps.streams.quotas import QUOTAS
 from console import calls
-from console.pages import concerns, samples
+from console.pages import concerns, costs, samples
 from console.pages.shell import TeamRequest, list_counts, team_page
 from console.pages.streams import Counts, counts_of, strip_of
 
@@ -93,6 +93,12 @@ def team_overview(request: TeamRequest) -> HttpResponse:
         "known": not live or any(found.in_bytes_per_s is not None for found in live.values()),
     }
     return render(request, "overview/overview.html", context)
+
+
+@team_page("billing:read")
+def cost(request: TeamRequest) -> HttpResponse:
+    """The number about money, loaded after the page: it is a sum over all usage of the month."""
+    return render(request, "overview/cost.html", {"cost": costs.of_month(request)})
 
 
 @require_POST

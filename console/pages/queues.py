@@ -19,7 +19,8 @@ from apps.metrics.names import stored_under
 from apps.queues.metrics import label
 from apps.queues.models import Queue, QueueStatus
 from console import calls
-from console.pages import samples
+from console.pages import costs, samples
+from console.pages.costs import Cost
 from console.pages.name_form import NameForm
 from console.pages.shell import TeamRequest, is_fragment, team_page
 
@@ -45,6 +46,7 @@ class Row:
     waiting: float | None
     in_flight: float | None
     dead: float | None
+    cost: Cost | None = None
 
     @property
     def state(self) -> tuple[str, str]:
@@ -68,6 +70,7 @@ def queues(request: TeamRequest) -> HttpResponse:
         "page": page,
         "pages": max(1, math.ceil(total / PAGE_ROWS)),
         "now_ms": calls.now_ms(),
+        "month": costs.month_words(),
     }
     if is_fragment(request):
         return render(request, "queues/table.html", context)
@@ -84,16 +87,21 @@ def _measured(request: TeamRequest, rows: list[Any]) -> list[Row]:
         stream_id: store.history(request.team.id, stream_id, now_s - LOOKED_AT_S, now_s + 1, WIDTH_S, clock=clock)
         for stream_id in {row.stream_id for row in rows}
     }
-    return [_row(row, histories[row.stream_id]) for row in rows]
+    spent = costs.of_names(request, costs.QUEUE, [row.name for row in rows]) or {}
+    return [_row(row, histories[row.stream_id], spent.get(row.name)) for row in rows]
 
 
-def _row(queue: Any, history: History) -> Row:
+def _row(queue: Any, history: History, cost: Cost | None) -> Row:
     def newest(metric: str) -> float | None:
         key = stored_under(metric, label(queue.queue_id, queue.name))
         return next((points[key].most for points in reversed(history.buckets) if points and key in points), None)
 
     return Row(
-        queue, newest("VisibleQueueRecords"), newest("InFlightQueueRecords"), newest("VisibleDeadLetterQueueRecords")
+        queue,
+        newest("VisibleQueueRecords"),
+        newest("InFlightQueueRecords"),
+        newest("VisibleDeadLetterQueueRecords"),
+        cost,
     )
 
 

@@ -23,7 +23,7 @@ from apps.streams.models import Shard, Stream
 from apps.streams.operations.shards import shown
 from console import calls
 from console.decoding.choice import Decoding
-from console.pages import reading, record_filter, record_views
+from console.pages import costs, reading, record_filter, record_views
 from console.pages.decoding import DecodedFilter, decoding_of, pieces_of, rows_of
 from console.pages.reading import PAGE_ROWS, SCAN_ROWS, Found, Page, Positions
 from console.pages.record_filter import FilterError, RecordFilter, Wanted
@@ -206,6 +206,7 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
         context |= {"address": newest.address, **shown_as(request, stream, newest, context["view"], decoding)}
     if target == "records":
         return render(request, "records/got.html", context)
+    context |= {"read_cost": costs.read_words(request, stream)}
     return render(request, "records/viewer.html", {**frame(request, stream, "stream-records"), **context})
 
 

@@ -17,7 +17,7 @@ from apps.streams import topology
 from apps.streams.models import Shard, Stream, StreamMode
 from apps.streams.operations.shards import shown
 from console import calls
-from console.pages import words
+from console.pages import costs, words
 from console.pages.hot_keys import samples
 from console.pages.shard_map import SHARDS_MAX, ShardMap, draw
 from console.pages.shell import TeamRequest, team_page
@@ -66,6 +66,7 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
         "before": draw(opened, {}),
         "mark": _percent(at) if at else None,
         "after": after,
+        "shards_after": len(opened) + 1,
     }
     return _page(request, stream, "stream/split.html", context, f"Split shard {shard.index:04d}")
 
@@ -137,6 +138,7 @@ def merge(request: TeamRequest, name: str) -> HttpResponse:
             return redirect("stream-shards", request.team.slug, name)
     after = _after(stream, opened, [topology.Step(topology.Kind.MERGE, int(upper.start_hash))])
     context = {"form": form, "lower": lower, "upper": upper, "pairs": pairs, "before": draw(opened, {}), "after": after}
+    context["shards_after"] = len(opened) - 1
     return _page(request, stream, "stream/merge.html", context, f"Merge shards {lower.index:04d} and {upper.index:04d}")
 
 
@@ -169,6 +171,7 @@ def count(request: TeamRequest, name: str) -> HttpResponse:
         "steps": len(steps),
         "before": draw(opened, {}),
         "after": _after(stream, opened, steps),
+        "shards_after": wanted,
     }
     return _page(request, stream, "stream/count.html", context, "Change the number of shards")
 
@@ -253,6 +256,9 @@ def _after(stream: Stream, opened: list[Shard], steps: list[topology.Step]) -> S
 
 def _page(request: TeamRequest, stream: Any, template: str, context: dict[str, Any], title: str) -> HttpResponse:
     status = 422 if request.method == "POST" else 200
+    if costs.may_see(request):
+        now = costs.plan_of(request, stream)
+        context["cost"] = costs.change(request, now, now.changed(shards=context["shards_after"]))
     return render(
         request, template, {**frame(request, stream, "stream-shards"), **context, "title": title}, status=status
     )

@@ -17,7 +17,7 @@ from apps.streams import topology
 from apps.streams.faults import faults_of
 from apps.streams.models import Consumer, Shard, Stream, StreamStatus
 from console import calls
-from console.pages import samples, words
+from console.pages import costs, samples, words
 from console.pages.hot_keys import reason
 from console.pages.reading import SHARDS_MAX, bounds
 from console.pages.shard_map import shard_map
@@ -108,6 +108,8 @@ def stream_overview(request: TeamRequest, name: str) -> HttpResponse:
         **map_panel(request, stream),
         "codes": samples.produce(name),
         "untouched": _untouched(stream, context["live"]),
+        "cost": costs.of_one(request, costs.STREAM, name),
+        "month": costs.month_words(),
     }
     return render(request, "stream/overview.html", context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -123,6 +123,12 @@ def ago(ms: int, now_ms: int) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}" data-ago>{}</time>', words.iso(ms), words.date_time(ms), words.ago(ms, now_ms)
     )
+
+
+@register.filter
+def get(found: Mapping[str, Any], key: str) -> Any:
+    """What a mapping has under a key; None for what it has not."""
+    return found.get(key)
 
 
 @register.filter

@@ -28,6 +28,7 @@ NAMED = {"name": "late"}
 
 PAGES = {
     "overview": ("stream:read", {}),
+    "overview-cost": ("billing:read", {}),
     "profile": (ANY_MEMBER, {}),
     "profile-app": (ANY_MEMBER, {}),
     "profile-address": (ANY_MEMBER, {}),
@@ -121,6 +122,7 @@ PAGES = {
     "consumer-deregister": ("stream:write", STREAM),
     "stream-connect": ("stream:read", STREAM),
     "stream-configuration": ("stream:read", STREAM),
+    "stream-cost": ("stream:read", STREAM),
     "stream-delete": ("stream:delete", STREAM),
     "delivery-streams": ("delivery:read", {}),
     "delivery-strip": ("delivery:read", {}),

@@ -19,7 +19,7 @@ from apps.delivery.connections import ConnectionRefused, Given
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
 from console import calls
-from console.pages.delivery import configured, described, examples, samples
+from console.pages.delivery import configured, described, estimate, examples, samples
 from console.pages.delivery.fields import SECRETS, CreateForm
 from console.pages.delivery.refusals import put_error, put_refusal
 from console.pages.delivery.rehearsal import rehearse
@@ -181,6 +181,7 @@ def _beside(request: TeamRequest, form: CreateForm) -> Json:
     now_ms, name = calls.now_ms(), given["name"]
     has_objects = given["kind"] in {"s3", "redshift"} or given.get("backup")
     return {
+        **estimate.of_typed(request, given),
         "delivered_example": examples.delivered(bucket, name, now_ms) if has_objects else None,
         "failed_example": examples.failed(bucket, name, now_ms) if given["kind"] != "redshift" else None,
         "codes": samples.create(configured.shown(params)),

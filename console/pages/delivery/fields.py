@@ -15,6 +15,9 @@ from console.pages.tag_field import TagField
 
 NAME_MAX: Final = 64
 URL_MAX: Final = 2_048
+RATE_MAX: Final = 1e9
+"""Records a second, and KiB of one, that a cost can be estimated for."""
+
 SECRETS: Final = (
     "http_key", "splunk_token", "redshift_password", "s3_secret", "backup_secret", "lambda_secret", "destination_secret",
 )  # fmt: skip
@@ -88,6 +91,8 @@ class SourceFields(forms.Form):
     stream = forms.ChoiceField(choices=[], required=False)
     encrypt = _yes()
     tags = TagField(required=False)
+    expected_rate = forms.FloatField(min_value=0, max_value=RATE_MAX, required=False)
+    expected_kib = forms.FloatField(min_value=0, max_value=RATE_MAX, required=False)
 
 
 class BucketFields(forms.Form):

@@ -10,14 +10,17 @@ from django.db.models import Count, F, Q, QuerySet, Window
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.delivery.models import DeliveryStream, DeliveryStreamStatus
+from apps.delivery.models import DeliveryStream, DeliveryStreamStatus, DeliveryTag
 from apps.metrics.overview import Overview, together
 from apps.metrics.store import STREAMS_MAX
 from console import calls
+from console.pages import costs
+from console.pages.costs import Cost
 from console.pages.delivery import described, samples
 from console.pages.delivery.channels import SHOWN, channels_of
 from console.pages.delivery.figures import figures, with_figures
 from console.pages.filter_text import named_and_tagged, parts_of
+from console.pages.row_tags import tags_of, told
 from console.pages.shell import TeamRequest, is_fragment, list_counts, team_page
 
 PAGE_ROWS = 50
@@ -109,6 +112,7 @@ class Row:
     more_tags: int
     live: Overview
     now_ms: int
+    cost: Cost | None
 
     @property
     def state(self) -> tuple[str, str]:
@@ -157,6 +161,7 @@ def delivery_streams(request: TeamRequest) -> HttpResponse:
         "first": (page - 1) * PAGE_ROWS + 1,
         "last": (page - 1) * PAGE_ROWS + len(rows),
         "now_ms": now_ms,
+        "month": costs.month_words(),
     }
     if is_fragment(request):
         return render(request, "delivery/table.html", context)
@@ -209,19 +214,25 @@ def _mine(request: TeamRequest) -> QuerySet[DeliveryStream]:
 
 
 def _rows(request: TeamRequest, wanted: Filter, sort: str, page: int) -> tuple[list[Row], int]:
-    """The rows of one page and how many there are in all: two queries, the second for the tags."""
+    """The rows of one page and how many there are in all: two queries, the second for what they have cost."""
     order = F(SORTS.get(sort.lstrip("-"), "name"))
     ordered = order.desc(nulls_last=True) if sort.startswith("-") else order.asc(nulls_last=True)
-    mine = wanted.apply(with_figures(_mine(request))).annotate(total=Window(Count("*")))
-    mine = mine.select_related("source_stream").prefetch_related("tags").order_by(ordered, "name")
+    mine = wanted.apply(with_figures(_mine(request))).annotate(
+        total=Window(Count("*")),
+        tags_told=tags_of(DeliveryTag.objects.all(), "delivery_stream"),
+        has_books=costs.has_books(request),
+    )
+    mine = mine.select_related("source_stream").order_by(ordered, "name")
     found: list[Any] = list(mine[(page - 1) * PAGE_ROWS : page * PAGE_ROWS])
     live, now_ms = figures(request.team.id, found), calls.now_ms()
-    return [_row(row, live[row.pk], now_ms) for row in found], found[0].total if found else 0
+    has_books = any(row.has_books for row in found)
+    spent = costs.of_names(request, costs.DELIVERY_STREAM, [row.name for row in found], has_books=has_books) or {}
+    return [_row(row, live[row.pk], now_ms, spent.get(row.name)) for row in found], found[0].total if found else 0
 
 
-def _row(stream: Any, live: Overview, now_ms: int) -> Row:
-    tags = sorted(f"{tag.key}: {tag.value}" if tag.value else tag.key for tag in stream.tags.all())
-    return Row(stream, tags[:TAGS_SHOWN], max(0, len(tags) - TAGS_SHOWN), live, now_ms)
+def _row(stream: Any, live: Overview, now_ms: int, cost: Cost | None) -> Row:
+    tags = told(stream.tags_told)
+    return Row(stream, tags[:TAGS_SHOWN], max(0, len(tags) - TAGS_SHOWN), live, now_ms, cost)
 
 
 def _number(text: str | None) -> int:
