@@ -24,6 +24,7 @@ TAGS: Final[dict[str, str]] = {
     "Alarms": "Rules over metrics, and what happens when one is broken.",
     "Usage": "What was used, by resource and key.",
     "Members": "Who is in the team, and as what.",
+    "Budgets": "What the team wants to spend in a month, whom it tells, and what it does when all of it is spent.",
     "Roles": "What a member may do: the six roles, and the team's own.",
     "Invitations": "Those who are asked to join.",
     "Access keys": "Keys that sign requests of AWS clients.",

@@ -41,6 +41,7 @@ PLACES: Final[dict[str, Place]] = {
     "dashboard": text("Its name.", "orders", pattern=r"^[A-Za-z0-9_-]{1,255}$"),
     "alarm": text("Its name.", "orders-iterator-age", maxLength=255),
     "Access keys/key": text("The access key's id.", "AKIAIOSFODNN7EXAMPLE", maxLength=128),
+    "budget": Place("The budget's id.", "1", ROW_ID),
     "member": Place("The member's id.", "1", ROW_ID),
     "invitation": Place("The invitation's id.", "1", ROW_ID),
     "access_request": Place("The request's id.", "1", ROW_ID),

@@ -77,6 +77,7 @@ REFUSED_AS: Final[dict[str, int]] = {
     "BadNotify": 400,
     "BadReason": 400,
     "BadRole": 400,
+    "BudgetRefused": 400,
     "InThePast": 400,
     "NoActions": 400,
     "NotEnough": 400,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from console.api.resources import access_keys, audit, invitations, members, roles, team, tokens, usage
+from console.api.resources import access_keys, audit, budgets, invitations, members, roles, team, tokens, usage
 from console.api.stream_urls import PREFIX
 
+BUDGET = PREFIX + "budgets/<int:budget>"
 KEY = PREFIX + "access-keys/<str:key>"
 INVITATION = PREFIX + "invitations/<int:invitation>"
 ASKED = PREFIX + "access-requests/<int:access_request>"
@@ -17,6 +18,11 @@ team_patterns: list[URLPattern | URLResolver] = [
     path(PREFIX + "quotas", team.Quotas.as_view(), name="api-quotas"),
     path(PREFIX + "usage", usage.Usage.as_view(), name="api-usage"),
     path(PREFIX + "meters", usage.Meters.as_view(), name="api-meters"),
+    path(PREFIX + "budgets", budgets.Budgets.as_view(), name="api-budgets"),
+    path(BUDGET, budgets.OneBudget.as_view(), name="api-budget"),
+    path(BUDGET + "/standing", budgets.BudgetStanding.as_view(), name="api-budget-standing"),
+    path(BUDGET + "/alerts", budgets.BudgetAlerts.as_view(), name="api-budget-alerts"),
+    path(BUDGET + "/tests", budgets.BudgetTests.as_view(), name="api-budget-tests"),
     path(PREFIX + "members", members.Members.as_view(), name="api-members"),
     path(PREFIX + "members/<int:member>", members.OneMember.as_view(), name="api-member"),
     path(PREFIX + "access-requests", members.AccessRequests.as_view(), name="api-access-requests"),

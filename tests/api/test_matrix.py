@@ -76,6 +76,11 @@ EXPECTED = {
     "api-quotas": {"GET": "team:read"},
     "api-usage": {"GET": "billing:read"},
     "api-meters": {"GET": "billing:read"},
+    "api-budgets": {"GET": "billing:read", "POST": "billing:write"},
+    "api-budget": {"DELETE": "billing:write", "GET": "billing:read", "PATCH": "billing:write"},
+    "api-budget-standing": {"GET": "billing:read"},
+    "api-budget-alerts": {"GET": "billing:read"},
+    "api-budget-tests": {"POST": "billing:write"},
     "api-members": {"GET": "member:read"},
     "api-member": {"DELETE": "member:write", "GET": "member:read", "PATCH": "member:write"},
     "api-access-requests": {"GET": "member:read", "POST": ""},
@@ -100,7 +105,7 @@ EXPECTED = {
 PLACES = {
     "shard": "0000", "sequence": "7", "consumer": "reader", "key": "team", "queue": "q", "job": 1, "number": 1,
     "part": "destination", "channel": "c", "dashboard": "late", "alarm": "late", "member": 1, "access_request": 1,
-    "role": "late", "invitation": 1, "token": "t", "entry": 1,
+    "role": "late", "invitation": 1, "token": "t", "entry": 1, "budget": 1,
 }  # fmt: skip
 """What stands in an address; a stream is `orders`, a delivery stream `ticker`."""
 
