@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 
 from apps.billing import commitment
 from apps.billing.dimensions import DIMENSIONS, OF_METER
-from apps.billing.meters import CONSUMER_TIME
+from apps.billing.meters import ADVANTAGE_FAN_OUT_BYTES, CONSUMER_TIME, FAN_OUT_BYTES, ON_DEMAND_FAN_OUT_BYTES
 from apps.billing.models import BilledResource, UsageDay
 from apps.billing.months import Month
 from apps.billing.price_book import Books
@@ -27,7 +27,9 @@ from apps.billing.unit_costs import Period, Stretch, UnitCosts
 OTHERS = "\0others"
 """The label of what is not among the first groups; no resource, tag or key has it."""
 
-BOOKED_BY_CONSUMER = (CONSUMER_TIME.name,)
+BOOKED_BY_CONSUMER = tuple(
+    meter.name for meter in (CONSUMER_TIME, FAN_OUT_BYTES, ON_DEMAND_FAN_OUT_BYTES, ADVANTAGE_FAN_OUT_BYTES)
+)
 """Meters whose key is a consumer's name and nobody's access key."""
 
 NEVER_IN_TAG_KEYS = frozenset('"\\')

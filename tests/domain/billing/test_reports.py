@@ -138,12 +138,14 @@ def test_what_rounds_down_alone_is_told_apart(team):
     assert (found.usage_cents, found.rounding_cents) == (5, 5)
 
 
-def test_a_consumers_time_is_of_no_key_but_is_found_by_its_name(team):
+def test_what_a_consumer_costs_is_of_no_key_but_is_found_by_its_name(team):
     used(team, "consumer-time", 100 * SHARD_HOUR, key="reader")
+    used(team, "fan-out-bytes", 100 * GB, key="reader")
     used(team, "payload-units", 10**8, key="AKIA1")
-    assert amounts(team, By.KEY) == {"": Fraction("1.5"), "AKIA1": Fraction("1.4")}
+    assert amounts(team, By.KEY) == {"": Fraction("2.8"), "AKIA1": Fraction("1.4")}
     assert reports.of_keys(team.team.pk, REGION, NOVEMBER, "stream/s") == {
         ("fan-out-hour", "reader"): Fraction("1.5"),
+        ("fan-out-data", "reader"): Fraction("1.3"),
         ("payload-unit", "AKIA1"): Fraction("1.4"),
     }
 
