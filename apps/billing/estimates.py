@@ -242,8 +242,9 @@ def delivery_usage(plan: DeliveryPlan, month: Month) -> dict[Meter, int]:
     used: dict[Meter, Fraction] = {
         meters.DELIVERY_RECORDS_IN: records,
         meters.DELIVERY_BYTES_IN: size,
-        meters.DELIVERY_UNITS: units,
     }
+    if not plan.iceberg:
+        used[meters.DELIVERY_UNITS] = units
     if plan.converts:
         used[meters.CONVERTED_UNITS] = units
     if plan.partitions:

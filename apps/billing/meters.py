@@ -88,8 +88,8 @@ PARTITIONED_BYTES = Meter("delivery-partitioned-bytes", BYTE, "Data delivered wi
 PARTITIONED_OBJECTS = Meter("delivery-objects", "object", "Objects written with dynamic partitioning")
 JQ_TIME = Meter("delivery-jq-time", TIME, "Time that jq took")
 DECOMPRESSED_BYTES = Meter("delivery-decompressed-bytes", BYTE, "Data decompressed by a processor")
-ICEBERG_BYTES = Meter("delivery-iceberg-bytes", BYTE, "Data of a stream delivered to Iceberg tables")
-ICEBERG_PUT_BYTES = Meter("delivery-iceberg-put-bytes", BYTE, "Data of Direct PUT delivered to Iceberg tables")
+ICEBERG_BYTES = Meter("delivery-iceberg-bytes", BYTE, "Data taken from a stream for Iceberg tables")
+ICEBERG_PUT_BYTES = Meter("delivery-iceberg-put-bytes", BYTE, "Data put for Iceberg tables")
 
 DELIVERY_METERS = (
     DELIVERY_RECORDS_IN,

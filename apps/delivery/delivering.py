@@ -341,8 +341,9 @@ class Delivering:
         """What billing counts, cumulative; see meters.py."""
         if self._lane.role != LaneRole.DELIVER:
             return before
-        adds = meters.of_batch(self._stream, self._lane, target, pinned["units"], pinned["data"], delivered)
-        return meters.added(before, adds, self._now_ms(), self._stream.metered_to_ms)
+        units, data_bytes, now_ms = pinned["units"], pinned["data"], self._now_ms()
+        adds = meters.of_batch(self._stream, self._lane, target, units, data_bytes, delivered, now_ms)
+        return meters.added(before, adds, now_ms, self._stream.metered_to_ms)
 
     def _note_objects(self, objects: list[tuple[str, Written]], now_ms: int) -> None:
         if not objects:

@@ -19,6 +19,7 @@ from apps.encryption.data_keys import forget_all
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
+from apps.recordlog.interface import UnknownShard
 from apps.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -82,7 +83,16 @@ def _advance_encryption(stream: DeliveryStream) -> None:
     stream.refresh_from_db()
 
 
+def _seal(runtime: Runtime, log_key: int) -> None:
+    try:
+        runtime.wait_for(runtime.record_log.seal([log_key], []))
+    except UnknownShard:
+        return  # never made, or dropped by an earlier attempt
+
+
 def _delete(runtime: Runtime, held: Held, stream: DeliveryStream, until_ms: int) -> Progress:
+    for row in stream.logs.filter(purpose=LogPurpose.DIRECT):
+        _seal(runtime, row.log_key)  # what another process still puts is refused, so that the reading is the last one
     with transaction.atomic():
         meters.finish(runtime, stream)
         lanes.forget(stream)

@@ -5,34 +5,57 @@ records. What lanes do (records taken from a stream, conversion, partitioning â€
 so it commits with the checkpoint: a batch that is repeated after a crash is counted once. The reading of a delivery stream is
 the sum over its lanes, taken in one statement; a lane that goes hands its sums on in the transaction that removes it
 (partitions.py), or the whole delivery stream is read once more and finished.
+
+What is counted where (AWS's pricing page is the model):
+
+* ingestion (F1), each record rounded up to 5 KiB: when it is put, or when the lane on a shard is done with it. Not for
+  Iceberg, which has prices of its own, by bytes without rounding, in place of it (F8): by source, and what processors add at
+  the price of streams.
+* conversion (F4): what was taken in, rounded in the same way, of streams that convert.
+* partitioning (F5): what was delivered. Decompression (F9): what came out of it.
+* channels (D15): what was delivered, by destination and by whether the account had the commitment then.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from django.db import models, transaction
 from django.db.models.functions import Cast
 
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from apps.billing import ledger
+from apps.billing import billed_resources, ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.meters import (
+    ADVANTAGE_CHANNEL_BYTES,
+    ADVANTAGE_CHANNEL_TABLE_BYTES,
     CHANNEL_BYTES,
+    CHANNEL_TABLE_BYTES,
     CONVERTED_UNITS,
     DECOMPRESSED_BYTES,
     DELIVERY_BYTES_IN,
     DELIVERY_RECORDS_IN,
     DELIVERY_UNITS,
     ICEBERG_BYTES,
+    ICEBERG_PUT_BYTES,
     JQ_TIME,
     PARTITIONED_BYTES,
     PARTITIONED_OBJECTS,
+    Meter,
 )
+from apps.capacity import commitment
 from apps.delivery.destinations.interface import Delivered, Target
-from apps.delivery.models import LOG_KEYS_FROM, DeliveryStream, DestinationType, Lane, LogPurpose, SourceType
+from apps.delivery.models import (
+    LOG_KEYS_FROM,
+    DeliveryStream,
+    DeliveryTag,
+    DestinationType,
+    Lane,
+    LogPurpose,
+    SourceType,
+)
 from apps.delivery.processing.interface import Processed
 from apps.delivery.settings import converts
 from apps.delivery.trimming import KIND as LANE_KIND
@@ -52,6 +75,9 @@ EVERY_MS = MINUTE_MS
 STREAMS_PER_ROUND = 50
 LANES = "lanes"
 """Stands in the place of the log's incarnation where a reading follows from checkpoints."""
+
+REDRIVE_KEY: Final = "redrive"
+"""Meter key of records that failed and are put once more: they were paid for when they came."""
 
 READ_AGAIN_MS = HOUR_MS
 """Hours that ended so long before the last reading are read once more, for whoever was late."""
@@ -97,37 +123,67 @@ def ensure(now_ms: int) -> None:
     hold.ensure(KIND, KEY, now_ms + EVERY_MS)
 
 
+class Made(NamedTuple):
+    """What processors made of a piece, as far as it is paid for. Kept with the piece's answers, so that a crash after them
+    loses nothing."""
+
+    jq_ms: int = 0
+    decompressed_bytes: int = 0
+    data_bytes: int = 0
+    """Of the records that are to be delivered."""
+
+    @classmethod
+    def of(cls, processed: Processed) -> Made:
+        """From the answers."""
+        jq_ms = sum(value for name, value in processed.metrics if name == "JQProcessing.Duration")
+        return cls(round(jq_ms), processed.decompressed_bytes, sum(len(one.data) for one in processed.records))
+
+
 def of_batch(
-    stream: DeliveryStream, lane: Lane, target: Target, units: int, data_bytes: int, delivered: Delivered
+    stream: DeliveryStream,
+    lane: Lane,
+    target: Target,
+    units: int,
+    data_bytes: int,
+    delivered: Delivered,
+    now_ms: int,
 ) -> dict[str, int]:
-    """What a batch of a lane that delivers adds, by meter. units: its records rounded up to multiples of 5 KiB."""
-    adds = _taken_in(lane, units)
+    """What a batch of a lane that delivers adds, by meter. units: its records rounded up to multiples of 5 KiB; data_bytes:
+    of its records, without rounding."""
     if stream.channel_id:
-        return {CHANNEL_BYTES.name: delivered.size_bytes}
-    if converts(target.description):
-        adds[CONVERTED_UNITS.name] = units
-    if lane.parent_id is not None and lane.label:
-        adds[PARTITIONED_BYTES.name] = data_bytes
-        adds[PARTITIONED_OBJECTS.name] = len(delivered.written)
-    if target.destination_type == DestinationType.ICEBERG:
-        adds[ICEBERG_BYTES.name] = delivered.size_bytes
-    return adds
+        return {_of_channel(stream, now_ms).name: delivered.size_bytes}
+    if lane.parent_id is None:
+        return _taken_in(stream, lane, units, data_bytes, converted=converts(target.description))
+    if not lane.label:
+        return {}
+    return {PARTITIONED_BYTES.name: delivered.size_bytes, PARTITIONED_OBJECTS.name: len(delivered.written)}
 
 
-def _taken_in(lane: Lane, units: int) -> dict[str, int]:
-    """Of a shard of the source stream. Logs of the delivery stream's own hold what was put, which they count themselves, or
-    what was counted before: processed records, and those that are delivered once more."""
-    return {DELIVERY_UNITS.name: units} if lane.log_key < LOG_KEYS_FROM else {}
+def _of_channel(stream: DeliveryStream, now_ms: int) -> Meter:
+    """By what the account had when the batch was delivered."""
+    is_table = stream.destination_type == DestinationType.ICEBERG
+    if commitment.in_force(stream.team_id, now_ms):
+        return ADVANTAGE_CHANNEL_TABLE_BYTES if is_table else ADVANTAGE_CHANNEL_BYTES
+    return CHANNEL_TABLE_BYTES if is_table else CHANNEL_BYTES
 
 
-def of_processing(lane: Lane, units: int, processed: Processed) -> dict[str, int]:
-    """What a piece that went through the processors adds, by meter."""
-    jq_ms = sum(value for name, value in processed.metrics if name == "JQProcessing.Duration")
-    return {
-        **_taken_in(lane, units),
-        JQ_TIME.name: round(jq_ms),
-        DECOMPRESSED_BYTES.name: processed.decompressed_bytes,
-    }
+def of_processing(stream: DeliveryStream, lane: Lane, units: int, data_bytes: int, made: Made) -> dict[str, int]:
+    """What a piece that went through the processors adds, by meter. units, data_bytes: of what it was made of."""
+    adds = _taken_in(stream, lane, units, data_bytes, converted=converts(stream.destination))
+    if stream.destination_type == DestinationType.ICEBERG:
+        adds[ICEBERG_BYTES.name] = adds.get(ICEBERG_BYTES.name, 0) + max(0, made.data_bytes - data_bytes)
+    return {**adds, JQ_TIME.name: made.jq_ms, DECOMPRESSED_BYTES.name: made.decompressed_bytes}
+
+
+def _taken_in(stream: DeliveryStream, lane: Lane, units: int, data_bytes: int, *, converted: bool) -> dict[str, int]:
+    """Of the source, before any processing. Ingestion is counted of shards alone: logs of the delivery stream's own hold what
+    was put, which they count themselves, or what was counted before and is delivered once more."""
+    adds = {CONVERTED_UNITS.name: units} if converted else {}
+    if lane.log_key >= LOG_KEYS_FROM:
+        return adds
+    if stream.destination_type == DestinationType.ICEBERG:
+        return {**adds, ICEBERG_BYTES.name: data_bytes}
+    return {**adds, DELIVERY_UNITS.name: units}
 
 
 def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
@@ -141,6 +197,7 @@ def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
             break
         for stream in streams:
             record(runtime, stream)
+        note_tags(streams, runtime.clock.now_ms())
         hold.save_checkpoint(held, {"delivery_stream": streams[-1].pk})
     hold.save_checkpoint(held, {})
     ledger.prune_finished(runtime.clock.now_ms())
@@ -177,11 +234,11 @@ def _of_logs(runtime: Runtime, stream: DeliveryStream, from_ms: int, read_at_ms:
     readings = []
     for kept in stream.logs.filter(purpose=LogPurpose.DIRECT):
         for row in _rows(runtime, kept.log_key, from_ms):
-            values = {
-                DELIVERY_RECORDS_IN: row.totals.records,
-                DELIVERY_BYTES_IN: row.totals.size_bytes,
-                DELIVERY_UNITS: row.totals.payload_units,
-            }
+            values = {DELIVERY_RECORDS_IN: row.totals.records, DELIVERY_BYTES_IN: row.totals.size_bytes}
+            if stream.destination_type != DestinationType.ICEBERG:
+                values[DELIVERY_UNITS] = row.totals.payload_units
+            elif row.meter_key != REDRIVE_KEY:
+                values[ICEBERG_PUT_BYTES] = row.totals.size_bytes
             for meter, value in values.items():
                 series_ = Series(source_of_log(stream.pk), meter.name, row.hour_ms, row.meter_key, incarnation)
                 readings.append(Reading(stream.team_id, resource_of(stream), series_, value, read_at_ms))
@@ -206,6 +263,15 @@ def _of_lanes(stream: DeliveryStream, from_ms: int, read_at_ms: int) -> list[Rea
                 series_ = Series(source_of_lanes(stream.pk), name, int(hour), "", LANES)
                 readings.append(Reading(stream.team_id, resource_of(stream), series_, value, read_at_ms))
     return readings
+
+
+def note_tags(streams: Sequence[DeliveryStream], now_ms: int) -> None:
+    """Keep the tags of delivery streams and channels as they are now, for bills that outlive them."""
+    tags: dict[int, dict[str, str]] = defaultdict(dict)
+    rows = DeliveryTag.objects.filter(delivery_stream__in=streams)
+    for key, name, value in rows.values_list("delivery_stream_id", "key", "value"):
+        tags[key][name] = value
+    billed_resources.note({(one.team_id, resource_of(one)): tags[one.pk] for one in streams}, now_ms)
 
 
 def note_resources(now_ms: int) -> None:

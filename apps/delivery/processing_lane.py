@@ -125,7 +125,8 @@ class ProcessingLane:
         pinned = self._held.pinned
         assert pinned is not None
         processed = Processed([])
-        if not self._is_stored(pinned["end"]):
+        made = self._stored(pinned["end"])
+        if made is None:
             for records in pieces(self._runtime, self._source, pinned["first"], pinned["end"]):
                 some = self._chain.run(records, self._now_ms())
                 processed.records += some.records
@@ -134,9 +135,10 @@ class ProcessingLane:
                 processed.decompressed_bytes += some.decompressed_bytes
                 processed.errors += some.errors
             metrics.read_from_source(self._runtime.counters, self._lane, pinned["count"], pinned["data"])
-            self._store(processed, pinned["end"])
+            made = meters.Made.of(processed)
+            self._store(processed, pinned["end"], made)
         before = Checkpoint.of(self._held.checkpoint)
-        adds = meters.of_processing(self._lane, pinned["units"], processed)
+        adds = meters.of_processing(self._stream, self._lane, pinned["units"], pinned["data"], made)
         metered = meters.added(before.metered, adds, self._now_ms(), self._stream.metered_to_ms)
         moved = Checkpoint(pinned["end"], before.stored_bytes + pinned["stored"], 0, pinned["arrived"][1], metered)
         hold.save_checkpoint(self._held, moved.kept())
@@ -148,20 +150,21 @@ class ProcessingLane:
         if not self._source.shard_id:
             trim_log(self._runtime, self._stream, self._source.log_key)
 
-    def _is_stored(self, end: int) -> bool:
-        """True if the answers to the pinned piece are in their logs already: the newest mark says so."""
+    def _stored(self, end: int) -> meters.Made | None:
+        """What was made of the pinned piece if the answers are in their logs already: the newest mark says so."""
         bounds = self._runtime.wait_for(self._runtime.record_log.bounds(self._marks))
         if bounds.next_offset == 1:
-            return False
+            return None
         batch = self._runtime.wait_for(self._runtime.record_log.read(self._marks, bounds.next_offset - 1, 1, 1_000))
         newest = batch.slices[-1].records[-1] if batch.slices else b"0"
         assert isinstance(newest, bytes)
-        return int(newest) >= end
+        marked, *made = map(int, newest.split())
+        return meters.Made(*made) if marked >= end else None
 
-    def _store(self, processed: Processed, end: int) -> None:
+    def _store(self, processed: Processed, end: int, made: meters.Made) -> None:
         groups = self._grouped(processed)
         now_ms = self._now_ms()
-        entries = [self._mark(end)]
+        entries = [self._mark(end, made)]
         for child, flat in groups.items():
             lane = self._children[child.role, child.label]
             entries.append(self._entry(lane.log_key, flat, end))
@@ -219,8 +222,8 @@ class ProcessingLane:
             record, PARTITIONS_EXCEEDED, "DynamicPartitioning.ActivePartitionExceeded", message, 1, self._now_ms()
         )
 
-    def _mark(self, end: int) -> Entry:
-        data = str(end).encode()
+    def _mark(self, end: int, made: meters.Made) -> Entry:
+        data = " ".join(map(str, (end, *made))).encode()
         return Entry(self._marks, [None, data], 1, len(data), 1, producer=self._producer(end))
 
     def _entry(self, log_key: int, flat: list[str | bytes | None], end: int) -> Entry:

@@ -35,6 +35,7 @@ from apps.delivery import encryption, jobs, lanes
 from apps.delivery.destinations.interface import DeliveryFailed, Target
 from apps.delivery.error_objects import description_of
 from apps.delivery.errors import InvalidArgumentException
+from apps.delivery.meters import REDRIVE_KEY
 from apps.delivery.models import DeliveryJob, DeliveryStream, JobKind, JobStatus, Lane
 from apps.delivery.object_file import ObjectFile
 from apps.delivery.objects import bucket_of, kms_key_arn
@@ -60,7 +61,7 @@ ENTRY_BYTES: Final = MIB
 LINE_BYTES_MAX: Final = 16 * MIB
 """A record of 10 MiB in base64, and what stands beside it."""
 RANGE_BYTES: Final = 4 * MIB
-METER_KEY: Final = "redrive"
+METER_KEY: Final = REDRIVE_KEY
 UNITS: Final = 0
 """Nothing is billed a second time: the records were when they first came."""
 RENEW_MS: Final = 30 * SECOND_MS

@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 
 from apps.base.arn import parse_channel_arn, parse_stream_arn
 from apps.base.units import SECOND_MS
-from apps.delivery import versions
+from apps.delivery import meters, versions
 from apps.delivery.configuration import channels as configuration
 from apps.delivery.due import due_now
 from apps.delivery.models import DeliveryStream, DeliveryStreamStatus, SourceType
@@ -155,6 +155,7 @@ def delete_channel(call: Call, params: Json) -> None:
     channel = find(call, params["ChannelARN"], hold_it=True)
     if channel.status == DeliveryStreamStatus.DELETING:
         return
+    meters.note_tags([channel], call.now_ms)
     DeliveryStream.objects.filter(pk=channel.pk).update(
         status=DeliveryStreamStatus.DELETING, version=F("version") + 1, updated_at_ms=call.now_ms
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.delivery import encryption, metrics, named, versions
+from apps.delivery import encryption, meters, metrics, named, versions
 from apps.delivery.configuration import kinds, secrets, sources
 from apps.delivery.configuration.members import Situation
 from apps.delivery.configuration.s3 import COMMON
@@ -84,6 +84,7 @@ def delete_delivery_stream(call: Call, params: Json) -> Json:
     if stream.status == DeliveryStreamStatus.CREATING:
         raise ResourceInUseException.not_active(stream.name, call.principal.account_id, stream.status)
     named.change(stream)
+    meters.note_tags([stream], call.now_ms)
     DeliveryStream.objects.filter(pk=stream.pk).update(status=DeliveryStreamStatus.DELETING)
     due_now(stream, call.now_ms)
     return {}

@@ -1,12 +1,14 @@
 """What delivery streams use is booked once, in its hour, whatever is repeated and however late it is read."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
 from apps.base.units import HOUR_MS
-from apps.billing.models import MeterReading, UsageHour
+from apps.billing.models import BilledResource, MeterReading, UsageHour
 from apps.delivery import meters, partitions
+from apps.delivery.destinations.interface import Delivered, Target
 from apps.delivery.grants import grant
 from apps.delivery.models import LOG_KEYS_FROM, DeliveryStream, Lane
 from apps.delivery.processing.interface import Processed
@@ -208,10 +210,76 @@ def test_what_was_counted_is_not_counted_again():
     processed = Processed(
         [], metrics=[("JQProcessing.Duration", 7.6), ("JQProcessing.Duration", 0.8)], decompressed_bytes=9
     )
+    made = meters.Made.of(processed)
     shard, own = Lane(log_key=5), Lane(log_key=LOG_KEYS_FROM + 5)
     again = {"delivery-jq-time": 8, "delivery-decompressed-bytes": 9}
-    assert meters.of_processing(shard, 3, processed) == {"delivery-units": 3, **again}
-    assert meters.of_processing(own, 3, processed) == again
+    s3 = DeliveryStream(destination_type="ExtendedS3", destination={})
+    assert meters.of_processing(s3, shard, 3, 50, made) == {"delivery-units": 3, **again}
+    assert meters.of_processing(s3, own, 3, 50, made) == again
+
+
+def test_conversion_is_paid_by_what_was_taken_in_however_it_was_changed_on_the_way():
+    converts = {"DataFormatConversionConfiguration": {"Enabled": True}}
+    parquet = DeliveryStream(destination_type="ExtendedS3", destination=converts)
+    target = Target(1, "1", "r", 1, "d", "arn", 1, "ExtendedS3", converts)
+    shard, staged = Lane(log_key=5), Lane(log_key=LOG_KEYS_FROM + 6, parent_id=5, label="")
+    taken = meters.of_processing(parquet, shard, 3, 50, meters.Made(data_bytes=70))
+    assert taken["delivery-converted-units"] == taken["delivery-units"] == 3
+    delivered = Delivered(2, 60)
+    assert meters.of_batch(parquet, staged, target, 99, 60, delivered, 0) == {}
+    assert meters.of_batch(parquet, shard, target, 3, 50, delivered, 0) == {
+        "delivery-converted-units": 3,
+        "delivery-units": 3,
+    }
+
+
+def test_iceberg_is_paid_by_bytes_in_place_of_ingestion_and_for_what_processors_add():
+    tables = DeliveryStream(destination_type="Iceberg", destination={})
+    target = Target(1, "1", "r", 1, "d", "arn", 1, "Iceberg", {})
+    shard, own = Lane(log_key=5), Lane(log_key=LOG_KEYS_FROM + 5)
+    assert meters.of_batch(tables, shard, target, 3, 5_000, Delivered(2, 10), 0) == {"delivery-iceberg-bytes": 5_000}
+    assert meters.of_batch(tables, own, target, 3, 5_000, Delivered(2, 10), 0) == {}
+    grown, shrunk = meters.Made(data_bytes=7_000), meters.Made(data_bytes=10)
+    assert meters.of_processing(tables, shard, 3, 5_000, grown)["delivery-iceberg-bytes"] == 7_000
+    assert meters.of_processing(tables, own, 3, 5_000, grown)["delivery-iceberg-bytes"] == 2_000
+    assert meters.of_processing(tables, shard, 3, 5_000, shrunk)["delivery-iceberg-bytes"] == 5_000
+
+
+def test_what_is_put_for_iceberg_is_counted_when_it_is_put(d):
+    d.create()
+    size = d.put(10, 6_000)
+    DeliveryStream.objects.update(destination_type="Iceberg")
+    d.read()
+    assert d.usage() == {"delivery-records-in": 2, "delivery-bytes-in": size, "delivery-iceberg-put-bytes": size}
+
+
+def test_a_crash_after_the_answers_were_kept_loses_nothing_of_what_they_cost(d, monkeypatch):
+    d.create(**PARTITIONED)
+    d.put(10, 20, k="a")
+    monkeypatch.setattr(meters.Made, "of", classmethod(lambda cls, _processed: cls(70, 0, 5)))
+    d.clock.advance(61_000)
+    lane = Lane.objects.get(parent=None)
+    with monkeypatch.context() as dying:
+        dying.setattr("apps.delivery.processing_lane.hold.save_checkpoint", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            slices.run(d.runtime, "delivery", str(lane.pk))
+    monkeypatch.setattr(meters.Made, "of", classmethod(lambda *_: pytest.fail("processed once more")))
+    Lease.objects.filter(kind="delivery").update(owner="", expires_at_ms=0)
+    d.deliver()
+    d.read()
+    assert d.usage()["delivery-jq-time"] == 70
+
+
+def test_tags_are_kept_as_they_were_last_seen(d):
+    d.create()
+    d("TagDeliveryStream", DeliveryStreamName="d", Tags=[{"Key": "a", "Value": "1"}])
+    d.read()
+    d("TagDeliveryStream", DeliveryStreamName="d", Tags=[{"Key": "a", "Value": "2"}])
+    d("DeleteDeliveryStream", DeliveryStreamName="d")
+    run_due(d.runtime, "delivery-streams", "delivery")
+    assert not DeliveryStream.objects.exists()
+    [row] = BilledResource.objects.all()
+    assert (row.resource, row.tags) == ("deliverystream/d", {"a": "2"})
 
 
 def test_how_many_there_are_is_a_metric_of_the_account(d):
