@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from tests.browser import demo_budgets, demo_people
+from tests.browser import demo_budgets, demo_people, demo_prices
 
 STREAM = "/t/first/streams/orders-events"
 DELIVERY = "/t/first/delivery/stock-ticker"
@@ -312,6 +312,18 @@ ADDRESSES = (
     Address("billing-budget-create", "/t/first/billing/budgets/create", everyday=False),
     Address("billing-budget-edit", f"{demo_budgets.BUDGET}/edit", everyday=False),
     Address("billing-budget-delete", f"{demo_budgets.BUDGET}/delete", everyday=False),
+    Address("billing-rates", "/t/first/billing/rates"),
+    Address("billing-rates-wrong", "/t/first/billing/rates?on=2026-13-01", everyday=False),
+    Address("billing-books", "/t/first/billing/books", everyday=False),
+    Address("billing-book", demo_prices.DRAFT, everyday=False),
+    Address("billing-book-own", demo_prices.OWN_DRAFT, everyday=False),
+    Address("billing-book-read", demo_prices.PUBLISHED, everyday=False),
+    Address("billing-book-price", f"{demo_prices.DRAFT}/prices/delivery-ingestion", everyday=False),
+    Address("billing-book-publish", f"{demo_prices.DRAFT}/publish", everyday=False),
+    Address("billing-book-delete", f"{demo_prices.DRAFT}/delete", everyday=False),
+    Address("billing-showback", "/t/first/billing/showback"),
+    Address("billing-showback-team", "/t/first/billing/showback/teams/delta", everyday=False),
+    Address("billing-credits", "/t/first/billing/credits", everyday=False),
     Address("settings", "/t/first/settings"),
     Address("settings-viewer", "/t/first/settings", viewer=True, everyday=False),
     Address("quotas", "/t/first/settings/quotas", everyday=False),

@@ -21,7 +21,7 @@ from apps.base.clock import FakeClock
 from apps.metrics import connection
 from apps.metrics.counters import Counters
 from apps.metrics.flush import Flusher
-from tests.browser import demo_alarms, demo_billing, demo_budgets, demo_deliveries, demo_people
+from tests.browser import demo_alarms, demo_billing, demo_budgets, demo_deliveries, demo_people, demo_prices
 from tests.support.processes import ROOT, Up, environment, eventually
 
 EMAIL, PASSWORD = "mira@acme.example", "correct-horse-battery"
@@ -95,7 +95,8 @@ def kinesis_of(running: Up):
 
 def seed(running: Up) -> "Metrics":
     """All of it; the metrics go on until stop()."""
-    team_id = int(shell(running, f"{PEOPLE}{demo_people.CODE}{demo_billing.CODE}{demo_budgets.CODE}print(team.pk)").split()[-1])
+    rows = f"{PEOPLE}{demo_people.CODE}{demo_billing.CODE}{demo_budgets.CODE}{demo_prices.CODE}"
+    team_id = int(shell(running, f"{rows}print(team.pk)").split()[-1])
     kinesis = kinesis_of(running)
     for first in range(0, len(KINDS), CREATED_AT_ONCE):
         _create(kinesis, KINDS[first : first + CREATED_AT_ONCE])

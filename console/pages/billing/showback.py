@@ -120,9 +120,8 @@ def statement(request: TeamRequest, of: str) -> HttpResponse:
     """Any team's statement of a month."""
     team = get_object_or_404(Team, slug=of)
     drawn = bills.statement(team, settings.CONFIG.region, _month(request), calls.now_ms())
-    return render(
-        request, "billing/showback_statement.html", {**frame(request, "billing-showback"), "statement": drawn}
-    )
+    context = {**frame(request, "billing-showback"), "statement": drawn, "statement_slug": team.slug}
+    return render(request, "billing/showback_statement.html", context)
 
 
 @operator_page
