@@ -124,6 +124,10 @@ torture: ## Kills and generated bad requests: long
 truth: ## Bills equal truth: a million records of five teams, with kills (TRUTH_RECORDS, TRUTH_KILLS)
 	@$(SETUP); exec $(BIN)/python -m pytest -n 0 -s -m torture tests/torture/test_billing_truth.py
 
+.PHONY: closing
+closing: ## A month of 10,000 streams is closed: how long it takes, and how much memory
+	@$(SETUP); exec $(BIN)/python -m pytest -n 0 -s -m torture tests/torture/test_closing_month.py
+
 .PHONY: budgets
 budgets: ## What pages cost on slow and quick machines, measured against a running Tidegate
 	@$(SETUP); exec $(BIN)/python -m pytest tests/browser/test_budgets.py
