@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from django.db.models import Sum
+from django.db.models import Min, Sum
 
 from apps.base.units import DAY_MS, HOUR_MS, KIB, PAYLOAD_UNIT_BYTES, SECOND_MS
 from apps.billing import meters
@@ -256,16 +256,20 @@ def delivery_usage(plan: DeliveryPlan, month: Month) -> dict[Meter, int]:
 
 
 def traffic_of(team_id: int, resource: str, now_ms: int, since_ms: int = 0) -> Traffic | None:
-    """What went through a data stream on average lately; None: nothing did. since_ms: when it was made."""
+    """What went through a data stream on average lately; None: nothing did. since_ms: when it was made. What a stream of the same
+    name used before that counts as its own."""
     from_ms = now_ms // DAY_MS * DAY_MS - (RATE_DAYS - 1) * DAY_MS
     rows = UsageDay.objects.filter(
         team_id=team_id, resource=resource, meter__in=[meter.name for meter in _OF_TRAFFIC], day_ms__gte=from_ms
     )
-    used = dict(rows.values_list("meter").annotate(n=Sum("quantity")).order_by())
+    found = rows.values_list("meter").annotate(n=Sum("quantity"), first_ms=Min("day_ms")).order_by()
+    used = {meter: n for meter, n, _ in found}
+    first_ms = min((first for _, _, first in found), default=from_ms)
     records = used.get(meters.RECORDS_IN.name, 0)
     if not records:
         return None
-    seconds = Fraction(max(now_ms - max(from_ms, since_ms), HOUR_MS), SECOND_MS)
+    start_ms = first_ms if first_ms + DAY_MS <= since_ms else max(from_ms, since_ms)
+    seconds = Fraction(max(now_ms - start_ms, HOUR_MS), SECOND_MS)
     size = used.get(meters.BYTES_IN.name, 0)
     read = sum(used.get(meter.name, 0) for meter in _READ)
     reads = Fraction(read, size) if size else Fraction(0)

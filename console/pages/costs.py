@@ -64,6 +64,14 @@ class ShownChange:
     has_traffic: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCost:
+    """A sentence about it."""
+
+    words: str
+    is_paid: bool
+
+
 def may_see(request: TeamRequest) -> bool:
     """May this person see money?"""
     return allowed(request.actions, "billing:read")
@@ -214,17 +222,18 @@ def of_delivery_plan(request: TeamRequest, plan: DeliveryPlan) -> Estimate | Non
     return estimates.of_delivery(plan, prices(request), calls.now_ms()) if may_see(request) else None
 
 
-def read_words(request: TeamRequest, stream: Stream) -> str:
-    """What getting records costs, as a sentence; empty for people who do not see money."""
+def of_reading(request: TeamRequest, stream: Stream) -> ReadCost | None:
+    """What getting records of a stream costs."""
     if not may_see(request):
-        return ""
+        return None
     now_ms, book, plan = calls.now_ms(), prices(request), plan_of_mode(request, stream.mode)
     now, old = (estimates.read_price(plan, book, now_ms, is_long_term=is_old) for is_old in (False, True))
     if now:
-        return f"Getting records costs {_price(now)} a GB."
+        return ReadCost(f"Getting records costs {_price(now)} a GB.", is_paid=True)
     if old and stream.retention_hours > estimates.EXTENDED_TO_HOURS:
-        return f"Getting records costs nothing; those older than 7 days cost {_price(old)} a GB."
-    return "Getting records costs nothing."
+        words = f"Getting records costs nothing; those older than 7 days cost {_price(old)} a GB."
+        return ReadCost(words, is_paid=True)
+    return ReadCost("Getting records costs nothing.", is_paid=False)
 
 
 def _price(price: Fraction) -> str:

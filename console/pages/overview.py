@@ -98,7 +98,7 @@ def team_overview(request: TeamRequest) -> HttpResponse:
 @team_page("billing:read")
 def cost(request: TeamRequest) -> HttpResponse:
     """The number about money, loaded after the page: it is a sum over all usage of the month."""
-    return render(request, "overview/cost.html", {"cost": costs.of_month(request)})
+    return render(request, "overview/cost.html", {"cost": costs.of_month(request), "month": costs.month_words()})
 
 
 @require_POST

@@ -206,7 +206,7 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
         context |= {"address": newest.address, **shown_as(request, stream, newest, context["view"], decoding)}
     if target == "records":
         return render(request, "records/got.html", context)
-    context |= {"read_cost": costs.read_words(request, stream)}
+    context |= {"read_cost": costs.of_reading(request, stream)}
     return render(request, "records/viewer.html", {**frame(request, stream, "stream-records"), **context})
 
 

@@ -52,7 +52,7 @@ def test_the_overview_has_the_statements_total(client, team, busy):
     assert statement.total_cents == 365
     assert 'hx-get="/t/first/overview-cost"' in page_of(client, "overview")
     cell = words(page_of(client, "overview-cost"))
-    assert cell == "Cost, November 2026 to date $3.65 no forecast before 7 full days"
+    assert cell == "Cost, Nov to date $3.65 no forecast before 7 full days"
 
 
 def test_the_overview_foretells_the_month(client, team, stream, served):

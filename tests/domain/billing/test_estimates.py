@@ -143,3 +143,13 @@ def test_sizes_are_rounded_as_they_are_sold(size):
     found = Traffic.of(1, size)
     assert found.units == (1 if size <= 25 * KIB else 2)
     assert found.rounded_bytes == -(-size // KIB) * KIB
+
+
+def test_usage_of_a_stream_before_it_was_made_anew_counts_with_its_days(team):
+    for days in (3, 2, 1, 0):
+        UsageDay.objects.create(
+            team=team.team, resource="stream/s", meter="records-in", day_ms=NOW_MS - days * DAY_MS, meter_key="K",
+            quantity=86_400,
+        )  # fmt: skip
+    found = estimates.traffic_of(team.team.pk, "stream/s", NOW_MS, NOW_MS - HOUR_MS)
+    assert found.records_per_s == Fraction(4, 3)
