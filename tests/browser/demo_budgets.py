@@ -20,7 +20,7 @@ Budget.objects.create(
     emails=["mira@acme.example"], created_at_ms=now - 300 * hour, changed_at_ms=now - 300 * hour,
 )
 Budget.objects.create(
-    team=team, name="A cent", amount_cents=1, thresholds=[50, 80, 100], created_at_ms=now - 10 * hour, changed_at_ms=now,
+    team=team, name="Research", amount_cents=50_000, thresholds=[50, 80, 100], created_at_ms=now - 10 * hour, changed_at_ms=now,
 )
 month = str(Month.at(now))
 sent, failed = {"ok": True, "text": "Sent", "tries": 1}, {"ok": False, "text": "The answer was 503.", "tries": 5}

@@ -17,6 +17,8 @@ BAR_WIDTH, BAR_HEIGHT = 300, 12
 PERCENT_DRAWN_MAX = 300
 """A bar reaches at most so far: beyond it, thresholds would lie on top of one another."""
 
+PERCENT_SHOWN_MAX = 999
+
 DOES = {
     BudgetAction.NOTHING: "Only tells",
     BudgetAction.THROTTLE: "Throttles writes",
@@ -37,6 +39,11 @@ class Row:
     def percent(self) -> int:
         """Spent, rounded down; not below zero."""
         return max(0, budgets.percent_of(self.standing.spent_cents, self.budget.amount_cents))
+
+    @property
+    def percent_words(self) -> str:
+        """`63%`; beyond what says anything, `over 999%`."""
+        return f"{self.percent}%" if self.percent <= PERCENT_SHOWN_MAX else f"over {PERCENT_SHOWN_MAX}%"
 
     @property
     def forecast_percent(self) -> int | None:
