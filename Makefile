@@ -120,6 +120,10 @@ interop: .interop/installed $(PYTHON_CLIENTS:%=.interop/%-installed) .interop/ja
 torture: ## Kills and generated bad requests: long
 	@$(SETUP); exec $(BIN)/python -m pytest -m torture $(TESTS)
 
+.PHONY: worked-examples
+worked-examples: ## Bills of the worked examples: at full volume, and a ten-thousandth of it through real calls
+	@$(SETUP); exec $(BIN)/python -m pytest -n 0 tests/domain/billing/test_worked_examples.py tests/torture/test_worked_traffic.py
+
 .PHONY: truth
 truth: ## Bills equal truth: a million records of five teams, with kills (TRUTH_RECORDS, TRUTH_KILLS)
 	@$(SETUP); exec $(BIN)/python -m pytest -n 0 -s -m torture tests/torture/test_billing_truth.py

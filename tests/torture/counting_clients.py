@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import random
 import time
 from collections import Counter, defaultdict
@@ -61,12 +62,20 @@ class Key:
     number: int
 
 
+@dataclass(eq=False)
+class Connection:
+    """One that answers came on. broken_at: when it was found to be."""
+
+    broken_at: float | None = None
+
+
 class Caller:
-    """One connection that signs."""
+    """One client that signs; it has one connection at a time."""
 
     def __init__(self, endpoint: str, key: Key) -> None:
         self.endpoint, self.key = endpoint, key
         self.host = endpoint.removeprefix("http://")
+        self.connection = Connection()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     def signed(self, service: str, operation: str, params: dict[str, Any]) -> tuple[dict[str, str], bytes]:
@@ -97,7 +106,7 @@ class Caller:
                 length = int(said.partition("content-length:")[2].split("\r\n", 1)[0])
                 answer = await reader.readexactly(length)
         except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError) as error:
-            self.close()
+            self._broke()
             raise Unanswered(str(error)) from error
         except asyncio.CancelledError:
             self.close()
@@ -123,8 +132,10 @@ class Caller:
             await asyncio.sleep(0.2)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._streams is None or self._streams[0].at_eof():
-            self.close()
+        if self._streams is not None and self._streams[0].at_eof():
+            self._broke()
+        if self._streams is None:
+            self.connection = Connection()
             host, _, port = self.host.partition(":")
             try:
                 async with asyncio.timeout(5):
@@ -132,6 +143,10 @@ class Caller:
             except (OSError, TimeoutError) as error:
                 raise NotSent(str(error)) from error
         return self._streams
+
+    def _broke(self) -> None:
+        self.connection.broken_at = time.time()
+        self.close()
 
     def close(self) -> None:
         """Hang up."""
@@ -263,26 +278,31 @@ class Putter:
 
 @dataclass
 class Reads:
-    """Bytes of data and partition keys that reached readers, of one stream by one way. times: (when, bytes), for what a kill may lose.
-    doubtful: what may have been given once more, on the way into a kill."""
+    """Bytes of data and partition keys that reached readers, of one stream by one way. times: (when, bytes, on what), for what a
+    kill may lose. doubtful: what may have been given once more, on the way into a kill."""
 
     records: int = 0
     size_bytes: int = 0
     doubtful: int = 0
-    times: list[tuple[float, int]] = field(default_factory=list)
+    times: list[tuple[float, int, Connection]] = field(default_factory=list)
 
-    def add(self, records: list[dict[str, Any]]) -> int:
+    def add(self, records: list[dict[str, Any]], on: Connection) -> int:
         """They came now; their bytes."""
         size = sum(size_of(record) for record in records)
         self.records += len(records)
         self.size_bytes += size
-        self.times.append((time.time(), size))
+        self.times.append((time.time(), size, on))
         return size
 
-    def near(self, moments: Iterable[float], before_s: float, after_s: float) -> int:
-        """Bytes that came so near to one of the moments."""
-        spans = [(at - before_s, at + after_s) for at in moments]
-        return sum(size for at, size in self.times if any(a <= at <= b for a, b in spans))
+    def lost(self, kills: list[float], within_s: float) -> int:
+        """What kills may have taken from the meters: bytes that came so shortly before one, or after it, on a connection that
+        it broke."""
+        total = 0
+        for at, size, connection in self.times:
+            if connection.broken_at is not None:
+                last = max((kill for kill in kills if kill <= connection.broken_at), default=math.inf)
+                total += size if at >= last - within_s else 0
+        return total
 
 
 def size_of(record: dict[str, Any]) -> int:
@@ -334,7 +354,7 @@ class Poller:
             except NotSent:
                 await asyncio.sleep(0.1)
             else:
-                size = self.reads.add(answer["Records"])
+                size = self.reads.add(answer["Records"], self.call.connection)
                 self.reads.doubtful += size * unanswered
                 return answer, size
 
@@ -353,6 +373,7 @@ class Subscriber:
         self.ended = False
         """The shard is closed and read to its end."""
         self._broken_at: list[float] = []
+        self._connection = Connection()
 
     async def run(self) -> None:
         """Until the shard ends, or it is cancelled."""
@@ -362,10 +383,12 @@ class Subscriber:
             except httpx.ConnectError:
                 await asyncio.sleep(0.3)
             except (httpx.HTTPError, OSError):
-                self._broken_at.append(time.time())
+                self._connection.broken_at = time.time()
+                self._broken_at.append(self._connection.broken_at)
                 await asyncio.sleep(0.3)
 
     async def _subscribe(self) -> None:
+        self._connection = Connection()
         headers, body = self.call.signed("kinesis", "SubscribeToShard", self.asked)
         async with (
             httpx.AsyncClient(timeout=httpx.Timeout(30, connect=5)) as http,
@@ -383,7 +406,7 @@ class Subscriber:
 
     def _take(self, event: dict[str, Any]) -> None:
         records = event["Records"]
-        self.size_bytes += self.reads.add(records)
+        self.size_bytes += self.reads.add(records, self._connection)
         for record in records:
             arrived = record["ApproximateArrivalTimestamp"]
             self._broken_at = [at for at in self._broken_at if arrived <= at + 1]
