@@ -109,6 +109,7 @@ def test_a_draft_is_made_edited_previewed_and_published(operator, team, month):
     said = text_of(wrong)
     for shown in ('value="-1"', 'value="soon"', 'id="id_price-shard-hour_err"', 'id="id_price-fan-out-hour_err"'):
         assert shown in said
+    assert 'href="#id_price-fan-out-hour">Enhanced fan-out consumers</a>' in said
     assert not AuditEntry.objects.filter(operation="UpdatePriceBook").exists()
     saved = operator.post(address, {**form, "price-shard-hour": "0.0300", "then": "publish"})
     assert saved["Location"] == f"{address}/publish"

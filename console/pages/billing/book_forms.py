@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -13,7 +12,7 @@ from apps.accounts.models import Team
 from apps.base.units import DAY_MS
 from apps.billing import book_rules
 from apps.billing.book_rules import TIERS_MAX, BadBook, Stored
-from apps.billing.dimensions import DIMENSIONS, Dimension
+from apps.billing.dimensions import DIMENSIONS
 from apps.billing.models import PriceBook
 from apps.billing.publishing import Source, Terms
 from console.pages.billing.days import day_text
@@ -40,18 +39,6 @@ class NewBookForm(forms.Form):
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class PriceLine:
-    """One dimension of a draft. tiers: as stored, where there are several; None: a flat price, edited in field. resulting: what
-    everybody's price with the percentage makes, for a team's book."""
-
-    dimension: Dimension
-    field: forms.BoundField
-    tiers: Stored | None
-    resulting: Any = ()
-    listed: Any = ()
-
-
 class BookForm(forms.Form):
     """A draft's days, percentage, note, and its flat prices; those with tiers have a page each."""
 
@@ -76,7 +63,9 @@ class BookForm(forms.Form):
             del self.fields["valid_to"], self.fields["percent"]
         for name in DIMENSIONS:
             if len(self.stored.get(name, [])) <= 1:
-                self.fields[field_of(name)] = forms.CharField(required=False, max_length=PRICE_CHARS_MAX)
+                self.fields[field_of(name)] = forms.CharField(
+                    label=DIMENSIONS[name].title, required=False, max_length=PRICE_CHARS_MAX
+                )
 
     def clean(self) -> dict[str, Any]:
         """Each price and percentage by the rules of books, at its own field."""
