@@ -17,6 +17,7 @@ from django.urls import reverse
 
 from apps.accounts.permissions import allowed
 from apps.billing import bills, estimates, price_book, reports
+from apps.billing.dimensions import GB
 from apps.billing.estimates import Change, DeliveryPlan, Estimate, StreamPlan, Traffic
 from apps.billing.forecast import Forecast
 from apps.billing.months import Month
@@ -234,6 +235,18 @@ def of_reading(request: TeamRequest, stream: Stream) -> ReadCost | None:
         words = f"Getting records costs nothing; those older than 7 days cost {_price(old)} a GB."
         return ReadCost(words, is_paid=True)
     return ReadCost("Getting records costs nothing.", is_paid=False)
+
+
+def of_queues(request: TeamRequest) -> str:
+    """What a queue costs, as a sentence; empty for people who do not see money."""
+    if not may_see(request):
+        return ""
+    now_ms, book = calls.now_ms(), prices(request)
+    month_of = estimates.of_queue(book, now_ms)
+    received = estimates.of_queue(book, now_ms, GB).total_cents - month_of.total_cents
+    if not month_of.total_cents and not received:
+        return "Queues cost nothing at today's prices."
+    return f"A queue costs {money.money(month_of.total_cents)} in {month_of.basis}, and {money.money(received)} a GB received."
 
 
 def _price(price: Fraction) -> str:

@@ -71,6 +71,7 @@ def queues(request: TeamRequest) -> HttpResponse:
         "pages": max(1, math.ceil(total / PAGE_ROWS)),
         "now_ms": calls.now_ms(),
         "month": costs.month_words(),
+        "price": costs.of_queues(request),
     }
     if is_fragment(request):
         return render(request, "queues/table.html", context)

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import bills
-from apps.billing.models import Budget, BudgetAlert, UsageDay
+from apps.billing.models import Budget, BudgetAlert, Price, PriceBook, UsageDay
 from apps.billing.months import Month
 from apps.streams.models import Consumer, Stream
 from tests.console.conftest import signed_in_as, text_of
@@ -153,6 +153,14 @@ def test_what_a_read_costs_is_said_before_it(client, team, stream):
     assert "Getting records costs $0.0400 a GB." in page_of(client, "stream-records", "orders")
     Stream.objects.update(mode="PROVISIONED", retention_hours=169)
     assert "those older than 7 days cost $0.0210 a GB" in page_of(client, "stream-records", "orders")
+
+
+def test_queues_say_what_they_cost(client, team, served):
+    assert "Queues cost nothing at today's prices." in page_of(client, "queues").replace("&#x27;", "'")
+    book = PriceBook.objects.create(region=REGION, valid_from_ms=0, published_at_ms=1, created_at_ms=1)
+    Price.objects.create(book=book, dimension="queue-hour", tiers=[[None, "0.01"]])
+    Price.objects.create(book=book, dimension="queue-data", tiers=[[None, "0.02"]])
+    assert "A queue costs $7.20 in a month of 30 days, and $0.02 a GB received." in page_of(client, "queues")
 
 
 def test_a_spent_budget_needs_attention(client, stranger_to_money, team, stream, served):

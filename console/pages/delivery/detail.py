@@ -24,6 +24,7 @@ from apps.delivery.models import (
     SourceType,
 )
 from console import calls
+from console.pages import costs
 from console.pages.delivery import described, samples
 from console.pages.delivery.batches import batches_of
 from console.pages.delivery.figures import figures, with_figures
@@ -127,6 +128,8 @@ def delivery_stream(request: TeamRequest, name: str) -> HttpResponse:
         "batches": batches_of(request.team.id, row),
         "charts": charts_of(row),
         "codes": samples.produce(row),
+        "cost": costs.of_one(request, costs.DELIVERY_STREAM, name),
+        "month": costs.month_words(),
     }
     return render(request, "delivery/monitor.html", context)
 
