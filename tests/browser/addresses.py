@@ -324,6 +324,7 @@ ADDRESSES = (
     Address("billing-showback", "/t/first/billing/showback"),
     Address("billing-showback-team", "/t/first/billing/showback/teams/delta", everyday=False),
     Address("billing-credits", "/t/first/billing/credits", everyday=False),
+    Address("billing-corrections", "/t/first/billing/corrections", everyday=False),
     Address("settings", "/t/first/settings"),
     Address("settings-viewer", "/t/first/settings", viewer=True, everyday=False),
     Address("quotas", "/t/first/settings/quotas", everyday=False),

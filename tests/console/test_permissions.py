@@ -74,6 +74,7 @@ PAGES = {
     "billing-showback-team": (ANY_MEMBER, {"of": "first"}),
     "billing-showback-bill": (ANY_MEMBER, {"number": "TG-2026-11-123456789012"}),
     "billing-credits": (ANY_MEMBER, {}),
+    "billing-corrections": (ANY_MEMBER, {}),
     "billing-credit-take-back": (ANY_MEMBER, {"credit": 1}),
     "reference": (ANY_MEMBER, {}),
     "reference-resource": (ANY_MEMBER, {"slug": "streams"}),

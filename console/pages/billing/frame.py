@@ -26,6 +26,7 @@ TABS = (
     Tab("billing-rates", "Rate card"),
     Tab("billing-showback", "Showback", for_staff=True),
     Tab("billing-credits", "Credits", for_staff=True),
+    Tab("billing-corrections", "Corrections", for_staff=True),
 )
 """In order; only pages that exist."""
 

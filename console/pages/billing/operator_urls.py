@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from console.pages.billing import books, rates, showback
+from console.pages.billing import books, corrections, rates, showback
 from console.pages.billing import credits as credit_pages
 
 
@@ -23,6 +23,7 @@ def operator_urlpatterns(team: str) -> list[URLPattern]:
         path(team + "billing/showback.csv", showback.export, name="billing-showback-csv"),
         path(team + "billing/showback/teams/<slug:of>", showback.statement, name="billing-showback-team"),
         path(team + "billing/showback/bills/<slug:number>", showback.bill, name="billing-showback-bill"),
+        path(team + "billing/corrections", corrections.corrections, name="billing-corrections"),
         path(team + "billing/credits", credit_pages.credits_page, name="billing-credits"),
         path(team + "billing/credits/<int:credit>/take-back", credit_pages.take_back, name="billing-credit-take-back"),
     ]
