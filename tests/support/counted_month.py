@@ -26,12 +26,16 @@ GAP_MS = (MINUTE_MS, 60 * HOUR_MS)
 class CountedMonth:
     """Counts of one team's resource by meter and hour of a month."""
 
-    def __init__(self, team_id: int, month: Month, resource: str = "stream/s") -> None:
-        self.team_id, self.month, self.resource = team_id, month, resource
+    def __init__(self, team_id: int, month: Month, resource: str = "stream/s", source: str = "counted/1") -> None:
+        self.team_id, self.month, self.resource, self.source = team_id, month, resource, source
         self.counts: dict[tuple[str, str], list[int]] = {}
 
     def _hours(self, meter: str, key: str) -> list[int]:
         return self.counts.setdefault((meter, key), [0] * self.month.hours)
+
+    def add(self, meter: str, hour: int, value: int, key: str = "") -> None:
+        """So much more in an hour of the month."""
+        self._hours(meter, key)[hour] += value
 
     def steady(self, meter: str, per_hour: int, key: str = "") -> None:
         """The same in every hour."""
@@ -80,7 +84,7 @@ class CountedMonth:
                 hour_ms = self.month.start_ms + at * HOUR_MS
                 value = hours[at] * min(HOUR_MS, at_ms - hour_ms) // HOUR_MS
                 if value:
-                    series = Series(f"counted/{self.resource}", meter, hour_ms, key, "log-1")
+                    series = Series(self.source, meter, hour_ms, key, "log-1")
                     readings.append(Reading(self.team_id, self.resource, series, value, at_ms))
         return readings
 
