@@ -174,9 +174,10 @@ class Lists:
             self._made[team_id] = Books(self._own[team_id], self._common)
         return self._made[team_id]
 
-    def has_own(self, team_id: int) -> bool:
-        """Has the team a book of its own, whenever it is valid?"""
-        return team_id in self._own
+    def has_own(self, team_id: int, from_ms: int, to_ms: int) -> bool:
+        """Has the team prices of its own on a day from one until another?"""
+        own = self.of_team(team_id)
+        return team_id in self._own and any(own.is_any_own(day) for day in (from_ms, *own.edges(from_ms, to_ms)))
 
     def edges(self, from_ms: int, to_ms: int) -> list[int]:
         """The days after from_ms and before to_ms on which any team's book begins or ends."""

@@ -173,7 +173,7 @@ def _of_team(known: _Month, team: Team) -> TeamMonth:
         before_cents=_before(known, team.pk, own) if is_compared else None,
         bytes_in=used.bytes_in,
         bytes_out=used.bytes_out,
-        has_own_prices=known.prices.has_own(team.pk),
+        has_own_prices=known.prices.has_own(team.pk, month.start_ms, month.end_ms),
         problems=tuple(problems),
     )
 

@@ -94,6 +94,7 @@ def listing(request: TeamRequest) -> HttpResponse:
         "text": request.GET.get("q", ""),
         "currency": found.currency,
         "problems": [(one.name, text) for one in found.teams for text in one.problems],
+        "previous": month.previous if month > FIRST_MONTH else None,
         "following": month.next if month < now else None,
         "is_running": month == now,
     }

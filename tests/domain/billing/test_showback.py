@@ -92,6 +92,7 @@ def test_margins_are_against_everybodys_prices_and_against_awss(teams):
         use(team, "bytes-out", 2 * GB)
     book(None, NOVEMBER.start_ms, shard_hour="0.02", fan_out_data="0.013")
     book(acme, NOVEMBER.start_ms, shard_hour="0.03", fan_out_data="0.013")
+    book(borealis, NOVEMBER.next.start_ms, "50")
     shown = by_slug()
     first, second = shown["acme"], shown["borealis"]
     assert (first.usage_cents, first.standard_cents, first.list_cents) == (3001, 2001, 1501)
