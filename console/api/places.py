@@ -48,6 +48,7 @@ PLACES: Final[dict[str, Place]] = {
     "entry": Place("The entry's id.", "1", ROW_ID),
     "role": text("The role's key: one of the six, or as `own:1`.", "own:1", maxLength=24),
     "token": text("The token's id.", "tok_0123456789abcdef", maxLength=24),
+    "month": text("A month of UTC.", "2026-11", pattern=r"^[0-9]{4}-[0-9]{2}$"),
     "job": Place("The job's number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
 }
 """By `tag/name`, or by name where every tag means the same. A new place needs its line: the document is not made without."""

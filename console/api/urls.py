@@ -8,6 +8,7 @@ from django.http import Http404
 from django.urls import URLPattern, URLResolver, path, re_path
 
 from console.api import document
+from console.api.billing_urls import billing_patterns
 from console.api.delivery_urls import delivery_patterns
 from console.api.operate_urls import operate_patterns
 from console.api.stream_urls import PREFIX, stream_patterns
@@ -31,6 +32,7 @@ patterns: list[URLPattern | URLResolver] = [
     *operate_patterns,
     *stream_patterns,
     *team_patterns,
+    *billing_patterns,
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -81,6 +81,18 @@ EXPECTED = {
     "api-budget-standing": {"GET": "billing:read"},
     "api-budget-alerts": {"GET": "billing:read"},
     "api-budget-tests": {"POST": "billing:write"},
+    "api-bills": {"GET": "billing:read"},
+    "api-bill": {"GET": "billing:read"},
+    "api-bill-csv": {"GET": "billing:read"},
+    "api-bill-focus": {"GET": "billing:read"},
+    "api-bill-check": {"GET": "billing:read"},
+    "api-credits": {"GET": "billing:read"},
+    "api-billing-flags": {"GET": "billing:read"},
+    "api-costs": {"GET": "billing:read"},
+    "api-costs-daily": {"GET": "billing:read"},
+    "api-costs-forecast": {"GET": "billing:read"},
+    "api-prices": {"GET": "billing:read"},
+    "api-estimates": {"POST": "billing:read"},
     "api-members": {"GET": "member:read"},
     "api-member": {"DELETE": "member:write", "GET": "member:read", "PATCH": "member:write"},
     "api-access-requests": {"GET": "member:read", "POST": ""},
@@ -105,7 +117,7 @@ EXPECTED = {
 PLACES = {
     "shard": "0000", "sequence": "7", "consumer": "reader", "key": "team", "queue": "q", "job": 1, "number": 1,
     "part": "destination", "channel": "c", "dashboard": "late", "alarm": "late", "member": 1, "access_request": 1,
-    "role": "late", "invitation": 1, "token": "t", "entry": 1, "budget": 1,
+    "role": "late", "invitation": 1, "token": "t", "entry": 1, "budget": 1, "month": "2026-11",
 }  # fmt: skip
 """What stands in an address; a stream is `orders`, a delivery stream `ticker`."""
 
