@@ -17,6 +17,8 @@ from django.db.models import F
 
 from apps.base.errors import ServiceError
 from apps.base.units import MINUTE_MS, SECOND_MS
+from apps.billing import spending_hold
+from apps.billing.spending_hold import PAUSE, PAUSED_TEXT
 from apps.delivery import encryption, jobs
 from apps.delivery.errors import InvalidArgumentException, ResourceInUseException
 from apps.delivery.metrics import count
@@ -98,6 +100,9 @@ def start(delivery_stream: DeliveryStream, rate: int, total: int, now_ms: int) -
 
 def advance(runtime: Runtime, held: Held, job: DeliveryJob, until_ms: int) -> Progress | int:
     """Put what is due, and come again in a second; see jobs.advance."""
+    if held.pinned is None and spending_hold.on(job.delivery_stream.team, runtime.clock.now_ms()) == PAUSE:
+        DeliveryJob.objects.filter(pk=job.pk).update(error=PAUSED_TEXT)
+        return _after(runtime, held, job)
     try:
         for _ in range(BATCHES_PER_SLICE):
             now_ms = runtime.clock.now_ms()

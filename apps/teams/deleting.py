@@ -15,6 +15,7 @@ from apps.accounts.models import AccessKey, ApiToken, Invitation, Membership, Te
 from apps.billing import closing
 from apps.billing.models import (
     BilledResource,
+    Budget,
     CommittedHour,
     Correction,
     Credit,
@@ -110,6 +111,7 @@ def dependants(team: Team, now_ms: int) -> list[Dependant]:
         _some("API tokens", ApiToken.objects.filter(membership__team=team), "name", "stop working at once"),
         _some("Alarms", Alarm.objects.filter(team=team), "name", "deleted, with their history"),
         _some("Dashboards", Dashboard.objects.filter(team=team), "name", "deleted"),
+        _some("Budgets", Budget.objects.filter(team=team), "name", "deleted, with their alerts"),
         _some("Users, roles and groups of IAM", Identity.objects.filter(team=team), "name", "deleted, with policies"),
         _some("Catalogue databases", Database.objects.filter(team=team), "name", "deleted; objects in S3 stay"),
         _some("Schema registries", Registry.objects.filter(team=team), "name", "deleted, with their schemas"),

@@ -14,6 +14,7 @@ from typing import Any, Final
 from apps.accounts.models import AccessKey, Invitation, Membership, Team, TeamRole
 from apps.accounts.permissions import actions_of
 from apps.accounts.roles import Role
+from apps.billing.models import Budget
 from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.models import DeliveryStream
 from apps.queues.models import Queue
@@ -112,6 +113,11 @@ def _alarm(row: Alarm) -> Json:
     return {"name": row.name, "actions_enabled": row.actions_enabled, "tags": row.tags, "settings": row.settings}
 
 
+def _budget(row: Budget) -> Json:
+    names = ("name", "amount_cents", "resource", "thresholds", "on_forecast", "emails", "action", "created_at_ms")
+    return {name: getattr(row, name) for name in names}
+
+
 def _dashboard(row: Dashboard) -> Json:
     return {"name": row.name, "tags": row.tags, "body": json.loads(row.body)}
 
@@ -154,6 +160,7 @@ SECTIONS: Final = (
     Section("queues", "stream:read", lambda team: Queue.objects.filter(team=team).select_related("stream"), _queue),
     Section("alarms", "alarm:read", lambda team: Alarm.objects.filter(team=team), _alarm),
     Section("dashboards", "alarm:read", lambda team: Dashboard.objects.filter(team=team), _dashboard),
+    Section("budgets", "billing:read", lambda team: Budget.objects.filter(team=team), _budget),
     Section(
         "members",
         "member:read",

@@ -98,24 +98,41 @@ def look_at(runtime: Runtime, team: Team, *, with_forecast: bool = True) -> None
         if month == this and with_forecast:
             foretelling = [row for row in rows if row.on_forecast]
             standings |= spending.standings(foretelling, with_forecast=True)
+        spent = spending.statement.total_cents if month == this and any(map(budgets.acts, rows)) else None
+        if not _crossed(rows, month, standings) and (month != this or _is_settled(team, rows, spent, now_ms)):
+            continue  # as nearly always: nothing is written, and no writer waits
         with transaction.atomic():
             if Team.objects.select_for_update().filter(pk=team.pk).first() is None:
                 return
             _alert(team, month, standings, now_ms)
-            if month == this and any(budgets.acts(row) for row in rows):
-                settle(team, spending.statement.total_cents, now_ms)
-    if not any(budgets.acts(row) for row in rows):
-        lift_what_nobody_wants(team, now_ms)
+            is_new = spent is None and any(map(budgets.acts, Budget.objects.filter(team=team)))
+            if month == this and not is_new:  # what somebody switched on meanwhile waits for the next round
+                settle(team, spent or 0, now_ms)
+
+
+def _crossed(
+    rows: Sequence[Budget], month: Month, standings: dict[int, Standing]
+) -> list[tuple[Budget, list[Crossing]]]:
+    """What there is to tell, by budget."""
+    told = budgets.told_of([row.pk for row in rows], month)
+    found = [(row, budgets.crossings(row, standings[row.pk], told.get((row.pk, row.amount_cents), ()))) for row in rows]
+    return [(row, some) for row, some in found if some]
+
+
+def _is_settled(team: Team, rows: Sequence[Budget], spent_cents: int | None, now_ms: int) -> bool:
+    """Is there nothing to begin, change or lift? spent_cents None: none of the budgets acts."""
+    present = SpendingHold.objects.filter(team=team).first()
+    wanted = None if spent_cents is None else budgets.holding(rows, spent_cents)
+    if present is None or wanted is None:
+        return present is wanted
+    as_wanted = (present.budget_id, present.action) == (wanted.pk, wanted.action)
+    return as_wanted and not spending_hold.is_over(present, now_ms)
 
 
 def _alert(team: Team, month: Month, standings: dict[int, Standing], now_ms: int) -> None:
     """Write down what is crossed, in the caller's transaction; budgets that were made meanwhile wait for the next round."""
     rows = [row for row in Budget.objects.filter(team=team).order_by("pk") if row.pk in standings]
-    told = budgets.told_of([row.pk for row in rows], month)
-    made: list[BudgetAlert] = []
-    for row in rows:
-        found = budgets.crossings(row, standings[row.pk], told.get((row.pk, row.amount_cents), ()))
-        made += _alerts(row, month, found, now_ms)
+    made = [alert for row, found in _crossed(rows, month, standings) for alert in _alerts(row, month, found, now_ms)]
     BudgetAlert.objects.bulk_create(made)
     if any(alert.due_at_ms is not None for alert in made):
         hold.ensure(ALERTS_KIND, str(team.pk), now_ms)
@@ -162,15 +179,6 @@ def settle(team: Team, spent_cents: int, now_ms: int, *, by_person: bool = False
         present.action, present.budget = budget.action, budget
         present.save(update_fields=["action", "budget"])
         _write(team, "ChangeSpendingHold", now_ms, before, _state(present))
-
-
-def lift_what_nobody_wants(team: Team, now_ms: int) -> None:
-    """Lift the hold of a team none of whose budgets acts; usually there is none."""
-    if SpendingHold.objects.filter(team=team).exists():
-        with transaction.atomic():
-            Team.objects.select_for_update().filter(pk=team.pk).first()
-            if not any(budgets.acts(row) for row in Budget.objects.filter(team=team)):
-                settle(team, 0, now_ms)
 
 
 def _begin(team: Team, budget: Budget, spent_cents: int, now_ms: int) -> None:

@@ -85,7 +85,7 @@ def test_the_export_holds_what_is_configured_and_no_secret(team, served):
     assert team.secret not in text
     assert "sealed" not in text
     signed_in_as(team, "viewer")
-    assert {one["section"] for one in exported(team, "viewer")["left_out"]} == {"access_keys"}
+    assert {one["section"] for one in exported(team, "viewer")["left_out"]} == {"access_keys", "budgets"}
 
 
 def test_the_export_is_read_some_rows_at_a_time(team, served, monkeypatch):

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from apps.base.clock import FakeClock
 from apps.base.errors import ServiceError
 from apps.base.units import DAY_MS, HOUR_MS, MIB
+from apps.billing.models import Budget, SpendingHold
 from apps.encryption.sealed_file import size_of
 from apps.leases.models import Lease
 from apps.recordlog.faulty import FaultyLog
@@ -140,6 +141,20 @@ def test_it_keeps_within_the_shards_limits(control):
     work(control, start_import(control, b"x\n" * 20_000))
     seconds = (control.clock.now_ms() - began_ms) / 1000
     assert 14 <= seconds <= 25, "1,000 records a second and shard, and what was saved up"
+
+
+def test_it_waits_while_a_spent_budget_pauses_the_teams_writes(control):
+    control.create("s")
+    team, now_ms = control.stream("s").team, control.clock.now_ms()
+    budget = Budget.objects.create(team=team, name="b", amount_cents=1, created_at_ms=1, changed_at_ms=1)
+    held = SpendingHold.objects.create(team=team, action="pause", budget=budget, since_ms=now_ms)
+    job = start_import(control, b"x\ny\n")
+    run_due(control.runtime, "ingestion")
+    job.refresh_from_db()
+    assert (job.status, stored(control)) == ("RUNNING", [])
+    assert job.error.endswith("The job waits.")
+    held.delete()
+    assert (work(control, job).records, job.error) == (2, "")
 
 
 def test_without_a_throttle_it_does_not_wait(clock, team):
