@@ -5,7 +5,7 @@ from __future__ import annotations
 import _md5  # hashlib's own fallback; without the wrapper a key costs half
 from bisect import bisect_right
 from collections.abc import Sequence
-from operator import add, attrgetter
+from operator import attrgetter
 
 from apps.base.units import KIB, PAYLOAD_UNIT_BYTES
 from apps.recordlog.interface import Successor
@@ -22,31 +22,27 @@ Placeable = PutRecordRequest | PutRecordsEntry
 class Group:
     """What one call puts into one shard: flat records [key, data, …] and their positions in the call, in order."""
 
-    __slots__ = ("positions", "records", "shard", "size_bytes")
+    __slots__ = ("positions", "records", "shard", "size_bytes", "sizes")
 
     def __init__(self, shard: ShardView) -> None:
         self.shard = shard
         self.records: list[str | bytes | None] = []
         self.positions: list[int] = []
+        self.sizes: list[int] = []
+        """Bytes of key and data of each record; size_bytes: of all."""
         self.size_bytes = 0
 
     def add(self, position: int, key: str | None, data: bytes, size_bytes: int) -> None:
         """One more record. (place_all does this in place, to save the call.)"""
         self.records += (key, data)
         self.positions.append(position)
+        self.sizes.append(size_bytes)
         self.size_bytes += size_bytes
-
-    def sizes(self) -> list[int]:
-        """Bytes of key and data of each record."""
-        keys, data = self.records[::2], self.records[1::2]
-        if None in keys or not "".join(keys).isascii():  # type: ignore[arg-type]
-            return [record_bytes(key, one) for key, one in zip(keys, data, strict=True)]  # type: ignore[arg-type]
-        return list(map(add, map(len, keys), map(len, data)))  # type: ignore[arg-type]
 
     def keep(self, count: int, size_bytes: int) -> list[int]:
         """Cut down to the first count records, of size_bytes; answers the positions of the others."""
         refused = self.positions[count:]
-        del self.positions[count:], self.records[2 * count :]
+        del self.positions[count:], self.sizes[count:], self.records[2 * count :]
         self.size_bytes = size_bytes
         return refused
 
@@ -54,15 +50,14 @@ class Group:
         """PUT payload units of all its records; largest is the size of the call's largest record."""
         if largest <= PAYLOAD_UNIT_BYTES:
             return len(self.positions)
-        return sum(map(payload_units, self.sizes()))
+        return sum(map(payload_units, self.sizes))
 
     def kib_units(self, largest: int) -> int:
         """Units of 1 KiB of all its records, by which on-demand streams are paid; largest as before."""
         if largest <= KIB:
             return len(self.positions)
-        return sum(
-            [-(-size // KIB) or 1 for size in self.sizes()]
-        )  # as stored_batch.kib_units, without a call for each
+        # As stored_batch.kib_units, without a call for each.
+        return sum([(size + KIB - 1) // KIB or 1 for size in self.sizes])
 
 
 def record_bytes(key: str | None, data: bytes) -> int:
@@ -118,9 +113,11 @@ def place_all(stream: StreamView, records: Sequence[Placeable]) -> tuple[list[Gr
         flat.append(key)
         flat.append(data)
         group.positions.append(position)
-        group.size_bytes += size
+        group.sizes.append(size)
     if largest > stream.max_record_bytes:
         raise record_too_large(stream, largest)
+    for group in groups:
+        group.size_bytes = sum(group.sizes)
     return [group for group in groups if group.positions], largest
 
 

@@ -7,6 +7,7 @@ What counts is the ratio within one run. `--quick` shortens every part.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ RECORDED_KINESALITE = {"b": 23_875.0, "c": 19_938.0, "a": 6_890.0, "d": 48_000.0
 """Records/s (d: read) on two EPYC cores, 2026-11-20; shown where kinesalite is not installed (`make interop`)."""
 
 DISK_LIMIT_MS = 0.5
+METERING_PERCENT_MAX = 2.0
 MEMORY_FOLDER = Path("/dev/shm")
 
 
@@ -100,7 +102,7 @@ def measure(data_dir: Path, theirs: dict[str, float], seconds: float, fill: int)
         lines.append(latency("put -> SubscribeToShard event, p50", subscribe_p50_ms(server)))
         lines += [Line(*line) for line in fanout.lines(server)]
         lines += filling(server, fill)
-    return lines
+    return lines + metering(rows)
 
 
 def rate(what: str, row: dict[str, object], theirs: float, times: float, unit: str) -> Line:
@@ -120,8 +122,6 @@ def latency(what: str, p50_ms: float) -> Line:
 
 def subscribe_p50_ms(server: servers.Server) -> float:
     """Median of put to event, measured on the generator's core."""
-    import json
-
     command = [
         sys.executable,
         "-m",
@@ -137,6 +137,22 @@ def subscribe_p50_ms(server: servers.Server) -> float:
         servers.pinned(command, servers.GENERATOR_CORE), cwd=servers.ROOT, stdout=subprocess.PIPE, check=True
     )
     return float(json.loads(done.stdout)["p50_ms"])
+
+
+def metering(rows: dict[str, dict[str, object]]) -> list[Line]:
+    """What counting for the bill adds to PutRecords, in percent of what a whole call took of the server's core."""
+    # In a process of its own, as it sets Django up.
+    command = servers.pinned([sys.executable, "-m", "tests.bench.metering"], servers.SERVER_CORE)
+    done = subprocess.run(command, cwd=servers.ROOT, stdout=subprocess.PIPE, check=True)
+    lines = []
+    for case, (added_ns, error_ns) in json.loads(done.stdout).items():
+        row, per_call = (rows["b"], 500) if case.startswith("500") else (rows["c"], 100)
+        call_ns = float(row["server_cpu_s"]) / float(row["records"]) * per_call * 1e9  # type: ignore[arg-type]
+        percent, error = 100 * added_ns / call_ns, 100 * error_ns / call_ns
+        what = f"metering costs of PutRecords {case}: {added_ns / 1e3:.1f} of {call_ns / 1e3:,.0f} us"
+        bar = f"<= {METERING_PERCENT_MAX:g} %"
+        lines.append(Line(what, f"{percent:.1f} % ± {error:.1f}", "", bar, percent <= METERING_PERCENT_MAX))
+    return lines
 
 
 def filling(server: servers.Server, records: int) -> list[Line]:

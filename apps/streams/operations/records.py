@@ -205,7 +205,7 @@ def _throttle(
         shard = group.shard
         if throttle.take(shard.write_bucket, budget, len(group.positions), group.size_bytes, now_ms):
             continue
-        sizes = group.sizes()
+        sizes = group.sizes
         records_left, bytes_left = throttle.left(shard.write_bucket, budget, now_ms)
         count = taken_bytes = 0
         for size in sizes:
@@ -231,7 +231,7 @@ async def _strike(
     for group, hit in zip(groups, hits, strict=True):
         if hit:
             count = len(group.positions) - hit
-            throttled += _refuse(call, stream, group, count, sum(group.sizes()[:count]), results)
+            throttled += _refuse(call, stream, group, count, sum(group.sizes[:count]), results)
     return throttled
 
 

@@ -55,6 +55,6 @@ def test_units_of_a_group_are_the_sum_of_its_records_units(records):
         group.add(position, key, data, record_bytes(key, data))
         largest = max(largest, record_bytes(key, data))
     sizes = [len((key or "").encode()) + size for key, size in records]
-    assert group.sizes() == sizes
+    assert (group.sizes, group.size_bytes) == (sizes, sum(sizes))
     assert group.kib_units(largest) == sum(max(1, math.ceil(size / 1_024)) for size in sizes)
     assert group.payload_units(largest) == sum(max(1, math.ceil(size / 25_600)) for size in sizes)
