@@ -20,6 +20,7 @@ from tests.domain.teams.people import by as asks
 from tests.domain.teams.people import join
 from tests.support.receiver import Fault, Receiver, Reply
 from tests.support.runtimes import memory_runtime, run_due
+from workers import slices
 
 pytestmark = pytest.mark.django_db
 
@@ -416,3 +417,18 @@ def test_a_round_ends_when_the_last_budget_is_gone(watch, owner):
     billing_budgets.delete(watch.by(owner), row.pk, watch.runtime.config)
     watch.round()
     assert Lease.objects.get(kind="budgets").due_at_ms is None
+
+
+def test_a_long_round_is_followed_by_a_rest(watch, owner, monkeypatch):
+    watch.create(owner)
+    watch.round()
+    real = spending.look_at
+
+    def slow(*given, **more):
+        watch.clock.advance(8_000)
+        real(*given, **more)
+
+    monkeypatch.setattr(spending, "look_at", slow)
+    watch.clock.advance(MINUTE_MS)
+    slices.run(watch.runtime, "budgets", "all")
+    assert Lease.objects.get(kind="budgets").due_at_ms == watch.clock.now_ms() + spending.REST * 8_000
