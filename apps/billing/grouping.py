@@ -25,7 +25,7 @@ from apps.billing.price_book import Books
 from apps.billing.unit_costs import Period, Stretch, UnitCosts
 
 OTHERS = "\0others"
-"""The label of what is not among the first groups; no resource, tag or key has it."""
+"""The label of what is not among the first groups; no resource, tag or key has it, as no text of ours holds a NUL."""
 
 BOOKED_BY_CONSUMER = tuple(
     meter.name for meter in (CONSUMER_TIME, FAN_OUT_BYTES, ON_DEMAND_FAN_OUT_BYTES, ADVANTAGE_FAN_OUT_BYTES)
@@ -129,9 +129,9 @@ class Usage:
         for stretch in self._costs.stretches(period):
             rows = self._rows(stretch).annotate(label=label)
             if in_database and first is not None:
-                kept = Case(When(label__in=list(first), then=F("label")), default=Value(OTHERS))
+                kept = Case(When(label__in=list(first), then=F("label")), default=Value(None, output_field=CharField()))
                 rows = rows.annotate(kept=kept)
-            name = "kept" if in_database and first is not None else "label"
+            name = "kept" if in_database and first is not None else "label"  # None: not among the first
             summed = rows.values_list(name, "meter", "day_ms").annotate(n=Sum("quantity")).order_by()
             for cost in (*self._priced(summed, stretch, by), *self._shortfall(stretch, by)):
                 is_other = first is not None and cost.label not in first
@@ -179,9 +179,10 @@ class Usage:
         for label, meter, day_ms, metered in summed.iterator():
             yield self._cost(label, OF_METER[meter].name, day_ms, metered, stretch.month, by)
 
-    def _cost(self, label: str, name: str, day_ms: int, metered: int, month: Month, by: By) -> Cost:
+    def _cost(self, label: str | None, name: str, day_ms: int, metered: int, month: Month, by: By) -> Cost:
         sold = DIMENSIONS[name]
         given = {By.SERVICE: sold.service, By.DIMENSION: name, By.DAY: str(day_ms)}.get(by, label)
+        given = OTHERS if given is None else given
         amount = self._costs.cost(name, day_ms, metered, month)
         return Cost(given, name, day_ms, sold.quantity(metered, month.hours), amount)
 

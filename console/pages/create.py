@@ -193,7 +193,9 @@ def _estimate(request: TeamRequest, typed: Any, shards: int) -> dict[str, Any]:
     plan = costs.plan_of_mode(request, mode)
     retention = _of(typed, "retention", RETENTIONS) or min(RETENTIONS)
     estimate = costs.of_stream_plan(request, StreamPlan(plan, shards, traffic or Traffic(), retention))
-    notes = ["At today's prices. All of it is read once." if traffic else NO_TRAFFIC]
+    notes = ["At today's prices." if traffic else NO_TRAFFIC]
+    if traffic and plan != Plan.PROVISIONED:
+        notes.append("All of it is read once.")
     if plan == Plan.ADVANTAGE:
         notes.append("The account's minimum of 25 MiB/s is not in it.")
     return {"estimate": estimate, "estimate_note": " ".join(notes)}

@@ -100,7 +100,7 @@ def test_without_streams_the_page_teaches_the_first_step(client):
     assert "http://localhost:4567" in page
 
 
-@pytest.mark.parametrize(("path", "most"), [("streams", 6), ("streams?q=tag:team&sort=-shards", 6), ("", 11)])
+@pytest.mark.parametrize(("path", "most"), [("streams", 6), ("streams?q=tag:team&sort=-shards", 6), ("", 12)])
 def test_pages_with_lists_ask_few_questions(client, team, three, path, most):
     """As many for 60 streams as for three. The overview has six panels about different things."""
     for n in range(60):
