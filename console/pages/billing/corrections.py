@@ -107,7 +107,7 @@ def corrections(request: TeamRequest) -> HttpResponse:
         "form": form,
         "flags": flags.every()[:FLAGS_SHOWN],
         "page": page,
-        "rows": [(one, METERS[one.meter].unit if one.meter in METERS else "") for one in page.object_list],
+        "rows": [(one, f"{one.quantity:+,}", METERS[one.meter].unit) for one in page.object_list],
     }
     return render(request, "billing/corrections.html", context, status=422 if request.method == "POST" else 200)
 
