@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from tests.browser import demo_budgets, demo_people, demo_prices
+from tests.browser import demo_billing, demo_budgets, demo_people, demo_prices
 
 STREAM = "/t/first/streams/orders-events"
 DELIVERY = "/t/first/delivery/stock-ticker"
@@ -306,7 +306,17 @@ ADDRESSES = (
     Address("invite-wrong", demo_people.INVITE, everyday=False),
     Address("invite-closed", demo_people.INVITE_CLOSED, signed_in=False, everyday=False),
     Address("ask", "/t/first/ask?for=record:read", viewer=True),
-    Address("billing", "/t/first/billing"),
+    Address("billing", demo_billing.PAGE),
+    Address("billing-streams", demo_billing.BY_STREAM, everyday=False),
+    Address("billing-tags", f"{demo_billing.PAGE}?group=tag&tag=env", everyday=False),
+    Address("billing-months", f"{demo_billing.PAGE}?per=month", everyday=False),
+    Address("billing-last-month", f"{demo_billing.PAGE}?month={demo_billing.LAST_MONTH}", everyday=False),
+    Address("billing-wrong", f"{demo_billing.PAGE}?month=2026-13", everyday=False),
+    Address("billing-hours", demo_billing.HOURS),
+    Address("billing-readings", demo_billing.READINGS),
+    Address("billing-empty", "/t/empty/billing", everyday=False),
+    Address("billing-statements", f"{demo_billing.PAGE}/statements"),
+    Address("billing-statement", f"{demo_billing.STATEMENT}?check=1"),
     Address("billing-budgets", "/t/first/billing/budgets"),
     Address("billing-budget", demo_budgets.BUDGET),
     Address("billing-budget-create", "/t/first/billing/budgets/create", everyday=False),
