@@ -35,12 +35,16 @@ hostile_rows.write(member, stream, make_delivery(SimpleNamespace(team=team)), no
 """
 HOSTILE_PAGES = (
     "", "/members", "/roles", "/invitations", "/tokens", "/keys", "/settings", "/audit", "/profile", "/ingestion",
-    "/streams", "/streams/orders", "/streams/orders/configuration", "/streams/orders/consumers", "/streams/orders/activity",
+    "/billing/budgets", "/streams", "/streams/orders", "/streams/orders/configuration", "/streams/orders/consumers",
+    "/streams/orders/activity",
     "/delivery", "/delivery/ticker", "/delivery/ticker/errors", "/delivery/ticker/objects", "/delivery/ticker/jobs",
     "/delivery/ticker/configuration", "/alarms", "/dashboards", "/dashboards/of/late?range=1h",
     "/dashboards/of/late?range=1h&view=table", "/dashboards/of/late/edit",
 )  # fmt: skip
-OF_ONE = "main a[href*='/alarms/of/'], main a[href*='/ingestion/'], main a[href*='/audit?'][href*='entry']"
+OF_ONE = (
+    "main a[href*='/alarms/of/'], main a[href*='/ingestion/'], main a[href*='/billing/budgets/'], "
+    "main a[href*='/audit?'][href*='entry']"
+)
 """Links to pages of things with made-up names or numbers."""
 
 COUNT_REPORTS = """

@@ -11,6 +11,7 @@ from typing import Any
 from apps.access.models import AuditEntry
 from apps.accounts import keys, tokens
 from apps.accounts.models import AccessRequest, Invitation, Membership, Team, TeamRole, User
+from apps.billing.models import Budget, BudgetAlert, SpendingHold
 from apps.cloudwatch.models import Alarm, Dashboard, History
 from apps.delivery.models import (
     DeliveredObject,
@@ -32,6 +33,7 @@ PLACES = frozenset(
         "person", "team", "role", "words", "key", "token", "reason", "alarm", "why", "history", "title", "label",
         "line", "text", "case", "failure", "object", "job", "tag", "value", "dtag", "dvalue", "consumer", "file",
         "import", "agent", "message", "principal", "before", "after", "view",
+        "budget", "of", "owed", "told", "outcome",
     }
 )  # fmt: skip
 """All of them."""
@@ -55,6 +57,20 @@ def write(membership: Membership, stream: Stream, delivery: DeliveryStream, now_
     _deliveries(delivery, now_ms)
     _streams(membership.team, stream, now_ms)
     _trail(membership, stream, now_ms)
+    _budgets(membership.team, now_ms)
+
+
+def _budgets(team: Team, now_ms: int) -> None:
+    """One that told, and holds the team's writes: its name is on every page."""
+    made = Budget.objects.create(
+        team=team, name=said("budget"), resource=said("of"), amount_cents=1, thresholds=[50], emails=[said("owed")],
+        action="pause", created_at_ms=now_ms, changed_at_ms=now_ms,
+    )  # fmt: skip
+    told = {said("told"): {"ok": False, "text": said("outcome"), "tries": 1}}
+    BudgetAlert.objects.create(
+        budget=made, month="2026-11", threshold=50, spent_cents=1, amount_cents=1, at_ms=now_ms, told=told
+    )
+    SpendingHold.objects.create(team=team, action="pause", budget=made, since_ms=now_ms)
 
 
 def _people(membership: Membership, now_ms: int) -> None:
