@@ -181,14 +181,17 @@ class Spending:
         answer = {name: _told(one, 0) for name, one in found.items()}
         if whole:
             outlook = reports.outlook(self._team, self._region, self._now_ms)
-            answer[""] = _told(outlook, self._corrections() - self._credits())
+            answer[""] = foreseen(self.statement, outlook)
         return answer
 
-    def _corrections(self) -> int:
-        return sum(line.cents for line in self.statement.lines if line.kind == bills.LineKind.CORRECTION)
 
-    def _credits(self) -> int:
-        return sum(one.cents for one in crediting.usable(crediting.left(self._team.pk), self._month))
+def foreseen(statement: bills.Statement, outlook: Forecast | NoForecast) -> tuple[int | None, str]:
+    """What the statement of a running month will come to: the usage that is foreseen, with its corrections, less the credits that
+    are good for the month; or why nobody can tell."""
+    corrections = sum(line.cents for line in statement.lines if line.kind == bills.LineKind.CORRECTION)
+    given = [] if statement.team_id is None else crediting.usable(crediting.left(statement.team_id), statement.month)
+    forecast, why = _told(outlook, corrections - sum(one.cents for one in given))
+    return None if forecast is None else max(forecast, statement.total_cents), why
 
 
 def _told(found: Forecast | NoForecast, more_cents: int) -> tuple[int | None, str]:

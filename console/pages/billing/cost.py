@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.billing import bills, flags, reports
+from apps.billing import bills, budgets, flags, reports
 from apps.billing.bills import Statement
 from apps.billing.forecast import Forecast, NoForecast
 from apps.billing.models import Budget
@@ -85,7 +85,8 @@ def _figures(
     previous = asked.month.previous
     before = bills.statement(request.team, region, previous, now_ms) if _comparable(previous, months) else None
     budget = Budget.objects.filter(team=request.team, resource="").order_by("name").first()
-    made = figures.make(statement, days, before, outlook, budget, now_ms)
+    foreseen = None if budget is None or outlook is None else budgets.foreseen(statement, outlook)[0]
+    made = figures.make(statement, days, before, outlook, (budget, foreseen), now_ms)
     return {
         "figures": made,
         "change_words": None if made.change is None else figures.change_words(made.change),
@@ -143,8 +144,7 @@ def _table(
         request.team, region, asked.period, BY[asked.group], now_ms, where=asked.where, tag_key=asked.tag_key
     )
     before = _before(request, asked, months, now_ms)
-    elapsed_ms = breakdown.elapsed_ms(asked.month, asked.day_ms, now_ms)
-    table = breakdown.make(asked, report, before, elapsed_ms, request.team.pk, series)
+    table = breakdown.make(asked, report, before, now_ms, request.team.pk, series)
     named = {Group.SERVICE: 4, Group.RESOURCE: 2, Group.KEY: 2}.get(asked.group, 1)
     columns = named + 1 + (before is not None)
     group_words = asked.tag_key if asked.group == Group.TAG else WORDS[asked.group]

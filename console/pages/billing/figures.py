@@ -53,10 +53,12 @@ def make(
     days: Report,
     before: Statement | None,
     forecast: Forecast | NoForecast | None,
-    budget: Budget | None,
+    budgeted: tuple[Budget | None, int | None],
     now_ms: int,
 ) -> Figures:
-    """days: what each day of the month cost. before: the month before; None: it cannot be compared."""
+    """days: what each day of the month cost. before: the month before; None: it cannot be compared. budgeted: a budget, and what
+    budgets.foreseen has for it."""
+    budget, foreseen = budgeted
     month = statement.month
     is_running = month.start_ms <= now_ms < month.end_ms
     today_ms = now_ms // DAY_MS * DAY_MS
@@ -72,7 +74,7 @@ def make(
         forecast=forecast if is_running else None,
         today=amounts.get(today_ms, Fraction(0)),
         as_of=clock_words(now_ms),
-        budget=None if budget is None or not is_running else _bar(budget, statement.total_cents, forecast),
+        budget=None if budget is None or not is_running else _bar(budget, statement.total_cents, foreseen),
         average_cents=cents(Fraction(statement.usage_cents, 100 * max(1, span_days))),
         dearest=(day_words(dearest[0]), dearest[1]) if dearest and dearest[1] else None,
     )
@@ -90,8 +92,7 @@ def _change(statement: Statement, before: Statement | None, elapsed_ms: int) -> 
     return round((Fraction(statement.usage_cents, elapsed_ms) / then - 1) * 100)
 
 
-def _bar(budget: Budget, spent_cents: int, forecast: Forecast | NoForecast | None) -> BudgetBar:
-    likely = forecast.likely_cents if isinstance(forecast, Forecast) else None
+def _bar(budget: Budget, spent_cents: int, likely: int | None) -> BudgetBar:
     spent = max(0, spent_cents)
     return BudgetBar(
         budget.name,

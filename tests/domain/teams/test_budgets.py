@@ -8,9 +8,9 @@ from django.core import mail
 
 from apps.access.models import AuditEntry
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from apps.billing import ledger, meters
+from apps.billing import budgets, ledger, meters
 from apps.billing.ledger import Reading, Series
-from apps.billing.models import Budget, BudgetAlert, SpendingHold
+from apps.billing.models import BilledResource, Budget, BudgetAlert, Credit, SpendingHold
 from apps.billing.months import Month
 from apps.leases.models import Lease
 from apps.teams import billing_budgets, budget_alerts, spending
@@ -165,8 +165,6 @@ def test_a_changed_amount_tells_anew(watch, owner):
 def test_a_budget_of_a_stream_sees_that_stream_alone(watch, owner):
     watch.spend(1)
     watch.spend(1, "t")
-    from apps.billing.models import BilledResource
-
     BilledResource.objects.create(team=watch.team, resource="stream/t", seen_at_ms=1)
     row = watch.create(owner, dollars=10, resource="stream/t")
     watch.spend(100)
@@ -191,6 +189,22 @@ def test_a_forecast_tells_once_there_is_one(watch, owner):
     watch.clock.advance(HOUR_MS)
     watch.round()
     assert watch.told(row) == [("2026-11", 100, True)]
+
+
+def test_credits_come_off_what_is_spent_and_foreseen(watch, owner):
+    row = watch.create(owner, dollars=1_000)
+    now_ms = watch.clock.now_ms()
+    for day in range(16):
+        watch.spend(15, at_ms=now_ms - day * DAY_MS)
+
+    def standing():
+        spent = budgets.Spending(watch.team, "us-east-1", Month(2026, 11), now_ms)
+        return spent.standings([row], with_forecast=True)[row.pk]
+
+    before = standing()
+    Credit.objects.create(team=watch.team, amount_cents=5_000, reason="x", from_month="2026-11", created_at_ms=1)
+    after = standing()
+    assert (before.spent_cents - after.spent_cents, before.forecast_cents - after.forecast_cents) == (5_000, 5_000)
 
 
 def test_a_spent_budget_holds_and_every_way_to_lift_it(watch, owner):
@@ -302,8 +316,6 @@ def test_a_budget_of_one_stream_cannot_act_and_names_are_one_each(watch, owner):
     watch.create(owner, "All")
     with pytest.raises(BudgetRefused, match="There is a budget ALL already"):
         watch.create(owner, "ALL")
-    from apps.billing.models import BilledResource
-
     BilledResource.objects.create(team=watch.team, resource="stream/s", seen_at_ms=1)
     with pytest.raises(BudgetRefused, match="whole team"):
         watch.create(owner, "One", resource="stream/s", action="pause")
