@@ -6,11 +6,14 @@ month open for two days after its end is flagged.
 
 from __future__ import annotations
 
+import contextlib
+
 import structlog
 
 from apps.accounts.models import Team
-from apps.base.units import HOUR_MS, MINUTE_MS
-from apps.billing import clock_guard, closing, rounds
+from apps.base.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from apps.billing import clock_guard, closing, flags, rounds
+from apps.billing.models import FlagKind
 from apps.billing.months import Month
 from apps.delivery.models import DeliveryStream
 from apps.leases import hold
@@ -46,7 +49,7 @@ def ensure(now_ms: int) -> None:
 def look(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     """One slice: close what is due. The checkpoint says which team is next, and how far the month is that is closed now."""
     now_ms = runtime.clock.now_ms()
-    if not clock_guard.is_steady(clock_guard.state_now(now_ms), now_ms) or _is_behind(runtime, now_ms):
+    if not clock_guard.is_steady(clock_guard.state_now(now_ms), now_ms) or _waits_for_clock(runtime, now_ms):
         return now_ms + AGAIN_MS
     read_ms = rounds.through_ms(frozenset(Lease.objects.filter(kind=METERING).values_list("key", flat=True)))
     until, over = closing.newest_over(min(now_ms, read_ms)), closing.newest_over(now_ms)
@@ -119,15 +122,22 @@ def _flag_unread(team: Team, over: Month, now_ms: int) -> None:
         closing.flag_waiting(team, month, "metering has not read everything since.", now_ms)
 
 
-def _is_behind(runtime: Runtime, now_ms: int) -> bool:
-    """The clock stands behind records that are stored: it went back."""
+def _waits_for_clock(runtime: Runtime, now_ms: int) -> bool:
+    """The clock stands behind records that are stored: it went back. Flagged as long as it does."""
+    behind_ms = _newest_ms(runtime) - now_ms
+    if behind_ms <= BEHIND_MS:
+        flags.settle(FlagKind.NOT_CLOSED, None, "")
+        return False
+    text = f"The clock is {behind_ms // SECOND_MS:,} seconds behind the newest record: no month is closed until it has caught up."
+    flags.raise_flag(None, FlagKind.NOT_CLOSED, "", text, now_ms)
+    return True
+
+
+def _newest_ms(runtime: Runtime) -> int:
+    """Arrival of the newest record of the shards that were made last; 0: there is none."""
     shards = Shard.objects.filter(closed_at_ms=None, opened_at_ms__isnull=False).order_by("-pk")
+    newest_ms = 0
     for key in shards.values_list("pk", flat=True)[:SHARDS_LOOKED_AT]:
-        try:
-            newest_ms = runtime.wait_for(runtime.record_log.bounds(key)).newest_ms
-        except UnknownShard:
-            continue  # made a moment ago
-        if newest_ms > now_ms + BEHIND_MS:
-            log.warning("clock_behind", behind_ms=newest_ms - now_ms)
-            return True
-    return False
+        with contextlib.suppress(UnknownShard):  # made a moment ago
+            newest_ms = max(newest_ms, runtime.wait_for(runtime.record_log.bounds(key)).newest_ms)
+    return newest_ms

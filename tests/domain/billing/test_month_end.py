@@ -118,8 +118,10 @@ def test_a_clock_behind_the_newest_record_closes_nothing(team, go, clock, runtim
     clock.set(DUE_MS - HOUR_MS)
     go(DUE_MS + HOUR_MS)
     assert not Bill.objects.exists()
+    assert "behind the newest record: no month is closed" in BillingFlag.objects.get(kind="not-closed").text
     go(later_ms + HOUR_MS)
     assert Bill.objects.count() == 1
+    assert not BillingFlag.objects.filter(kind="not-closed").exists()
 
 
 def test_a_long_month_is_closed_in_several_slices(team, go, clock, monkeypatch):
