@@ -12,6 +12,7 @@ from apps.billing.models import Bill, Credit, Price, PriceBook, UsageDay
 from apps.billing.months import Month
 from console import calls
 from tests.console.conftest import other_team, signed_in_as, text_of
+from tests.console.test_hostile import check
 from tests.support.operators import CURRENCY, REGION
 
 BOOKS = "/t/first/billing/books"
@@ -275,3 +276,28 @@ def test_many_teams_need_no_more_queries(operator, team, month, django_assert_ma
     Membership.objects.filter(user=team.user).update(last_seen_at_ms=calls.now_ms())
     with django_assert_max_num_queries(18):
         assert operator.get("/t/first/billing/showback").status_code == 200
+
+
+def test_what_is_written_into_notes_and_reasons_is_text(operator, team, month):
+    said = '"><img src=x onerror=alert(1)>{{ 7|add:7 }}</script><h1>owned</h1>'
+    Team.objects.create(account_id="000000000002", slug="acme", name=said[:80], created_at_ms=1)
+    address = operator.post(BOOKS, {"team": "acme", "source": "present"})["Location"]
+    PriceBook.objects.update(note=said, percent="5")
+    credit = Credit.objects.create(
+        team=team.team, amount_cents=9, reason=said, from_month=str(month), created_at_ms=1, created_by=said
+    )
+    use(team.team, "shard-time", 1_000 * HOUR_MS, month)
+    Bill.objects.create(
+        team=None, account_id="3", team_name=said[:100], month=str(month), number="TG-GONE", currency=CURRENCY, usage_cents=1,
+        total_cents=1, closed_at_ms=1, usage_digest="",
+    )  # fmt: skip
+    for path in (
+        BOOKS, address, f"{address}/publish", f"{address}/delete", "/t/first/billing/showback", "/t/first/billing/credits",
+        f"/t/first/billing/credits/{credit.pk}/take-back", "/t/first/billing/showback/bills/TG-GONE",
+        f"/t/first/billing/showback/teams/first?month={month}", "/t/first/billing/showback/teams/acme",
+    ):  # fmt: skip
+        assert "&lt;h1&gt;owned" in check(operator.get(path)), path
+    typed = operator.post(address, {"note": said, "valid_from": said, "percent": said, "price-shard-hour": said[:40]})
+    check(typed, typed=True)
+    for name in ("note", "valid_from"):
+        assert re.search(rf'name="{name}"[^>]*value="&quot;&gt;&lt;img', text_of(typed)), name
