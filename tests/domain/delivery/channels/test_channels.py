@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import zstandard
 
+from apps.billing.models import UsageHour
 from apps.delivery.models import DeliveryError, DeliveryStream, Lane
+from apps.leases.models import Lease
 from tests.domain.delivery.channels.conftest import ROLE, Bench, bucket
+from tests.support.runtimes import run_due
 from tests.support.s3 import S3Server
 from tests.support.teams import make_team
 
@@ -235,3 +238,17 @@ def call_firehose(bench: Bench, operation: str, **params: Any) -> Any:
     from apps.gateway.invoke import invoke_sync
 
     return invoke_sync(bench.runtime, bench.principal, "firehose", operation, params)
+
+
+def test_what_is_delivered_is_paid_by_the_commitment_at_its_time(bench: Bench, s3: S3Server) -> None:
+    bench.channel(stream=bench.stream())
+    bench.put(b"12345", b"678")
+    bench.deliver()
+    bench("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "ENABLED"})
+    bench.put(b"1234")
+    Lease.objects.filter(kind="delivery").update(due_at_ms=bench.clock.now_ms())
+    bench.deliver()
+    Lease.objects.filter(kind="metering", key="delivery").update(due_at_ms=bench.clock.now_ms())
+    run_due(bench.runtime, "metering")
+    rows = UsageHour.objects.filter(resource="channel/c").values_list("meter", "quantity")
+    assert dict(rows) == {"channel-bytes": 8, "advantage-channel-bytes": 4}
