@@ -59,14 +59,13 @@ def make(
     asked: Asked,
     report: Report,
     before: Mapping[str, Fraction] | None,
-    elapsed_ms: int,
+    now_ms: int,
     team_id: int,
     series: Sequence[str] = (),
 ) -> Breakdown:
     """before: what the groups cost in the month before; None: it cannot be compared. series: labels of the chart's."""
-    groups = [
-        group for group in report.groups if group.label != OTHERS and (group.amount or asked.group == GroupBy.DAY)
-    ]
+    over_ms = elapsed_ms(asked.month, asked.day_ms, now_ms)
+    groups = [group for group in report.groups if _is_shown(asked, group, now_ms)]
     pages = max(1, -(-len(groups) // PAGE))
     page = min(asked.page, pages)
     shown = groups[(page - 1) * PAGE : page * PAGE] if asked.group != GroupBy.DAY else groups
@@ -74,7 +73,7 @@ def make(
     names = labels(asked, shown, team_id)
     lines = [
         Line(*names[group.label], asked.down(group.label) or "", group, group.dimension,
-             float(group.amount / total * 100) if total else 0.0, _change(asked, group, before, elapsed_ms),
+             float(group.amount / total * 100) if total else 0.0, _change(asked, group, before, over_ms),
              _color(asked, group, series))
         for group in shown
     ]  # fmt: skip
@@ -83,11 +82,18 @@ def make(
     return Breakdown(tuple(lines), page, pages if is_paged else 1, len(groups), rest_cents, len(groups) - len(shown))
 
 
-def _change(asked: Asked, group: Group, before: Mapping[str, Fraction] | None, elapsed_ms: int) -> int | None:
-    if before is None or not before.get(group.label) or elapsed_ms <= 0:
+def _is_shown(asked: Asked, group: Group, now_ms: int) -> bool:
+    """Days that have begun, and whatever cost something."""
+    if asked.group == GroupBy.DAY:
+        return int(group.label) <= now_ms
+    return bool(group.amount) and group.label != OTHERS
+
+
+def _change(asked: Asked, group: Group, before: Mapping[str, Fraction] | None, over_ms: int) -> int | None:
+    if before is None or not before.get(group.label) or over_ms <= 0:
         return None
     month = asked.month.previous
-    now_rate = group.amount / elapsed_ms
+    now_rate = group.amount / over_ms
     then_rate = before[group.label] / (month.end_ms - month.start_ms)
     return round((now_rate / then_rate - 1) * 100)
 

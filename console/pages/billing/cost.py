@@ -144,8 +144,7 @@ def _table(
         request.team, region, asked.period, BY[asked.group], now_ms, where=asked.where, tag_key=asked.tag_key
     )
     before = _before(request, asked, months, now_ms)
-    elapsed_ms = breakdown.elapsed_ms(asked.month, asked.day_ms, now_ms)
-    table = breakdown.make(asked, report, before, elapsed_ms, request.team.pk, series)
+    table = breakdown.make(asked, report, before, now_ms, request.team.pk, series)
     named = {Group.SERVICE: 4, Group.RESOURCE: 2, Group.KEY: 2}.get(asked.group, 1)
     columns = named + 1 + (before is not None)
     group_words = asked.tag_key if asked.group == Group.TAG else WORDS[asked.group]

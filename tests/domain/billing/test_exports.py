@@ -5,6 +5,7 @@ import io
 import json
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,16 @@ def test_the_table_of_focus_columns_is_the_files():
     assert {one.name: (one.type, one.nullable) for one in focus.COLUMNS} == FOCUS
     assert sorted(FOCUS) == [one.name for one in focus.COLUMNS], "in the order of their names"
     assert {one.name for one in focus.COLUMNS if one.level == "mandatory"} == MANDATORY
+
+
+def test_the_readme_has_every_column_with_its_meaning():
+    text = (Path(focus.__file__).parent / "README.md").read_text()
+    for columns in (csv_file.STATEMENT_COLUMNS, csv_file.COSTS_COLUMNS):
+        for name, meaning in columns.items():
+            assert f"| `{name}` | {meaning} |" in text
+    for one in focus.COLUMNS:
+        null = "yes" if one.nullable else "no"
+        assert f"| `{one.name}` | {one.type} | {null} | {one.level} | {one.meaning} |" in text
 
 
 def test_focus_rows_are_of_the_right_types_and_add_up_to_the_total(month):
