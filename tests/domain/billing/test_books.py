@@ -5,7 +5,7 @@ import pytest
 from apps.access.models import AuditEntry
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS
-from apps.billing import bills, price_book, publishing
+from apps.billing import bills, booking, price_book, publishing
 from apps.billing.models import Bill, PriceBook, UsageDay
 from apps.billing.months import Month
 from apps.billing.publishing import Source, Stage, Terms
@@ -127,6 +127,13 @@ def test_months_with_a_closed_bill_keep_their_prices(desk, team):
         desk.made(NOVEMBER.start_ms, team.team, percent="5")
     desk.made(NOVEMBER.start_ms, other, percent="5")
     desk.made(DECEMBER.start_ms)
+
+
+def test_a_month_that_is_being_closed_keeps_its_prices(desk, team):
+    booking.freeze(team.team.pk, NOVEMBER, NOW_MS)
+    with pytest.raises(BookRefused, match="November 2026 are closed"):
+        desk.made(NOVEMBER.start_ms)
+    assert desk.made(DECEMBER.start_ms).published_by == team.user.email
 
 
 def test_dates_that_overlap_are_refused_with_the_book(desk, team):
