@@ -44,10 +44,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class MonthCost:
-    """Of a team. range_words: the forecast, empty without one; reason: then why there is none."""
+    """Of a team: the statement's total, and of that what credits took off. range_words: the forecast of the usage, which knows
+    no credits; empty without one, and reason says why."""
 
-    month: Month
     total_cents: int
+    credits_cents: int
     range_words: str
     reason: str
     address: str
@@ -141,10 +142,9 @@ def of_month(request: TeamRequest) -> MonthCost | None:
     now_ms = calls.now_ms()
     statement = bills.statement(request.team, _region(), month(), now_ms)
     outlook = reports.outlook(request.team, _region(), now_ms)
+    told = (range_words(outlook), "") if isinstance(outlook, Forecast) else ("", outlook.reason)
     address = reverse("billing", args=[request.team.slug])
-    if not isinstance(outlook, Forecast):
-        return MonthCost(month(), statement.total_cents, "", outlook.reason, address)
-    return MonthCost(month(), statement.total_cents, range_words(outlook), "", address)
+    return MonthCost(statement.total_cents, statement.credits_cents, *told, address)
 
 
 def range_words(outlook: Forecast) -> str:

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import bills
-from apps.billing.models import Budget, BudgetAlert, Price, PriceBook, UsageDay
+from apps.billing.models import Budget, BudgetAlert, Credit, Price, PriceBook, UsageDay
 from apps.billing.months import Month
 from apps.streams.models import Consumer, Stream
 from tests.console.conftest import signed_in_as, text_of
@@ -59,7 +59,9 @@ def test_the_overview_foretells_the_month(client, team, stream, served):
     now_ms = served.clock.now_ms()
     for days in range(1, 12):
         used(team, "shard-time", 1_000 * HOUR_MS, day_ms=(now_ms // DAY_MS - days) * DAY_MS, now_ms=now_ms)
-    assert "in all $330" in words(page_of(client, "overview-cost"))
+    assert words(page_of(client, "overview-cost")).endswith("$165.00 in all $330")
+    Credit.objects.create(team=team.team, amount_cents=500, reason="goodwill", from_month="2026-11", created_at_ms=1)
+    assert words(page_of(client, "overview-cost")).endswith("$160.00 in all $330, before credits")
 
 
 def test_lists_and_details_say_what_each_has_cost(client, team, busy):
