@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import json
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -143,11 +144,20 @@ def raised(tiers: Tiers, percent: Decimal) -> Tiers:
 
 
 def price_list(team_id: int | None, region: str) -> Books:
-    """What a team pays; None: what everybody pays who has no book of their own. One query where there are no books, else two."""
+    """What a team pays; None: what everybody pays who has no book of their own. One query."""
     common, own = [shipped(region)], list[Book]()
-    for row in published(region).filter(Q(team=None) | Q(team=team_id)):
-        (common if row.team_id is None else own).append(book_of(row))
+    for team, book in _books_of(published(region).filter(Q(team=None) | Q(team=team_id))):
+        (common if team is None else own).append(book)
     return Books(own, common)
+
+
+def _books_of(rows: Any) -> Iterator[tuple[int | None, Book]]:
+    """Team and book of each row, all with their prices in one query."""
+    columns = ("pk", "team_id", "valid_from_ms", "valid_to_ms", "percent", "prices__dimension", "prices__tiers")
+    found = rows.order_by("valid_from_ms", "pk").values_list(*columns)
+    for (_, team_id, from_ms, to_ms, percent), prices in itertools.groupby(found, itemgetter(*range(5))):
+        tiers = {dimension: tiers_of(stored) for *_, dimension, stored in prices if dimension is not None}
+        yield team_id, Book(from_ms, to_ms, Decimal(percent), tiers)
 
 
 class Lists:
@@ -185,19 +195,18 @@ class Lists:
 
 
 def price_lists(region: str, tried: Mapping[int | None, Book] = MappingProxyType({})) -> Lists:
-    """What every team pays, in two queries. tried: drafts, by team, that stand for all published books of the same team."""
+    """What every team pays, in one query. tried: drafts, by team, that stand for all published books of the same team."""
     books: dict[int | None, list[Book]] = {None: []}
-    for row in published(region):
-        books.setdefault(row.team_id, []).append(book_of(row))
+    for team_id, book in _books_of(published(region)):
+        books.setdefault(team_id, []).append(book)
     books |= {team_id: [draft] for team_id, draft in tried.items()}
     common = [shipped(region), *books[None]]
     return Lists(common, {team_id: own for team_id, own in books.items() if team_id is not None})
 
 
 def published(region: str) -> Any:
-    """The books that price something in a region, in the order of time, with their prices."""
-    rows = PriceBook.objects.filter(region=region, published_at_ms__isnull=False)
-    return rows.order_by("valid_from_ms").prefetch_related("prices")
+    """The books that price something in a region, in the order of time."""
+    return PriceBook.objects.filter(region=region, published_at_ms__isnull=False).order_by("valid_from_ms")
 
 
 def list_prices(region: str) -> Books:
