@@ -213,13 +213,13 @@ class AnyLife(TestCase):
         finally:
             life.control.runtime.close_in_thread()
 
-    @settings(max_examples=3)
+    @settings(max_examples=2)
     @given_life
     def test_usage_is_what_the_hand_counts(self, **life):
         self.check(**life)
 
     @pytest.mark.torture
-    @settings(max_examples=400, derandomize=False)
+    @settings(max_examples=150, derandomize=False)
     @given_life
     def test_the_same_at_length(self, **life):
         self.check(**life)
