@@ -8,9 +8,9 @@ from django.db import close_old_connections, connections
 from apps.base.errors import ServiceError
 from apps.billing import ledger
 from apps.billing.ledger import Reading, Series
-from apps.billing.models import UsageHour
+from apps.billing.models import MeterReading, UsageHour
 from apps.capacity.models import Commitment
-from apps.streams import autoscaling, lifecycle
+from apps.streams import account_meters, autoscaling, lifecycle, time_meters
 from apps.streams.models import Consumer, Shard, Stream, Tag
 from apps.streams.topology import even_ranges
 
@@ -172,3 +172,46 @@ def test_a_resize_and_the_api_do_not_begin_both(control):
     assert refused(results) == ["ResourceInUseException"] * 2
     control.settle()
     assert control.status() == "ACTIVE"
+
+
+def test_metering_and_changes_at_the_same_moment_count_every_millisecond_once(control):
+    """Three who meter, by clocks some milliseconds apart, while mode, retention, metrics, commitment and consumers change."""
+    for name in "ab":
+        control.create(name, shards=2)
+        arn = str(control.stream(name).arn)
+        control("RegisterStreamConsumer", StreamARN=arn, ConsumerName="c")
+    control.settle()
+    control.clock.advance(60_000)
+    keys, now_ms, arn = (
+        list(Stream.objects.values_list("pk", flat=True)),
+        control.clock.now_ms(),
+        control.stream("a").arn,
+    )
+    results = at_once(
+        *[lambda ahead=ahead: time_meters.book(keys, now_ms + ahead) for ahead in (3, 40, 700)],
+        lambda: control("UpdateStreamMode", StreamARN=str(arn), StreamModeDetails={"StreamMode": "ON_DEMAND"}),
+        lambda: control("IncreaseStreamRetentionPeriod", StreamName="b", RetentionPeriodHours=48),
+        lambda: control("EnableEnhancedMonitoring", StreamName="b", ShardLevelMetrics=["ALL"]),
+        lambda: control("UpdateAccountSettings", MinimumThroughputBillingCommitment={"Status": "ENABLED"}),
+        lambda: control("DeregisterStreamConsumer", StreamARN=str(control.stream("b").arn), ConsumerName="c"),
+        lambda: account_meters.book_all(now_ms + 20),
+    )
+    assert not refused(results)
+    control.clock.advance(60_000)
+    now_ms = control.clock.now_ms()
+    time_meters.book(keys, now_ms)
+    account_meters.book_all(now_ms)
+    used = {
+        (row.resource, row.meter): row.quantity
+        for row in UsageHour.objects.all()
+        if row.meter != "extended-retention-time"
+    }
+    states = {one.name: one.metered_states for one in Stream.objects.all()}
+    switched_ms = next(state[0] for state in states["a"] if state[1] == "ON_DEMAND")
+    committed_ms = Commitment.objects.get().started_at_ms
+    assert used["stream/a", "shard-time"] == 2 * (switched_ms - (now_ms - 120_000))
+    assert used.get(("stream/a", "on-demand-time"), 0) == max(0, committed_ms - switched_ms)
+    assert used["account", "advantage-time"] == now_ms - committed_ms
+    assert used["stream/b", "shard-time"] == 2 * 120_000
+    assert used["stream/b", "shard-metric-time"] % 14 == 0
+    assert not MeterReading.objects.exclude(shrunk_at_ms=None).exists()
