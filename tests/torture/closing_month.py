@@ -1,4 +1,4 @@
-"""Close a month of many streams in this process, and say how long that took: `python -m tests.torture.closing_month STREAMS TEAMS`.
+"""Close a month of many streams, and say how long that took: `python -m tests.torture.closing_month STREAMS TEAMS [make|close]`.
 
 The usage is made by SQL: eight meters, 31 days. Prints one line of JSON. Needs a data directory of its own, or DATABASE_URL.
 """
@@ -12,6 +12,8 @@ METERS = (
     "records-in", "bytes-in", "payload-units", "bytes-out", "fan-out-bytes",
     "shard-time", "consumer-time", "extended-retention-time",
 )  # fmt: skip
+MONTH_MS = 1_790_812_800_000
+"""October 2026."""
 KEY = "AKIAEXAMPLE123456789"
 ROWS = {
     "sqlite": """INSERT INTO billing_usageday (team_id, resource, meter, day_ms, meter_key, quantity)
@@ -24,58 +26,69 @@ ROWS = {
 }
 
 
-def main(streams: int, teams: int) -> None:
-    """streams: of all teams together."""
+def main(streams: int, teams: int, steps: str) -> None:
+    """streams: of all teams together. steps: make, close, or both."""
     from apps.base.config import name_django_settings
 
     name_django_settings()
     import django
 
     django.setup()
+    found = {}
+    if "make" in steps:
+        make(streams, teams)
+    if "close" in steps:
+        found = close()
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def make(streams: int, teams: int) -> None:
+    """Teams, and their usage."""
     from django.core.management import call_command
     from django.db import connection
 
     from apps.accounts.models import Team
-    from apps.billing import checking, closing
-    from apps.billing.models import UsageDay
-    from apps.billing.months import Month
 
     call_command("migrate", verbosity=0)
-    month = Month(2026, 10)
-    made = [
-        Team.objects.create(account_id=f"{n:012}", slug=f"t{n}", name=f"T{n}", created_at_ms=0) for n in range(teams)
-    ]
-    with connection.cursor() as cursor:
-        for team in made:
+    for n in range(teams):
+        team = Team.objects.create(account_id=f"{n:012}", slug=f"t{n}", name=f"T{n}", created_at_ms=0)
+        with connection.cursor() as cursor:
             for meter in METERS:
                 key = "" if meter.endswith("-time") else KEY
-                given = {
-                    "team": team.pk,
-                    "meter": meter,
-                    "start": month.start_ms,
-                    "key": key,
-                    "streams": streams // teams,
-                }
+                given = {"team": team.pk, "meter": meter, "start": MONTH_MS, "key": key, "streams": streams // teams}
                 cursor.execute(ROWS[connection.vendor], given)
+    with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def close() -> dict[str, float]:
+    """Close what is open, and check all bills."""
+    from apps.accounts.models import Team
+    from apps.billing import bills, checking, closing
+    from apps.billing.models import Bill, BillLine, UsageDay
+    from apps.billing.months import Month
+
+    month, region = Month.at(MONTH_MS), "us-east-1"
     before_kb, began, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic(), time.process_time()
-    bills = []
-    for team in made:
-        now_ms = month.end_ms + closing.GRACE_MS
-        bills += [closing.close(team, "us-east-1", one, now_ms) for one in closing.open_months(team, month)]
+    for team in Team.objects.all():
+        for one in closing.open_months(team, month):
+            closing.close(team, region, one, month.end_ms + closing.GRACE_MS)
     took_s, cpu_s = time.monotonic() - began, time.process_time() - cpu
-    found = {
+    made = list(Bill.objects.order_by("pk"))
+    first = Team.objects.order_by("pk")[0]
+    return {
         "rows": UsageDay.objects.count(),
-        "bills": len(bills),
-        "cents": sum(bill.total_cents for bill in bills),
+        "bills": len(made),
+        "lines": BillLine.objects.count(),
+        "cents": sum(bill.total_cents for bill in made),
+        "once": bills.without_credits(first, region, month, 0).total_cents,
+        "agree": sum(checking.check(bill, region).agrees for bill in made),
         "seconds": round(took_s, 2),
         "cpu_seconds": round(cpu_s, 2),
         "rss_before_mb": before_kb // 1024,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "agrees": checking.check(bills[0], "us-east-1").agrees,
     }
-    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "make close")
