@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from dataclasses import astuple
 
 import pytest
 from hypothesis import settings
@@ -14,7 +15,7 @@ from apps.base.units import HOUR_MS, MIB
 from apps.recordlog.interface import Appended, Batch, Entry, KeyUnavailable, ShardClosed, Successor, UnknownShard
 from apps.recordlog.lmdb import LmdbLog
 from apps.recordlog.memory import MemoryLog
-from apps.recordlog.stored_batch import payload_units
+from apps.recordlog.stored_batch import kib_units, payload_units
 from tests.support.keyrings import TestKeyring
 
 SHARDS = (1, 2, 3)
@@ -92,7 +93,8 @@ class LogMachine(RuleBasedStateMachine):
         number = key_number(stored)
         key = self.keyring.key(number) if number else None
         sizes = [record_size(record) for record in stored]
-        return Entry(shard, flat, len(stored), sum(sizes), sum(map(payload_units, sizes)), meter_key, producer, key)
+        units = sum(map(payload_units, sizes)), meter_key, producer, key, sum(map(kib_units, sizes))
+        return Entry(shard, flat, len(stored), sum(sizes), *units)
 
     def expect(self, shard, stored, meter_key):
         """What appending now must answer; changes the model."""
@@ -104,9 +106,10 @@ class LogMachine(RuleBasedStateMachine):
         model.records += stored
         model.keys += [key_number(stored)] * len(stored)
         model.arrivals += [arrival_ms] * len(stored)
-        row = model.meters.setdefault((arrival_ms // HOUR_MS * HOUR_MS, meter_key), [0, 0, 0])
+        row = model.meters.setdefault((arrival_ms // HOUR_MS * HOUR_MS, meter_key), [0, 0, 0, 0])
         sizes = [record_size(record) for record in stored]
-        for i, more in enumerate((len(stored), sum(sizes), sum(map(payload_units, sizes)))):
+        units = sum(map(payload_units, sizes)), sum(map(kib_units, sizes))
+        for i, more in enumerate((len(stored), sum(sizes), *units)):
             row[i] += more
         return Appended(first, arrival_ms)
 
@@ -239,10 +242,11 @@ class LogMachine(RuleBasedStateMachine):
             assert bounds.sealed == (HEIRS if model.sealed_at_ms else None)
             rows = self.run(self.log.meters(shard, 0))
             told = {(row.hour_ms, row.meter_key): row.totals for row in rows}
-            assert {key: [t.records, t.size_bytes, t.payload_units] for key, t in told.items()} == model.meters
+            assert {key: list(astuple(totals)) for key, totals in told.items()} == model.meters
             assert list(told) == sorted(told)
             assert bounds.totals.size_bytes == sum(map(record_size, model.records))
             assert bounds.totals.payload_units == sum(row[2] for row in model.meters.values())
+            assert bounds.totals.kib_units == sum(row[3] for row in model.meters.values())
 
     def teardown(self):
         if hasattr(self, "log"):
