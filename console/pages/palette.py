@@ -104,10 +104,12 @@ KINDS: Final = (
 FURTHER: Final = (
     Action("chart-line", "Dashboards", "dashboards", "alarm:read"),
     Action("chart-line", "Dashboard of your streams", "dashboard-streams", "alarm:read"),
+    Action("receipt", "Budgets", "billing-budgets", "billing:read"),
     Action("user", "Profile", "profile", ANY_MEMBER),
     Action("plus", "Create data stream", "stream-create", "stream:create", "N"),
     Action("plus", "Create delivery stream", "delivery-create", "delivery:create"),
     Action("plus", "Create alarm", "alarm-create", "alarm:write"),
+    Action("plus", "Create budget", "billing-budget-create", "billing:write"),
     Action("upload", "Import a file", "ingestion-import", "record:write"),
 )
 """Pages beside those of the sidebar."""
