@@ -65,7 +65,7 @@ def pieces(states: Sequence[State], within: Span) -> list[tuple[Span, State]]:
     """The parts of a span in which there was a stream, each with the state it had then."""
     ends = [*(one.from_ms for one in states[1:]), within[1]]
     found = []
-    for state, end_ms in zip(states, ends, strict=True):
+    for state, end_ms in zip(states, ends, strict=False):
         span = both((state.from_ms, end_ms), within)
         if state.mode and span[0] < span[1]:
             found.append((span, state))
