@@ -108,14 +108,17 @@ def costs(
     where: Where | None = None,
     tag_key: str = "",
     top: int | None = None,
+    statement: bills.Statement | None = None,
 ) -> Report:
-    """What the usage of a period costs by groups. tag_key: of By.TAG. top: so many groups and OTHERS."""
+    """What the usage of a period costs by groups. tag_key: of By.TAG. top: so many groups and OTHERS. statement: of the month,
+    where the caller has it already."""
     where = where or Where()
     usage = Usage(team.pk, price_list(team.pk, region), where or Where(), tag_key)
     groups = _days(usage, period) if by == By.DAY else _first(_dearest(usage, period, by), top)
     month = Month.at(period.from_ms)
     if usage.where.is_all and period == Period.of(month):
-        return _of_statement(bills.statement(team, region, month, now_ms), by, period, groups)
+        made = statement or bills.statement(team, region, month, now_ms)
+        return _of_statement(made, by, period, groups)
     total = cents(sum((group.amount for group in groups), Fraction(0)))
     return Report(by, period, bills.currency_of(region, month), tuple(groups), total, problems=usage.problems)
 

@@ -63,6 +63,7 @@ THERE = {
     "part": ["destination"],
     "dashboard": ["late"],
     "alarm": ["late"],
+    "month": ["2026-11", "2026-10"],
 }
 """Values of places that name something: half of the requests have them."""
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple
 
 from apps.base.units import DAY_MS
@@ -115,7 +116,7 @@ def rows(of: Statement, region: str) -> Iterator[dict[str, str]]:
     """Every row, with the columns that are not null."""
     assert of.team_id is not None, "a statement of a team that is gone has no usage"
     common, total = _common(of, region), Decimal(0)
-    for row in (*_usage(of, of.team_id, region), *_others(of)):
+    for row in chain(_usage(of, of.team_id, region), _others(of)):
         total += Decimal(row["BilledCost"])
         yield {**common, **row}
     rounding = Decimal(cells.money(of.total_cents)) - total
@@ -155,7 +156,7 @@ def _usage(of: Statement, team_id: int, region: str) -> Iterator[dict[str, str]]
         tags = _tags(team_id, {row.label for row in day})
         for charge in rate(day, prices, of.month, used):
             for part in charge.parts:
-                yield _row(charge, part, costs[charge.row], tags.get(charge.row.label, {}))
+                yield _row(charge, part, costs.get(charge.row), tags.get(charge.row.label, {}))
         for row in day:
             used[row.dimension] += row.metered
 
@@ -168,12 +169,10 @@ def _has_price(prices: PriceList, row: Row) -> bool:
     return True
 
 
-def _list_costs(day: Iterable[Row], listed: Books, month: Month, used: dict[str, int]) -> dict[Row, Fraction | None]:
-    """What each row costs by the list."""
+def _list_costs(day: Iterable[Row], listed: Books, month: Month, used: dict[str, int]) -> dict[Row, Charge]:
+    """What each row costs by the list; those of which it has no price are not in it."""
     known = [row for row in day if _has_price(listed, row)]
-    found: dict[Row, Fraction | None] = dict.fromkeys(day)
-    found.update({charge.row: charge.amount for charge in rate(known, listed, month, used)})
-    return found
+    return {charge.row: charge for charge in rate(known, listed, month, used)}
 
 
 def _tags(team_id: int, resources: set[str]) -> dict[str, dict[str, str]]:
@@ -185,11 +184,11 @@ def _tags(team_id: int, resources: set[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _row(charge: Charge, part: Part, list_cost: Fraction | None, tags: dict[str, str]) -> dict[str, str]:
+def _row(charge: Charge, part: Part, by_list: Charge | None, tags: dict[str, str]) -> dict[str, str]:
     row, sold = charge.row, DIMENSIONS[charge.row.dimension]
-    share = part.quantity / charge.quantity
+    share = Fraction(1) if len(charge.parts) == 1 else part.quantity / charge.quantity
     cost = decimal_text(part.amount)
-    listed = _listed(part, None if list_cost is None else list_cost * share)
+    listed = _listed(part, by_list, share)
     return {
         "BilledCost": cost,
         "EffectiveCost": cost,
@@ -202,7 +201,7 @@ def _row(charge: Charge, part: Part, list_cost: Fraction | None, tags: dict[str,
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodStart": cells.time(row.day_ms),
         "ChargePeriodEnd": cells.time(row.day_ms + DAY_MS),
-        "ConsumedQuantity": decimal_text(row.metered * share),
+        "ConsumedQuantity": str(row.metered) if share == 1 else decimal_text(row.metered * share),
         "ConsumedUnit": sold.meter.unit if sold.meter is not None else "bytes",
         "PricingCategory": "Standard",
         "PricingQuantity": decimal_text(part.quantity),
@@ -214,9 +213,13 @@ def _row(charge: Charge, part: Part, list_cost: Fraction | None, tags: dict[str,
     }
 
 
-def _listed(part: Part, cost: Fraction | None) -> Listed:
-    if cost is None:
+def _listed(part: Part, by_list: Charge | None, share: Fraction) -> Listed:
+    """Of the part's share of what the row costs by the list."""
+    if by_list is None:
         return Listed(None, part.amount)
+    if share == 1 and len(by_list.parts) == 1:
+        return Listed(Fraction(by_list.parts[0].price), by_list.parts[0].amount)
+    cost = by_list.amount * share
     return Listed(cost / part.quantity, cost)
 
 

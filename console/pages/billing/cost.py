@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 
+from apps.base.units import DAY_MS
 from apps.billing import bills, budgets, flags, reports
 from apps.billing.bills import Statement
 from apps.billing.forecast import Forecast, NoForecast
@@ -54,7 +55,7 @@ def usage_and_cost(request: TeamRequest) -> HttpResponse:
     if months:
         context |= _figures(request, asked, statement, months, outlook, now_ms)
         context |= _chart(request, asked, months, outlook, statement.currency, now_ms)
-        context |= _table(request, asked, months, context.get("series", ()), now_ms)
+        context |= _table(request, asked, statement, months, context.get("series", ()), now_ms)
     return render(request, "billing/cost.html", context)
 
 
@@ -81,7 +82,7 @@ def _figures(
     now_ms: int,
 ) -> dict[str, Any]:
     region = settings.CONFIG.region
-    days = reports.costs(request.team, region, Period.of(asked.month), By.DAY, now_ms)
+    days = reports.costs(request.team, region, _days(asked, now_ms), By.DAY, now_ms, statement=statement)
     previous = asked.month.previous
     before = bills.statement(request.team, region, previous, now_ms) if _comparable(previous, months) else None
     budget = Budget.objects.filter(team=request.team, resource="").order_by("name").first()
@@ -94,6 +95,13 @@ def _figures(
         "no_forecast": outlook.reason if isinstance(outlook, NoForecast) else "",
         "before": previous.title.partition(" ")[0],
     }
+
+
+def _days(asked: Asked, now_ms: int) -> Period:
+    """What the figures look at day by day: today, or all of a month that is over."""
+    today_ms = now_ms // DAY_MS * DAY_MS
+    is_running = asked.month == Month.at(now_ms)
+    return Period(today_ms, today_ms + DAY_MS) if is_running else Period.of(asked.month)
 
 
 def _comparable(previous: Month, months: list[Month]) -> bool:
@@ -135,14 +143,20 @@ def _names(request: TeamRequest, asked: Asked, by: By, labels: Sequence[str]) ->
 
 
 def _table(
-    request: TeamRequest, asked: Asked, months: list[Month], series: Sequence[str], now_ms: int
+    request: TeamRequest,
+    asked: Asked,
+    statement: Statement,
+    months: list[Month],
+    series: Sequence[str],
+    now_ms: int,
 ) -> dict[str, Any]:
     if asked.group == Group.HOUR:
         return {"hours": hours.of_day(request.team, settings.CONFIG.region, asked, now_ms)}
     region = settings.CONFIG.region
     report = reports.costs(
-        request.team, region, asked.period, BY[asked.group], now_ms, where=asked.where, tag_key=asked.tag_key
-    )
+        request.team, region, asked.period, BY[asked.group], now_ms, where=asked.where, tag_key=asked.tag_key,
+        statement=statement,
+    )  # fmt: skip
     before = _before(request, asked, months, now_ms)
     table = breakdown.make(asked, report, before, now_ms, request.team.pk, series)
     named = {Group.SERVICE: 4, Group.RESOURCE: 2, Group.KEY: 2}.get(asked.group, 1)

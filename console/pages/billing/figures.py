@@ -56,7 +56,8 @@ def make(
     budgeted: tuple[Budget | None, int | None],
     now_ms: int,
 ) -> Figures:
-    """days: what each day of the month cost. before: the month before; None: it cannot be compared. budgeted: a budget, and what
+    """days: what each day of the month cost; of one that runs, today alone. before: the month before; None: it cannot be
+    compared. budgeted: a budget, and what
     budgets.foreseen has for it."""
     budget, foreseen = budgeted
     month = statement.month
