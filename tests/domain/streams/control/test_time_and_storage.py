@@ -49,6 +49,7 @@ ACTS = st.sampled_from(
         "commit",
         "uncommit",
         "meter",
+        "expire",
     ]
 )
 
@@ -64,6 +65,7 @@ class Life:
         self.control = Control(runtime, self.clock, make_team().principal)
         self.control.allow(mode_switches_per_day=1_000_000)
         self.first_ms = self.now
+        self.shards = {}
         stream = self.control.create("s", shards=2)
         self.history = History([Setting(stream.shards.first().opened_at_ms)])
 
@@ -83,10 +85,15 @@ class Life:
     def do(self, act):
         getattr(self, f"do_{act}")()
         self.control.settle()
+        self.see_shards()
 
     def do_meter(self):
         Lease.objects.filter(kind="metering").update(due_at_ms=self.now)
         run_due(self.control.runtime, "metering")
+
+    def do_expire(self):
+        """Closed shards with nothing left go, with their rows."""
+        run_due(self.control.runtime, "retention")
 
     def do_put(self):
         shard = Shard.objects.filter(closed_at_ms=None).order_by("-pk").first()
@@ -161,10 +168,9 @@ class Life:
         self.history.end(self.now)
 
     def see_shards(self):
-        rows = Shard.objects.values_list("opened_at_ms", "closed_at_ms")
-        self.history.shards = [
-            (opened_ms, ENDLESS if closed_ms is None else closed_ms) for opened_ms, closed_ms in rows
-        ]
+        for key, opened_ms, closed_ms in Shard.objects.values_list("pk", "opened_at_ms", "closed_at_ms"):
+            self.shards[key] = (opened_ms, ENDLESS if closed_ms is None else closed_ms)
+        self.history.shards = list(self.shards.values())
 
     def by_hand(self):
         rows = Commitment.objects.values_list("started_at_ms", "ends_at_ms")
@@ -199,7 +205,6 @@ class AnyLife(TestCase):
                 if metered or act != "meter":
                     life.do(act)
                 life.leap(leap_ms, believed)
-            life.see_shards()
             if deleted:
                 life.delete()
                 life.control.settle()
