@@ -78,6 +78,8 @@ class Statement:
     problems: tuple[str, ...] = ()
     usage_digest: str = ""
     """Of a closed one; see digest.py."""
+    credits_usable_cents: int = 0
+    """Of a draft: how much credit is good for the month, also what is more than it costs so far."""
 
     @property
     def usage_cents(self) -> int:
@@ -122,7 +124,21 @@ def months(team: Team) -> list[Month]:
 
 def draw_up(team: Team, region: str, month: Month, now_ms: int) -> Statement:
     """The month as it is in the ledger now. What has no price is left out and named among the problems."""
-    return credited(without_credits(team, region, month, now_ms), crediting.left(team.pk))
+    drawn = without_credits(team, region, month, now_ms)
+    return credited(drawn, credits_left(team, region, month, now_ms))
+
+
+def credits_left(team: Team, region: str, month: Month, now_ms: int) -> list[crediting.Left]:
+    """What is left of a team's credits for a draft: less what closed bills took, and what those of earlier months that are not
+    closed yet will take. So the drafts of two months never show the same money."""
+    given = crediting.left(team.pk)
+    if not crediting.usable(given, month):
+        return given
+    billed = set(Bill.objects.filter(team=team).values_list("month", flat=True))
+    for earlier in sorted(one for one in months(team) if one < month and str(one) not in billed):
+        cents = without_credits(team, region, earlier, now_ms).usage_cents
+        given = crediting.without(given, crediting.taken(crediting.usable(given, earlier), cents))
+    return given
 
 
 def without_credits(team: Team, region: str, month: Month, now_ms: int) -> Statement:
@@ -146,9 +162,10 @@ def without_credits(team: Team, region: str, month: Month, now_ms: int) -> State
 
 
 def credited(statement: Statement, given: Sequence[crediting.Left]) -> Statement:
-    """With a line for each credit that takes something off. given: crediting.left()."""
-    taken = crediting.taken(crediting.usable(given, statement.month), statement.usage_cents)
-    return replace(statement, lines=(*statement.lines, *(_of_credit(one, statement.month) for one in taken)))
+    """With a line for each credit that takes something off. given: what is left of the team's credits."""
+    usable = crediting.usable(given, statement.month)
+    lines = [_of_credit(one, statement.month) for one in crediting.taken(usable, statement.usage_cents)]
+    return replace(statement, lines=(*statement.lines, *lines), credits_usable_cents=sum(one.cents for one in usable))
 
 
 def of_bill(bill: Bill, lines: Iterable[BillLine] | None = None) -> Statement:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from apps.accounts.models import Team
 from apps.base.units import HOUR_MS
-from apps.billing import bills, crediting, reports
+from apps.billing import bills, reports
 from apps.billing.forecast import Forecast, NoForecast
 from apps.billing.models import Budget, BudgetAction, BudgetAlert
 from apps.billing.months import Month
@@ -189,8 +189,7 @@ def foreseen(statement: bills.Statement, outlook: Forecast | NoForecast) -> tupl
     """What the statement of a running month will come to: the usage that is foreseen, with its corrections, less the credits that
     are good for the month; or why nobody can tell."""
     corrections = sum(line.cents for line in statement.lines if line.kind == bills.LineKind.CORRECTION)
-    given = [] if statement.team_id is None else crediting.usable(crediting.left(statement.team_id), statement.month)
-    forecast, why = _told(outlook, corrections - sum(one.cents for one in given))
+    forecast, why = _told(outlook, corrections - statement.credits_usable_cents)
     return None if forecast is None else max(forecast, statement.total_cents), why
 
 

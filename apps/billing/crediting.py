@@ -45,3 +45,9 @@ def taken(given: Sequence[Left], cents: int) -> list[Left]:
         found.append(Left(one.credit, part))
         cents -= part
     return found
+
+
+def without(given: Iterable[Left], used: Iterable[Left]) -> list[Left]:
+    """The same credits, in the same order, with what was taken of them gone."""
+    parts = {one.credit.pk: one.cents for one in used}
+    return [Left(one.credit, one.cents - parts.get(one.credit.pk, 0)) for one in given]

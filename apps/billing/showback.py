@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from django.db.models import Sum
-from django.db.models.functions import Coalesce
-
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS
 from apps.billing import bills, crediting, price_book, reckoning, team_usage
@@ -112,10 +109,11 @@ class _Month:
     bills: dict[int, Bill]
     bills_before: dict[int, int]
     credits: dict[int, list[Left]]
+    """What is good for the month, of teams without a bill of it."""
 
 
 def of_month(region: str, month: Month, now_ms: int) -> Showback:
-    """All teams, also those without usage; about ten queries, and three more for each team with corrections."""
+    """All teams, also those without usage; about ten queries, and some more for each team with corrections or credits."""
     teams = list(Team.objects.order_by("name", "pk")[:TEAMS_MAX])
     closed = list(Bill.objects.filter(month=str(month)).order_by("team_name", "pk")[: 2 * TEAMS_MAX])
     known = _read(region, month, now_ms, teams, closed)
@@ -135,6 +133,7 @@ def _read(region: str, month: Month, now_ms: int, teams: list[Team], closed: lis
     edges_before = prices.edges(before.start_ms, until_ms)
     corrected = Correction.objects.filter(bill_month=str(month)).values_list("team_id", flat=True).distinct()
     bills_before = Bill.objects.filter(month=str(before), team__isnull=False) if is_over else Bill.objects.none()
+    billed = {bill.team_id for bill in closed}
     return _Month(
         month=month,
         edge_ms=edge_ms,
@@ -147,7 +146,7 @@ def _read(region: str, month: Month, now_ms: int, teams: list[Team], closed: lis
         bills_before={
             team_id: cents for team_id, cents in bills_before.values_list("team_id", "usage_cents") if team_id
         },
-        credits=_credits(month),
+        credits=_credits(region, month, now_ms, [team for team in teams if team.pk not in billed]),
     )
 
 
@@ -211,10 +210,11 @@ def _taken(known: _Month, team_id: int, usage_cents: int) -> int:
     return sum(one.cents for one in crediting.taken(known.credits.get(team_id, []), usage_cents))
 
 
-def _credits(month: Month) -> dict[int, list[Left]]:
-    """What is left of those that are good for the month, by team, as crediting.left has it for one."""
-    rows = Credit.objects.filter(from_month__lte=str(month)).annotate(used=Coalesce(Sum("uses__amount_cents"), 0))
-    found: dict[int, list[Left]] = {}
-    for credit in rows.order_by("created_at_ms", "pk").iterator():
-        found.setdefault(credit.team_id, []).append(Left(credit, credit.amount_cents - credit.used))
-    return {team_id: crediting.usable(given, month) for team_id, given in found.items()}
+def _credits(region: str, month: Month, now_ms: int, teams: Iterable[Team]) -> dict[int, list[Left]]:
+    """As the statements have it, by team."""
+    having = set(Credit.objects.filter(from_month__lte=str(month)).values_list("team_id", flat=True).distinct())
+    return {
+        team.pk: crediting.usable(bills.credits_left(team, region, month, now_ms), month)
+        for team in teams
+        if team.pk in having
+    }

@@ -127,6 +127,16 @@ def test_credits_go_oldest_first_within_their_months_and_never_below_zero(team):
     assert [one.cents for one in draft(team).lines if one.kind == "credit"] == [-30, -100, -20]
 
 
+def test_a_credit_is_on_one_draft_only_while_the_month_before_is_not_closed(team):
+    for month in (OCTOBER, NOVEMBER):
+        used(team, "shard-time", 100 * HOUR_MS, month.start_ms)
+    credit(team, 200, from_month=OCTOBER)
+    found = [draft(team, month) for month in (OCTOBER, NOVEMBER)]
+    assert [one.credits_cents for one in found] == [150, 50]
+    assert [one.total_cents for one in found] == [0, 100]
+    assert [one.credits_usable_cents for one in found] == [200, 50]
+
+
 def test_a_bill_below_zero_takes_no_credit(team):
     corrected(team, "shard-time", -4 * HOUR_MS)
     used(team, "shard-time", 10 * HOUR_MS, OCTOBER.start_ms)
