@@ -104,6 +104,7 @@ KINDS: Final = (
 FURTHER: Final = (
     Action("chart-line", "Dashboards", "dashboards", "alarm:read"),
     Action("chart-line", "Dashboard of your streams", "dashboard-streams", "alarm:read"),
+    Action("receipt", "Statements", "billing-statements", "billing:read"),
     Action("receipt", "Budgets", "billing-budgets", "billing:read"),
     Action("user", "Profile", "profile", ANY_MEMBER),
     Action("plus", "Create data stream", "stream-create", "stream:create", "N"),

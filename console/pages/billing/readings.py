@@ -13,7 +13,7 @@ from django.shortcuts import render
 from apps.base.units import HOUR_MS
 from apps.billing import commitment, reports
 from apps.billing.dimensions import COMMITTED_IN, COMMITTED_OUT, DIMENSIONS
-from apps.billing.meters import METERS
+from apps.billing.meters import METERS, STORED
 from apps.billing.models import Correction, MeterReading, UsageHour
 from console import calls
 from console.pages.billing import chips, hours
@@ -72,12 +72,13 @@ def readings(request: TeamRequest) -> HttpResponse:
 def _ledger(request: TeamRequest, asked: Asked, hour_ms: int) -> dict[str, Any]:
     rows = hours.usage(request.team.pk, asked.where, hour_ms, hour_ms + HOUR_MS)
     taken = _readings(request, asked, hour_ms)
-    corrected = _corrections(request, asked, hour_ms)
+    corrected, meter = _corrections(request, asked, hour_ms), DIMENSIONS[asked.where.dimension].meter
     return {
         "usage": _page(request, rows.order_by("resource", "meter_key"), "usage_page"),
         "readings": _page(request, taken.order_by("booked_on", "resource", "meter_key", "pk"), "readings_page"),
         "corrections": corrected.order_by("pk")[:CORRECTIONS_MAX],
-        "meter": DIMENSIONS[asked.where.dimension].meter,
+        "meter": meter,
+        "is_stored": meter is not None and meter.unit == STORED,
     }
 
 

@@ -51,7 +51,23 @@ def test_every_figure_leads_down_to_its_readings(client, lived):
     assert metered == 6 * 24 * HOUR_MS
     assert page.count(f"<b>{metered:,}</b>") == 2, "once in the ledger, once on the meter"
     assert "lived/stream/orders-events" in page
-    assert seen == sorted(set(seen), key=seen.index)
+    assert len(set(seen)) == len(seen), "each step is an address of its own"
+    ways = [way.replace("&amp;", "&") for way in re.findall(r'href="(/t/first/billing\?[^"]+)"', page)]
+    assert len(ways) == 5, "back to the hours, without each of three filters, without all"
+    assert [client.get(way).status_code for way in ways] == [200] * len(ways)
+
+
+def test_storage_says_from_which_hour_it_counts(client, team, served):
+    hour_ms = NOVEMBER.start_ms + HOUR_MS
+    UsageHour.objects.create(
+        team=team.team, resource="stream/s", meter="long-term-storage", hour_ms=hour_ms, meter_key="", quantity=5
+    )
+    query = {"day": "2026-11-01", "hour": "01", "dimension": "long-term-retention"}
+    page = text_of(client.get(f"{PAGE}/readings", query))
+    assert "Data counts as stored from the end of the UTC hour in which it came in" in page
+    assert "No readings any more" in page
+    for wrong in ({"hour": "24"}, {"hour": "x"}, {"dimension": ""}, {"day": ""}):
+        assert client.get(f"{PAGE}/readings", query | wrong).status_code == 404, wrong
 
 
 def test_groups_add_up_to_the_same_total(client, lived, served):
