@@ -22,11 +22,12 @@ from console import calls
 from console.api.paging import PageQuery, cursor, opened
 from console.api.request import ApiRequest
 from console.api.resources.bills import CENTS, DECIMAL
-from console.api.resources.metrics import TIME_MS_MAX
 from console.api.view import ApiView
 
 TAG: Final = "Costs"
 SPAN_MAX_MS: Final = 400 * DAY_MS
+LAST_MS: Final = Month(9_999, 12).start_ms
+"""Until when: the last month that another follows is over."""
 DAYS_TOP_MAX: Final = 50
 ORDER: Final = ("amount", "label")
 
@@ -39,11 +40,11 @@ class CostQuery(PageQuery):
     group = serializers.ChoiceField([str(by) for by in By], default="dimension", help_text="One row for each.")
     tag_key = serializers.CharField(max_length=128, required=False, help_text="Of `group=tag`: whose values.")
     from_ms = serializers.IntegerField(
-        min_value=0, max_value=TIME_MS_MAX, required=False,
+        min_value=0, max_value=LAST_MS - DAY_MS, required=False,
         help_text="A UTC midnight; by default the begin of this month.",
     )  # fmt: skip
     to_ms = serializers.IntegerField(
-        min_value=0, max_value=TIME_MS_MAX, required=False,
+        min_value=0, max_value=LAST_MS, required=False,
         help_text="A UTC midnight, not in it; by default the end of the month that `from_ms` is in.",
     )  # fmt: skip
     service = serializers.ChoiceField(SERVICES, required=False, help_text="Of one service.")
