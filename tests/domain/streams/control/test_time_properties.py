@@ -30,8 +30,12 @@ METERS = (
     "advantage-time",
     "shard-metric-time",
 )
-STEPS = ("wait", "wait", "wait", "read", "read again", "split", "shards", "mode", "keep long", "keep short", "consumer", "metrics",
+STEPS = ("wait", "wait", "wait", "read", "read again", "split", "merge", "mode", "keep long", "keep short", "consumer", "metrics",
          "commit", "delete")  # fmt: skip
+CHAIN_MS = 2_000
+"""A shard's end lies in the second that its children's numbers begin with, so one that is resharded in the second of its own
+creation ends up to a second later than its parents did. So each step has its time, and none is of several that follow upon
+one another."""
 METRICS = ["IncomingBytes", "OutgoingRecords", "IteratorAgeMilliseconds"]
 
 
@@ -53,6 +57,8 @@ class Life:
         with contextlib.suppress(ServiceError):
             getattr(self, f"_{step.replace(' ', '_')}")(number)
             self.control.settle()
+            if step in {"split", "merge"}:
+                self._wait(CHAIN_MS)
 
     def _wait(self, number: int) -> None:
         """Part of an hour, to the millisecond."""
@@ -86,16 +92,23 @@ class Life:
         Lease.objects.filter(kind="metering").update(checkpoint={})
         read(self.control)
 
-    def _split(self, number: int) -> None:
-        cut = str(number * 2**96 + 1)
+    def _open(self) -> list[tuple[int, int, str]]:
+        """First and last hash key and name of each, in order."""
         shards = self.control("ListShards", StreamName="s")["Shards"]
-        open_ids = [s["ShardId"] for s in shards if "EndingSequenceNumber" not in s["SequenceNumberRange"]]
-        self.control(
-            "SplitShard", StreamName="s", ShardToSplit=open_ids[number % len(open_ids)], NewStartingHashKey=cut
-        )
+        opened = [one for one in shards if "EndingSequenceNumber" not in one["SequenceNumberRange"]]
+        ranges = [(one["HashKeyRange"], one["ShardId"]) for one in opened]
+        return sorted((int(keys["StartingHashKey"]), int(keys["EndingHashKey"]), name) for keys, name in ranges)
 
-    def _shards(self, number: int) -> None:
-        self.control("UpdateShardCount", StreamName="s", TargetShardCount=number % 5 + 1, ScalingType="UNIFORM_SCALING")
+    def _split(self, number: int) -> None:
+        shards = self._open()
+        first, last, name = shards[number % len(shards)]
+        middle = str((first + last) // 2)
+        self.control("SplitShard", StreamName="s", ShardToSplit=name, NewStartingHashKey=middle)
+
+    def _merge(self, number: int) -> None:
+        names = [*(name for _, _, name in self._open()), "shardId-000000009999"]
+        at = number % (len(names) - 1)
+        self.control("MergeShards", StreamName="s", ShardToMerge=names[at], AdjacentShardToMerge=names[at + 1])
 
     def _mode(self, number: int) -> None:
         mode = "ON_DEMAND" if number % 2 else "PROVISIONED"
