@@ -35,7 +35,8 @@ hostile_rows.write(member, stream, make_delivery(SimpleNamespace(team=team)), no
 """
 HOSTILE_PAGES = (
     "", "/members", "/roles", "/invitations", "/tokens", "/keys", "/settings", "/audit", "/profile", "/ingestion",
-    "/billing/budgets", "/streams", "/streams/orders", "/streams/orders/configuration", "/streams/orders/consumers",
+    "/billing", "/billing?group=resource", "/billing?group=tag", "/billing?group=key", "/billing/statements", "/billing/budgets",
+    "/streams", "/streams/orders", "/streams/orders/configuration", "/streams/orders/consumers",
     "/streams/orders/activity",
     "/delivery", "/delivery/ticker", "/delivery/ticker/errors", "/delivery/ticker/objects", "/delivery/ticker/jobs",
     "/delivery/ticker/configuration", "/alarms", "/dashboards", "/dashboards/of/late?range=1h",

@@ -11,7 +11,18 @@ from typing import Any
 from apps.access.models import AuditEntry
 from apps.accounts import keys, tokens
 from apps.accounts.models import AccessRequest, Invitation, Membership, Team, TeamRole, User
-from apps.billing.models import Budget, BudgetAlert, SpendingHold
+from apps.billing.models import (
+    BilledResource,
+    BillingFlag,
+    Budget,
+    BudgetAlert,
+    Correction,
+    Credit,
+    SpendingHold,
+    UsageDay,
+    UsageHour,
+)
+from apps.billing.months import Month
 from apps.cloudwatch.models import Alarm, Dashboard, History
 from apps.delivery.models import (
     DeliveredObject,
@@ -33,7 +44,7 @@ PLACES = frozenset(
         "person", "team", "role", "words", "key", "token", "reason", "alarm", "why", "history", "title", "label",
         "line", "text", "case", "failure", "object", "job", "tag", "value", "dtag", "dvalue", "consumer", "file",
         "import", "agent", "message", "principal", "before", "after", "view",
-        "budget", "of", "owed", "told", "outcome",
+        "budget", "of", "owed", "told", "outcome", "credit", "flag",
     }
 )  # fmt: skip
 """All of them."""
@@ -58,6 +69,7 @@ def write(membership: Membership, stream: Stream, delivery: DeliveryStream, now_
     _streams(membership.team, stream, now_ms)
     _trail(membership, stream, now_ms)
     _budgets(membership.team, now_ms)
+    _bills(membership.team, now_ms)
 
 
 def _budgets(team: Team, now_ms: int) -> None:
@@ -71,6 +83,26 @@ def _budgets(team: Team, now_ms: int) -> None:
         budget=made, month="2026-11", threshold=50, spent_cents=1, amount_cents=1, at_ms=now_ms, told=told
     )
     SpendingHold.objects.create(team=team, action="pause", budget=made, since_ms=now_ms)
+
+
+def _bills(team: Team, now_ms: int) -> None:
+    """Usage of a resource, by a key and with tags of such names; a credit that the month's statement takes; a flag."""
+    month = Month.at(now_ms)
+    day_ms = month.start_ms
+    for model, time in ((UsageHour, "hour_ms"), (UsageDay, "day_ms")):
+        model.objects.create(
+            team=team, resource=f"stream/{PAYLOAD}", meter="shard-time", meter_key=PAYLOAD, quantity=36_000_000_000,
+            **{time: day_ms},
+        )  # fmt: skip
+    BilledResource.objects.create(team=team, resource=f"stream/{PAYLOAD}", tags={PAYLOAD: PAYLOAD}, seen_at_ms=now_ms)
+    Credit.objects.create(team=team, amount_cents=5, reason=said("credit"), from_month=str(month), created_at_ms=now_ms)
+    BillingFlag.objects.create(
+        team=team, kind="late", resource=PAYLOAD, text=said("flag"), first_at_ms=now_ms, at_ms=now_ms
+    )
+    Correction.objects.create(
+        team=team, resource=f"stream/{PAYLOAD}", meter="shard-time", hour_ms=day_ms, meter_key=PAYLOAD, quantity=1,
+        reason="manual", note=PAYLOAD, booked_at_ms=now_ms, booked_by=PAYLOAD, bill_month=str(month.next),
+    )  # fmt: skip
 
 
 def _people(membership: Membership, now_ms: int) -> None:

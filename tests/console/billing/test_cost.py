@@ -2,12 +2,17 @@
 
 import re
 
+from apps.accounts.models import Membership
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import bills
 from apps.billing.models import BillingFlag, Budget, UsageDay, UsageHour
+from apps.streams.models import Stream
 from console.pages import money
 from tests.console.billing.conftest import NOVEMBER, OCTOBER
 from tests.console.conftest import text_of
+from tests.console.test_hostile import check
+from tests.support import hostile_rows
+from tests.support.delivery_rows import make_delivery
 from tests.support.teams import REGION
 
 PAGE = "/t/first/billing"
@@ -139,6 +144,22 @@ def test_flags_are_shown_with_words(client, lived):
     page = text_of(client.get(PAGE))
     assert "A meter showed less than before" in page
     assert "showed less than before." in page
+
+
+def test_names_of_strangers_are_text_on_the_way_down(client, team, stream, served):
+    delivery, owner = make_delivery(team), Membership.objects.get(user=team.user)
+    hostile_rows.write(owner, Stream.objects.get(), delivery, served.clock.now_ms())
+    down = {"dimension": "shard-hour", "resource": f"stream/{hostile_rows.PAYLOAD}", "day": "2026-11-01"}
+    for query in (
+        {"group": "resource"}, {"group": "tag"}, {"group": "key"}, {**down, "group": "hour"},
+        {"tag": hostile_rows.PAYLOAD, "value": hostile_rows.PAYLOAD, "group": "service"}, {"key": hostile_rows.PAYLOAD},
+    ):  # fmt: skip
+        answer = client.get(PAGE, query)
+        check(answer)
+        assert "onerror" in text_of(answer), query
+    readings = client.get(f"{PAGE}/readings", {**down, "hour": "00"})
+    check(readings)
+    assert text_of(readings).count("onerror") > 5, "in the ledger, the chips and the correction"
 
 
 def test_the_file_has_what_the_page_shows(client, lived):
