@@ -57,17 +57,17 @@ class CountedMonth:
             hours[at] += times * max(0, min(to_ms, start_ms + HOUR_MS) - max(from_ms, start_ms))
 
     def records(self, per_second: int, size_bytes: int, key: str = "AK") -> None:
-        """Records put into a provisioned stream: counted, and each in units of 25 KiB."""
+        """Records put into a provisioned stream, each in units of 25 KiB; and how many, by the day, which costs nothing."""
         an_hour = per_second * 3_600
-        self.steady("records-in", an_hour, key)
-        self.steady("bytes-in", an_hour * size_bytes, key)
+        for day in range(self.month.days):
+            self.add("records-in", 24 * day, 24 * an_hour, key)
         self.steady("payload-units", an_hour * max(1, -(-size_bytes // UNIT_BYTES)), key)
 
     def deliveries(self, per_second: int, size_bytes: int, key: str = "AK") -> None:
-        """Records put into a delivery stream: counted, and each in multiples of 5 KiB."""
+        """The same of a delivery stream, each in multiples of 5 KiB."""
         an_hour = per_second * 3_600
-        self.steady("delivery-records-in", an_hour, key)
-        self.steady("delivery-bytes-in", an_hour * size_bytes, key)
+        for day in range(self.month.days):
+            self.add("delivery-records-in", 24 * day, 24 * an_hour, key)
         self.steady("delivery-units", an_hour * -(-size_bytes // DELIVERY_UNIT_BYTES), key)
 
     def total(self, meter: str) -> int:

@@ -190,7 +190,13 @@ def bill_of(team: TestTeam, count: Traffic, seed: int) -> bills.Statement:
     return bills.statement(team.team, REGION, NOVEMBER, NOVEMBER.end_ms)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+ALIKE = {"10 to S3 Tables", "10 to S3, Advantage", "10 to S3 Tables, Advantage", "11 Direct PUT"}
+"""Another meter and price, and nothing else: not for every day (make worked-examples)."""
+
+
+@pytest.mark.parametrize(
+    "example", [pytest.param(name, marks=pytest.mark.torture if name in ALIKE else ()) for name in EXAMPLES]
+)
 def test_the_bill_is_the_examples(team: TestTeam, example: str) -> None:
     count, lines, total = EXAMPLES[example]
     statement = bill_of(team, count, seed=len(example))

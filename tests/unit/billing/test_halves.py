@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.base.units import DAY_MS
@@ -60,6 +60,7 @@ def metered(rows: Iterable[Row]) -> dict[str, int]:
     return found
 
 
+@settings(max_examples=25)
 @given(months_of_rows(), st.integers(0, 31))
 def test_two_halves_cost_what_the_month_does(given_: tuple[Month, Books, list[Row]], day: int) -> None:
     month, books, rows = given_
@@ -73,6 +74,7 @@ def test_two_halves_cost_what_the_month_does(given_: tuple[Month, Books, list[Ro
     assert [line.amount for line in lines_of(halves, month)] == [line.amount for line in lines_of(whole, month)]
 
 
+@settings(max_examples=25)
 @given(months_of_rows(), st.data())
 def test_any_grouping_of_the_same_usage_costs_the_same(
     given_: tuple[Month, Books, list[Row]], data: st.DataObject
@@ -89,6 +91,7 @@ def test_any_grouping_of_the_same_usage_costs_the_same(
     assert total(rate(apart, books, month)) == total(rate(together, books, month)) == total(rate(rows, books, month))
 
 
+@settings(max_examples=25)
 @given(months_of_rows())
 def test_nothing_is_negative_and_lines_are_all_there_is(given_: tuple[Month, Books, list[Row]]) -> None:
     month, books, rows = given_
