@@ -1,12 +1,15 @@
 """Records of one piece, divided among shards: the same way every time, whatever happened to the shards."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.streams.exact_put import divide
 from apps.streams.topology import even_ranges, partitions
 
-records = st.lists(st.tuples(st.text(min_size=1, max_size=5), st.binary(max_size=5)), max_size=50)
+data = st.one_of(st.binary(max_size=5), st.integers(1_000, 60_000).map(bytes))
+records = st.lists(st.tuples(st.text(min_size=1, max_size=5), data), max_size=50)
 
 
 @given(records, st.integers(1, 9))
@@ -21,6 +24,9 @@ def test_every_record_is_in_one_part_in_order(records, shards):
         assert entry.count == len(part.records)
         assert entry.size_bytes == sum(len(key.encode()) + len(data) for key, data in part.records)
         assert entry.producer == (f"p>{part.shard}", 7)
+        sizes = [len(key.encode()) + len(data) for key, data in part.records]
+        assert entry.payload_units == sum(max(1, math.ceil(size / 25_600)) for size in sizes)
+        assert entry.kib_units == sum(max(1, math.ceil(size / 1_024)) for size in sizes)
     assert partitions(bounds for _, *bounds in ranges)
 
 
