@@ -25,6 +25,7 @@ from apps.teams.operators import for_team, operator
 
 NOTE_CHARS_MAX = 500
 QUANTITY_MAX = 2**60
+"""Of a correction, and of an hour with all of them: databases add up to 2^63."""
 CORRECTIONS_PER_MONTH_MAX = 10_000
 """Of a team, by hand, on one bill."""
 
@@ -107,6 +108,8 @@ def _check(team: Team, wanted: Wanted, note: str, now_ms: int) -> None:
             f"That hour has {has:,} of the unit {unit} with its corrections; it cannot become less than nothing.",
             "quantity",
         )
+    if has + wanted.quantity > QUANTITY_MAX:
+        raise CorrectionRefused(f"With it that hour would have more than {QUANTITY_MAX:,}.", "quantity")
 
 
 def _is_known(team: Team, resource: str) -> bool:

@@ -73,6 +73,14 @@ def test_an_hour_never_becomes_less_than_nothing(owner, correct):
     assert [row.quantity for row in Correction.objects.order_by("pk")] == [-60, -40, 7]
 
 
+def test_an_hour_never_becomes_more_than_a_database_adds_up(owner, correct):
+    use(owner.team)
+    correct(2**60 - 100)
+    with pytest.raises(CorrectionRefused, match="more than 1,152,921,504,606,846,976") as refused:
+        correct(1)
+    assert refused.value.field == "quantity"
+
+
 @pytest.mark.parametrize(
     ("field", "values"),
     [
