@@ -26,7 +26,7 @@ from django.db import models, transaction
 from django.db.models.functions import Cast
 
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from apps.billing import billed_resources, ledger
+from apps.billing import billed_resources, clock_guard, ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.meters import (
     ADVANTAGE_CHANNEL_BYTES,
@@ -200,19 +200,21 @@ def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
         note_tags(streams, runtime.clock.now_ms())
         hold.save_checkpoint(held, {"delivery_stream": streams[-1].pk})
     hold.save_checkpoint(held, {})
-    ledger.prune_finished(runtime.clock.now_ms())
+    ledger.prune_finished(clock_guard.trusted_ms(runtime.clock.now_ms()))
     note_resources(runtime.clock.now_ms())
     return runtime.clock.now_ms() + EVERY_MS
 
 
 def record(runtime: Runtime, stream: DeliveryStream) -> None:
-    """Book what the delivery stream has used since it was read last."""
+    """Book what the delivery stream has used since it was read last. metered_to_ms goes up to trusted time alone: hours long
+    before it are read no more, so a clock that is ahead for a moment must not move it."""
     now_ms = runtime.clock.now_ms()
+    to_ms = clock_guard.trusted_ms(now_ms)
     from_ms = stream.metered_to_ms - stream.metered_to_ms % HOUR_MS - READ_AGAIN_MS
     readings = _of_logs(runtime, stream, from_ms, now_ms)
     with transaction.atomic():
         ledger.record([*readings, *_of_lanes(stream, from_ms, now_ms)])
-        DeliveryStream.objects.filter(pk=stream.pk, metered_to_ms__lt=now_ms).update(metered_to_ms=now_ms)
+        DeliveryStream.objects.filter(pk=stream.pk, metered_to_ms__lt=to_ms).update(metered_to_ms=to_ms)
         for source in sources_of(stream):
             ledger.prune(source, from_ms - 2 * DAY_MS)
 

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from apps.billing import ledger
+from apps.billing import clock_guard, ledger
 from apps.billing.ledger import Reading, Series
 from apps.billing.models import MeterReading
 from apps.leases import hold
@@ -113,7 +113,9 @@ def _count(runtime: Runtime, held: Held, found: list[Found]) -> None:
     """skip_to_ms: what arrived until then was counted before the log was restored from an older copy."""
     last, was = found[-1], held.checkpoint
     skip_to_ms, pruned_ms = was.get("skip_to_ms", 0), was.get("pruned_ms", 0)
-    prune_ms = last.arrival_ms - last.arrival_ms % HOUR_MS - KEPT_MS
+    # A record may have arrived at a time that a clock gone wrong showed.
+    now_ms = min(last.arrival_ms, clock_guard.trusted_ms(runtime.clock.now_ms()))
+    prune_ms = now_ms - now_ms % HOUR_MS - KEPT_MS
     checkpoint = {
         "log": runtime.record_log.incarnation(), "offset": last.offset + 1, "arrival_ms": last.arrival_ms,
         "skip_to_ms": skip_to_ms, "pruned_ms": max(prune_ms, pruned_ms),

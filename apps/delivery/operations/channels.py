@@ -14,6 +14,7 @@ from django.db.models import F, QuerySet
 
 from apps.base.arn import parse_channel_arn, parse_stream_arn
 from apps.base.units import SECOND_MS
+from apps.billing import clock_guard
 from apps.delivery import meters, versions
 from apps.delivery.configuration import channels as configuration
 from apps.delivery.due import due_now
@@ -81,7 +82,7 @@ def create_channel(call: Call, params: Json) -> Json:
         destination_type=made.destination_type,
         destination=made.description,
         extra=made.extra,
-        metered_to_ms=call.now_ms,
+        metered_to_ms=clock_guard.trusted_ms(call.now_ms),
     )
     versions.keep(channel, call.now_ms)
     write(channel, tags)

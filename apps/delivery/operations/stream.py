@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from apps.billing import clock_guard
 from apps.delivery import encryption, meters, metrics, named, versions
 from apps.delivery.configuration import kinds, secrets, sources
 from apps.delivery.configuration.members import Situation
@@ -63,7 +64,7 @@ def create_delivery_stream(call: Call, params: Json) -> Json:
         destination_type=destination_type,
         destination=kept,
         sealed_secrets=secrets.seal(call.runtime.config.master_key_path, found_secrets),
-        metered_to_ms=call.now_ms,
+        metered_to_ms=clock_guard.trusted_ms(call.now_ms),
     )
     versions.keep(stream, call.now_ms)
     write(stream, tags)

@@ -5,7 +5,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from apps.base.units import HOUR_MS
+from apps.base.units import DAY_MS, HOUR_MS
+from apps.billing import clock_guard
 from apps.billing.models import BilledResource, MeterReading, UsageHour
 from apps.delivery import meters, partitions
 from apps.delivery.destinations.interface import Delivered, Target
@@ -117,6 +118,31 @@ def test_a_late_reading_is_of_the_hour_of_the_records(d):
     d.read()
     assert d.usage(hour_ms=d.hour_ms)["delivery-units"] == 1
     assert d.usage(hour_ms=d.hour_ms + 30 * HOUR_MS)["delivery-units"] == 2
+
+
+@pytest.mark.parametrize("ahead_ms", [HOUR_MS * 3, 31 * DAY_MS])
+def test_a_clock_that_was_ahead_for_a_moment_loses_nothing_that_comes_after(d, ahead_ms):
+    d.create()
+    d.put(10)
+    d.read()
+    d.clock.advance(ahead_ms)
+    d.read()
+    d.clock.set(d.clock.now_ms() - ahead_ms)
+    for _ in range(4):
+        d.clock.advance(HOUR_MS // 2)
+        d.put(10, 5_200)
+        d.read()
+    assert d.usage()["delivery-units"] == 1 + 4 * 3
+
+
+def test_what_was_made_while_the_clock_was_ahead_is_read_when_it_is_right_again(d):
+    clock_guard.note(d.clock.now_ms())
+    d.clock.advance(31 * DAY_MS)
+    d.create()
+    d.clock.set(d.clock.now_ms() - 31 * DAY_MS)
+    d.put(10, 5_200)
+    d.read()
+    assert d.usage()["delivery-units"] == 3
 
 
 @pytest.fixture
