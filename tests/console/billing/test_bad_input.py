@@ -86,10 +86,11 @@ def test_a_log_restored_from_an_older_copy_bills_nothing_twice_and_is_flagged(lo
     assert (used("records-in"), used("bytes-in"), used("payload-units")) == (37, 3_700, 37)
     assert used("bytes-in", UsageDay) == 3_700
     assert used("bytes-out") == 4_000
-    flag = BillingFlag.objects.get(kind="shrunk")
-    assert (flag.team_id, flag.resource) == (team.team.pk, "stream/s")
+    flag = BillingFlag.objects.get(kind="shrunk", team=team.team)
+    assert flag.resource == "stream/s"
     assert "as after a restored backup" in flag.text
     assert "neither billed nor credited" in flag.text
+    assert "The record log is older" in BillingFlag.objects.get(kind="shrunk", team=None).text
 
 
 def test_the_owner_sees_a_meter_that_shrank(client, team, served):
