@@ -4,6 +4,15 @@ import django.db.models.deletion
 import django.db.models.expressions
 from django.db import migrations, models
 
+NOT_SOLD_ON_DEMAND = (
+    "DELETE FROM billing_usagehour WHERE meter IN ('consumer-time', 'payload-units') "
+    "AND EXISTS (SELECT 1 FROM billing_usagehour AS one WHERE one.meter = 'on-demand-time' AND one.hour_ms = billing_usagehour.hour_ms "
+    "AND one.team_id = billing_usagehour.team_id AND one.resource = billing_usagehour.resource) "
+    "AND NOT EXISTS (SELECT 1 FROM billing_usagehour AS one WHERE one.meter = 'shard-time' AND one.hour_ms = billing_usagehour.hour_ms "
+    "AND one.team_id = billing_usagehour.team_id AND one.resource = billing_usagehour.resource)"
+)
+"""Before this, these were counted of on-demand streams too, which do not pay by them; nothing was billed yet."""
+
 
 class Migration(migrations.Migration):
 
@@ -237,6 +246,7 @@ class Migration(migrations.Migration):
             model_name='usageday',
             constraint=models.CheckConstraint(condition=models.Q(('quantity__gte', 0)), name='usage_of_day_not_negative'),
         ),
+        migrations.RunSQL(NOT_SOLD_ON_DEMAND, migrations.RunSQL.noop),
         migrations.RunSQL(
             "INSERT INTO billing_usageday (team_id, resource, meter, day_ms, meter_key, quantity) "
             "SELECT team_id, resource, meter, hour_ms - hour_ms % 86400000, meter_key, SUM(quantity) FROM billing_usagehour "
