@@ -44,6 +44,7 @@ HOSTILE_PAGES = (
 )  # fmt: skip
 OF_ONE = (
     "main a[href*='/alarms/of/'], main a[href*='/ingestion/'], main a[href*='/billing/budgets/'], "
+    "main a.name[href*='/billing/statements/'], "
     "main a[href*='/audit?'][href*='entry']"
 )
 """Links to pages of things with made-up names or numbers."""

@@ -101,7 +101,7 @@ def _bills(team: Team, now_ms: int) -> None:
     )
     Correction.objects.create(
         team=team, resource=f"stream/{PAYLOAD}", meter="shard-time", hour_ms=day_ms, meter_key=PAYLOAD, quantity=1,
-        reason="manual", note=PAYLOAD, booked_at_ms=now_ms, booked_by=PAYLOAD, bill_month=str(month.next),
+        reason="manual", note=PAYLOAD, booked_at_ms=now_ms, booked_by=PAYLOAD, bill_month=str(month),
     )  # fmt: skip
 
 
