@@ -179,16 +179,19 @@ class ApiView(APIView):
     def query(self, request: ApiRequest, serializer: type[Serializer[Any]]) -> dict[str, Any]:
         """The query string, checked likewise."""
         self._query_is_read = True
-        made, wrong = serializer(data=request.query_params), {}
-        for name in islice(request.query_params, WRONG_TOLD_MAX):
-            field = made.fields.get(name)
+        given, fields, wrong = request.query_params, serializer().fields, {}
+        for name in islice(given, WRONG_TOLD_MAX):
+            field = fields.get(name)
             if field is None:
                 wrong[name[: strict.NAME_CHARS]] = "There is no such parameter."
-            elif len(request.query_params.getlist(name)) > 1 and not isinstance(field, ListField):
+            elif len(given.getlist(name)) > 1 and not isinstance(field, ListField):
                 wrong[name] = "It is given more than once."
-            elif text := strict.wrong_text(field, request.query_params[name]):
+            elif text := strict.wrong_text(field, given[name]):
                 wrong[name] = text
-        return _valid(made, wrong)
+        # A plain dict: of a form the framework would take a missing box for one that is not ticked.
+        lists = {name for name, field in fields.items() if isinstance(field, ListField)}
+        data = {name: given.getlist(name) if name in lists else given[name] for name in given}
+        return _valid(serializer(data=data), wrong)
 
 
 def _valid(made: Serializer[Any], wrong: dict[str, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from apps.delivery.models import (
     DeliveryJob,
     DeliveryStream,
     DeliveryStreamVersion,
+    Lane,
 )
 from tests.api.conforming import conforming
 from tests.api.test_envelope import problem
@@ -230,6 +231,12 @@ def test_how_it_fares(api, team, served):
     [lane] = api.get("/delivery-streams/ticker/lanes").json()["items"]
     assert (lane["delivered_records"], lane["delivered_bytes"]) == (7, str(2**60))
     assert lane["waiting_records"] is None  # its log was never made
+    Lane.objects.update(ended_at_ms=CREATED_MS)
+    found = [
+        api.get(f"/delivery-streams/ticker/lanes{query}").json()["items"]
+        for query in ("", "?is_ended=true", "?is_ended=false")
+    ]
+    assert [len(lanes) for lanes in found] == [1, 1, 0]
     objects = api.get("/delivery-streams/ticker/objects?part=errors").json()["items"]
     assert [one["key"] for one in objects] == ["k2", "k1", "k0"]
     content = api.get(f"/delivery-streams/ticker/objects/{objects[0]['id']}").json()["content"]
