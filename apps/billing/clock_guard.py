@@ -6,7 +6,8 @@ nothing for the jump until it has held for a while, since a wrong clock is put r
 * A step ahead of more than JUMP_MS since the last look is not believed at first: time goes on from where it was, and trusted
   time is that plus what has passed since the step. It is believed once it has held for HELD_MS, a step of more than a day once
   it has held for LONG_HELD_MS, or when an operator says so. The machine may have been off, and its shards were there all the
-  while; so what was left out is booked then, and flagged.
+  while; so what was left out is booked then, and flagged. A further step ahead of a day at most, as a night's sleep, does not
+  begin that anew: what it had held counts on, but for the last HELD_MS.
 * A step back of more than BACK_MS is flagged. What was booked stays booked; nothing is booked twice.
 * While a step is not believed, no month is closed.
 
@@ -49,7 +50,8 @@ class Event(StrEnum):
 @dataclass(frozen=True, slots=True)
 class State:
     """last_ms: what the clock showed at the last look. While a step is not believed, moved_from_ms is the time that was
-    believed before it, and moved_to_ms what the clock showed first after it."""
+    believed before it, and moved_to_ms what the clock showed first after it; after several steps both are moved by what counts on
+    of the time between them."""
 
     last_ms: int
     moved_from_ms: int | None = None
@@ -73,14 +75,25 @@ def look(state: State, now_ms: int) -> tuple[State, Event]:
     if not _goes_on(state.last_ms, now_ms):
         if state.is_moved and _goes_on(state.believed_ms, now_ms):
             return State(max(now_ms, state.believed_ms)), Event.UNDONE
-        event = Event.AHEAD if now_ms > state.believed_ms else Event.BACK
-        return State(now_ms, state.believed_ms, now_ms), event
+        if now_ms <= state.believed_ms:
+            return State(now_ms, state.believed_ms, now_ms), Event.BACK
+        kept_ms = _kept_ms(state, now_ms)
+        return State(now_ms, state.believed_ms - kept_ms, now_ms - kept_ms), Event.AHEAD
     last_ms = max(now_ms, state.last_ms)
     if state.moved_from_ms is None or state.moved_to_ms is None:
         return State(last_ms), Event.NONE
     if last_ms - state.moved_to_ms >= must_hold_ms(state.moved_to_ms - state.moved_from_ms):
         return State(last_ms), Event.HELD
     return State(last_ms, state.moved_from_ms, state.moved_to_ms), Event.NONE
+
+
+def _kept_ms(state: State, now_ms: int) -> int:
+    """How much of the time for which a step has held counts on after the next step ahead. A machine that sleeps every night
+    would never hold for a day at a stretch."""
+    if state.moved_to_ms is None or not 0 < now_ms - state.last_ms <= DAY_MS:
+        return 0
+    enough_ms = must_hold_ms(now_ms - state.believed_ms) - HELD_MS
+    return min(max(0, state.last_ms - state.moved_to_ms), enough_ms)
 
 
 def _goes_on(last_ms: int, now_ms: int) -> bool:

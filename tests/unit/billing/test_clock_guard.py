@@ -60,6 +60,28 @@ def test_a_step_that_holds_is_believed(step_ms, held_ms):
     assert is_steady(state, T + step_ms + held_ms)
 
 
+def test_a_machine_that_sleeps_every_night_is_believed_after_a_day_awake():
+    """Off for a weekend, then eight hours a day: on the third day it has held for a day, not longer."""
+    state, now_ms, found = State(T), T + 3 * DAY_MS, []
+    for _ in range(3):
+        state, events = minutes(state, now_ms, 8 * 60 + 1)
+        found.append(events)
+        now_ms += DAY_MS
+    assert found == [[Event.AHEAD], [Event.AHEAD], [Event.AHEAD, Event.HELD]]
+    assert state == State(now_ms - 16 * HOUR_MS)
+
+
+def test_after_each_step_a_clock_holds_for_ten_minutes_and_a_long_one_begins_anew():
+    held = T + 3 * DAY_MS + LONG_HELD_MS - MINUTE_MS
+    state, _ = minutes(State(T), T + 3 * DAY_MS, LONG_HELD_MS // MINUTE_MS)
+    nap, _ = look(state, held + 8 * HOUR_MS)
+    assert trusted(nap, held + 8 * HOUR_MS) == T + LONG_HELD_MS - MINUTE_MS
+    assert minutes(nap, held + 8 * HOUR_MS, 10)[1] == []
+    assert minutes(nap, held + 8 * HOUR_MS, 11)[1] == [Event.HELD]
+    jump, _ = look(state, held + 30 * DAY_MS)
+    assert minutes(jump, held + 30 * DAY_MS, LONG_HELD_MS // MINUTE_MS)[1] == []
+
+
 def test_an_hour_between_looks_is_no_jump():
     assert look(State(T), T + JUMP_MS) == (State(T + JUMP_MS), Event.NONE)
     assert look(State(T), T + JUMP_MS + 1)[1] == Event.AHEAD
