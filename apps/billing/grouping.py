@@ -153,7 +153,7 @@ class Usage:
         if self.where.resource:
             rows = rows.filter(resource=self.where.resource)
         if self.where.key is not None:
-            rows = rows.annotate(of_key=_KEY).filter(of_key=self.where.key)
+            rows = rows.annotate(of_key=KEY).filter(of_key=self.where.key)
         if self.where.tag is not None:
             key, value = self.where.tag
             rows = rows.annotate(of_tag=self._tag(key)).filter(of_tag=value)
@@ -167,7 +167,7 @@ class Usage:
         return where.dimension in ("", dimension) and where.service in ("", DIMENSIONS[dimension].service)
 
     def _label(self, by: By) -> Any:
-        return {By.RESOURCE: F("resource"), By.KEY: _KEY, By.TAG: self._tag(self._tag_key)}.get(by, Value(""))
+        return {By.RESOURCE: F("resource"), By.KEY: KEY, By.TAG: self._tag(self._tag_key)}.get(by, Value(""))
 
     def _tag(self, key: str) -> Any:
         if NEVER_IN_TAG_KEYS.intersection(key):
@@ -203,4 +203,4 @@ def _day_in(stretch: Stretch) -> Any:
     return Case(When(meter__in=stretch.tiered, then=F("day_ms")), default=Value(stretch.from_ms))
 
 
-_KEY: Any = Case(When(meter__in=BOOKED_BY_CONSUMER, then=Value("")), default=F("meter_key"))
+KEY: Any = Case(When(meter__in=BOOKED_BY_CONSUMER, then=Value("")), default=F("meter_key"))

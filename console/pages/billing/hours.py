@@ -96,17 +96,23 @@ def _shortfall(team_id: int, asked: Asked, dimension: Dimension) -> dict[int, in
 
 
 def usage(team_id: int, where: Where, from_ms: int, to_ms: int) -> QuerySet[UsageHour]:
-    """The ledger's rows of one meter, as far as they are looked at. where has a dimension with a meter."""
-    meter = DIMENSIONS[where.dimension].meter
-    assert meter is not None
-    rows = UsageHour.objects.filter(team_id=team_id, meter=meter.name, hour_ms__gte=from_ms, hour_ms__lt=to_ms)
+    """The ledger's rows of one dimension's meters, as far as they are looked at: what reports.costs counts."""
+    names = names_of(DIMENSIONS[where.dimension])
+    rows = UsageHour.objects.filter(team_id=team_id, meter__in=names, hour_ms__gte=from_ms, hour_ms__lt=to_ms)
     if where.resource:
         rows = rows.filter(resource=where.resource)
-    elif where.tag is not None:
+    if where.tag is not None:
         rows = _tagged(rows, team_id, *where.tag)
-    if where.key is not None and meter.name not in grouping.BOOKED_BY_CONSUMER:
-        rows = rows.filter(meter_key=where.key)
+    if where.key is not None:
+        rows = rows.annotate(of_key=grouping.KEY).filter(of_key=where.key)
     return rows
+
+
+def names_of(dimension: Dimension) -> list[str]:
+    """Of the meters that an hour of it is reckoned from."""
+    if dimension in (COMMITTED_IN, COMMITTED_OUT):
+        return sorted(commitment.COUNTED)
+    return [meter.name for meter in dimension.meters]
 
 
 def _tagged(rows: QuerySet[UsageHour], team_id: int, key: str, value: str) -> QuerySet[UsageHour]:

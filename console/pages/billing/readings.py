@@ -12,9 +12,10 @@ from django.shortcuts import render
 
 from apps.base.units import HOUR_MS
 from apps.billing import commitment, reports
+from apps.billing.commitment import ACCOUNT
 from apps.billing.dimensions import COMMITTED_IN, COMMITTED_OUT, DIMENSIONS
 from apps.billing.meters import METERS, STORED
-from apps.billing.models import Correction, MeterReading, UsageHour
+from apps.billing.models import Correction, MeterReading
 from console import calls
 from console.pages.billing import chips, hours
 from console.pages.billing.asked import Asked, read
@@ -63,46 +64,45 @@ def readings(request: TeamRequest) -> HttpResponse:
         "unit": hours.unit_of(dimension),
     }
     if dimension in (COMMITTED_IN, COMMITTED_OUT):
-        context |= _commitment(request, hour_ms)
+        context |= _commitment(request, hour_ms) | _behind(request, asked, hour_ms)
     elif dimension.meter is not None:
-        context |= _ledger(request, asked, hour_ms)
+        context |= _ledger(request, asked, hour_ms) | _behind(request, asked, hour_ms)
     return render(request, "billing/readings.html", context)
 
 
 def _ledger(request: TeamRequest, asked: Asked, hour_ms: int) -> dict[str, Any]:
     rows = hours.usage(request.team.pk, asked.where, hour_ms, hour_ms + HOUR_MS)
-    taken = _readings(request, asked, hour_ms)
-    corrected, meter = _corrections(request, asked, hour_ms), DIMENSIONS[asked.where.dimension].meter
+    meter = DIMENSIONS[asked.where.dimension].meter
     return {
-        "usage": _page(request, rows.order_by("resource", "meter_key"), "usage_page"),
-        "readings": _page(request, taken.order_by("booked_on", "resource", "meter_key", "pk"), "readings_page"),
-        "corrections": corrected.order_by("pk")[:CORRECTIONS_MAX],
+        "usage": _page(request, rows.order_by("resource", "meter_key", "meter"), "usage_page"),
         "meter": meter,
         "is_stored": meter is not None and meter.unit == STORED,
     }
 
 
-def _readings(request: TeamRequest, asked: Asked, hour_ms: int) -> QuerySet[MeterReading]:
-    meter = DIMENSIONS[asked.where.dimension].meter
-    assert meter is not None
-    rows = MeterReading.objects.filter(team=request.team, hour_ms=hour_ms, meter=meter.name)
-    if asked.where.resource:
-        rows = rows.filter(booked_on=asked.where.resource)
-    return rows
+def _behind(request: TeamRequest, asked: Asked, hour_ms: int) -> dict[str, Any]:
+    """The readings and the corrections of an hour. Of the commitment, all streams': their sum is what fills it."""
+    names, resource = hours.names_of(DIMENSIONS[asked.where.dimension]), asked.where.resource
+    taken = MeterReading.objects.filter(team=request.team, hour_ms=hour_ms, meter__in=names)
+    corrected = Correction.objects.filter(team=request.team, hour_ms=hour_ms, meter__in=names)
+    if resource and resource != ACCOUNT:
+        taken, corrected = taken.filter(booked_on=resource), corrected.filter(resource=resource)
+    return {
+        "readings": _page(
+            request, taken.order_by("booked_on", "resource", "meter", "meter_key", "pk"), "readings_page"
+        ),
+        "corrections": corrected.order_by("pk")[:CORRECTIONS_MAX],
+        "has_meters": len(names) > 1,
+    }
 
 
-def _corrections(request: TeamRequest, asked: Asked, hour_ms: int) -> QuerySet[Correction]:
-    meter = DIMENSIONS[asked.where.dimension].meter
-    assert meter is not None
-    rows = Correction.objects.filter(team=request.team, hour_ms=hour_ms, meter=meter.name)
-    return rows.filter(resource=asked.where.resource) if asked.where.resource else rows
-
-
-def _page(request: TeamRequest, rows: QuerySet[Any], name: str) -> Page[UsageHour]:
+def _page(request: TeamRequest, rows: QuerySet[Any], name: str) -> Page[Any]:
     return Paginator(rows, PAGE).get_page(request.GET.get(name))
 
 
 def _commitment(request: TeamRequest, hour_ms: int) -> dict[str, Any]:
     used = commitment.hours(request.team.pk, hour_ms, hour_ms + HOUR_MS).get(hour_ms, {})
-    counted = [Counted(name, METERS[name].meaning, METERS[name].unit, n) for name, n in sorted(used.items())]
+    counted = [
+        Counted(name, METERS[name].meaning, hours.units(METERS[name].unit), n) for name, n in sorted(used.items())
+    ]
     return {"counted": counted, "shortfall": commitment.shortfall(used), "least": commitment.COMMITTED_BYTES_PER_S}

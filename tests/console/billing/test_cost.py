@@ -1,10 +1,12 @@
 """Usage and cost: the figures, the ways down, and that they all say the same."""
 
 import re
+from fractions import Fraction
 
 from apps.accounts.models import Membership
 from apps.base.units import DAY_MS, HOUR_MS
-from apps.billing import bills
+from apps.billing import bills, ledger
+from apps.billing.ledger import Reading, Series
 from apps.billing.models import BillingFlag, Budget, UsageDay, UsageHour
 from apps.streams.models import Stream
 from console.pages import money
@@ -60,6 +62,28 @@ def test_every_figure_leads_down_to_its_readings(client, lived):
     ways = [way.replace("&amp;", "&") for way in re.findall(r'href="(/t/first/billing\?[^"]+)"', page)]
     assert len(ways) == 5, "back to the hours, without each of three filters, without all"
     assert [client.get(way).status_code for way in ways] == [200] * len(ways)
+
+
+def test_both_meters_of_a_dimension_lead_down_to_their_readings(client, team):
+    hour_ms = NOVEMBER.start_ms + HOUR_MS
+    counted = (
+        ("account", "advantage-time", "", HOUR_MS, "commitment"),
+        ("stream/s", "advantage-bytes-out", "AKID", 1_000, "log"),
+        ("stream/s", "advantage-fan-out-bytes", "app", 5_000, "log"),
+    )
+    for resource, meter, key, value, log in counted:
+        series = Series(f"source/{meter}", meter, hour_ms, key, log)
+        ledger.record([Reading(team.team.pk, resource, series, value, hour_ms)])
+    day = {"day": "2026-11-01", "dimension": "advantage-data-out"}
+    for key, wanted in (({}, 6_000), ({"key": "AKID"}, 1_000), ({"key": "-"}, 5_000)):
+        hours = client.get(PAGE, {**day, **key, "group": "hour"}).context["hours"]
+        assert [line.metered for line in hours.lines] == [wanted], key
+        assert hours.amount == Fraction(wanted, 2**30) * Fraction("0.016"), key
+    page = text_of(client.get(f"{PAGE}/readings", {**day, "hour": "01"}))
+    assert page.count("<b>1,000</b>") == page.count("<b>5,000</b>") == 2
+    missing = text_of(client.get(f"{PAGE}/readings", {**day, "hour": "01", "dimension": "advantage-shortfall-out"}))
+    assert "3,600,000 milliseconds" in missing
+    assert all(f"source/{meter}" in missing for _, meter, *_ in counted)
 
 
 def test_storage_says_from_which_hour_it_counts(client, team, served):
