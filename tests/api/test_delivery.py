@@ -237,6 +237,7 @@ def test_how_it_fares(api, team, served):
         for query in ("", "?is_ended=true", "?is_ended=false")
     ]
     assert [len(lanes) for lanes in found] == [1, 1, 0]
+    Lane.objects.update(ended_at_ms=None)
     objects = api.get("/delivery-streams/ticker/objects?part=errors").json()["items"]
     assert [one["key"] for one in objects] == ["k2", "k1", "k0"]
     content = api.get(f"/delivery-streams/ticker/objects/{objects[0]['id']}").json()["content"]
