@@ -14,6 +14,7 @@ from itertools import pairwise
 from django.db.models import Sum
 
 from apps.base.units import DAY_MS
+from apps.billing import commitment
 from apps.billing.dimensions import DIMENSIONS, OF_METER
 from apps.billing.models import UsageDay
 from apps.billing.months import Month
@@ -91,6 +92,8 @@ class UnitCosts:
     def _unit(self, dimension: str, day_ms: int, month: Month) -> Fraction:
         priced = self._prices.of(dimension, day_ms)
         if len(priced.tiers) > 1:
+            if (dimension, day_ms) not in self._of_tiers(month):
+                del self._shared[month]  # it was booked after that was read
             return self._of_tiers(month)[dimension, day_ms]
         key = dimension, priced.from_ms, month
         found = self._flat.get(key)
@@ -119,7 +122,7 @@ class UnitCosts:
         return found
 
     def _tiered_rows(self, month: Month) -> list[Row]:
-        """All usage of the team with tiers, in one row by day and dimension."""
+        """All usage of the team with tiers, in one row by day and dimension; the shortfall, which may have some, too."""
         days = [month.start_ms, *self._prices.edges(month.start_ms, month.end_ms)]
         names = sorted({meter for day_ms in days for meter in self._tiered(day_ms)})
         used: dict[tuple[int, str], int] = {}
@@ -130,6 +133,8 @@ class UnitCosts:
         for day_ms, meter, metered in summed:
             key = day_ms, OF_METER[meter].name
             used[key] = used.get(key, 0) + metered
+        for row in commitment.rows(self._team_id, month.start_ms, month.end_ms):
+            used[row.day_ms, row.dimension] = row.metered
         return [Row(day_ms, name, "", n) for (day_ms, name), n in used.items() if self._is_priced(name, day_ms)]
 
     def _is_priced(self, dimension: str, day_ms: int) -> bool:

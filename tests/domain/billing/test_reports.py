@@ -1,6 +1,7 @@
 """Costs told apart: however they are grouped, they add up to the statement, and what is left out is what was asked for."""
 
 import random
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import bills, reports
 from apps.billing.dimensions import GB, OF_METER, SERVICES
+from apps.billing.grouping import Usage
 from apps.billing.models import BilledResource, CommittedHour, Price, PriceBook, UsageDay
 from apps.billing.months import Month
+from apps.billing.price_book import price_list
 from apps.billing.rating import cents
 from apps.billing.reports import OTHERS, By, Period, Where
 from tests.support.teams import REGION, make_team
@@ -57,6 +60,27 @@ def busy(team):
     BilledResource.objects.create(team=team.team, resource="stream/a", tags={"team": "core", "2024": "x"}, seen_at_ms=1)
     BilledResource.objects.create(team=team.team, resource="stream/gone", tags={"team": "web"}, seen_at_ms=1)
     return team
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_a_shortfall_through_tiers_adds_up_too(busy, by):
+    book = PriceBook.objects.get()
+    for name in ("advantage-shortfall-in", "advantage-shortfall-out"):
+        Price.objects.create(book=book, dimension=name, tiers=[["50", "0.05"], [None, "0.01"]])
+    for day in (10, 11, 12):
+        hour_ms = NOVEMBER.start_ms + day * DAY_MS
+        CommittedHour.objects.create(team=busy.team, hour_ms=hour_ms, meter="advantage-time", quantity=HOUR_MS)
+    statement = bills.statement(busy.team, REGION, NOVEMBER, NOW_MS)
+    assert {line.price for line in statement.lines if line.dimension == "advantage-shortfall-in"} > {Decimal("0.01")}
+    found = costs(busy, by, tag_key="team")
+    assert sum(group.amount for group in found.groups) == sum(line.amount for line in statement.lines)
+
+
+def test_the_first_usage_of_a_day_may_be_booked_between_two_queries(team):
+    usage = Usage(team.team.pk, price_list(team.team.pk, REGION), Where())
+    for day in (1, 2):
+        used(team, "delivery-units", GB // 5_120, day, "deliverystream/d")
+        assert len(list(usage.by_group(PERIOD, By.DAY))) == day
 
 
 @pytest.mark.parametrize("by", list(By))
