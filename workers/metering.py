@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+
 from apps.billing import clock_flags, rounds
 from apps.delivery import meters as delivery_meters
+from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.runtime import Runtime
@@ -19,7 +22,9 @@ def read(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     rounds.begin(held.key, clock_flags.look(runtime.clock.now_ms()))
     progress = _read(runtime, held, until_ms)
     if progress is not Progress.MORE:
-        rounds.end(held.key)
+        with transaction.atomic():
+            hold.confirm(held)  # who was overtaken ends no round that another one has begun
+            rounds.end(held.key)
         month_end.ensure(runtime.clock.now_ms())
     return progress
 

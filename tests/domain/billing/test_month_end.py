@@ -8,12 +8,14 @@ from apps.billing.ledger import Reading, Series
 from apps.billing.models import Bill, BillingFlag, FrozenMonth, MeteringRound
 from apps.billing.months import Month
 from apps.leases import hold
+from apps.leases.hold import LeaseLost
 from apps.leases.models import Lease
 from apps.recordlog.interface import Entry
 from apps.streams.models import Stream
 from tests.support.runtimes import run_due
 from tests.support.stream_rows import create_log, make_stream
 from tests.support.teams import REGION, make_team
+from workers import metering
 
 OCTOBER = Month(2026, 10)
 DUE_MS = OCTOBER.end_ms + closing.GRACE_MS
@@ -71,6 +73,15 @@ def test_it_waits_for_every_kind_of_metering(team, go, clock, runtime):
     clock.set(DUE_MS)
     assert rounds.through_ms(frozenset({"reads"})) == OCTOBER.end_ms
     assert rounds.through_ms(frozenset({"reads", "never"})) == 0
+
+
+def test_who_has_lost_the_lease_ends_no_round(team, clock, runtime):
+    hold.ensure("metering", "reads", 0)
+    held = hold.take("metering", "reads", "test", 30_000)
+    Lease.objects.filter(key="reads").update(counter=held.counter + 1)
+    with pytest.raises(LeaseLost):
+        metering.read(runtime, held, clock.now_ms() + 1_000)
+    assert rounds.through_ms(frozenset({"reads"})) == 0
 
 
 def test_all_teams_close_and_only_those_that_used_something(team, go):
