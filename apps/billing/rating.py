@@ -137,25 +137,40 @@ def _share(parts: tuple[Part, ...], share: Fraction) -> tuple[Part, ...]:
 
 def lines_of(charges: Iterable[Charge], month: Month) -> list[Line]:
     """The lines of a bill, in the order of the table of dimensions, then of time, then of tiers."""
-    sums: dict[tuple[str, int, int, int, Decimal], list[Fraction]] = {}
+    sums = LineSums(month)
     for charge in charges:
-        priced = charge.priced
+        sums.add(charge)
+    return sums.lines()
+
+
+class LineSums:
+    """Charges of a month, added up to lines as they come."""
+
+    def __init__(self, month: Month) -> None:
+        self._month = month
+        self._sums: dict[tuple[str, int, int, int, Decimal], list[Fraction]] = {}
+
+    def add(self, charge: Charge) -> None:
+        """One more."""
+        month, priced = self._month, charge.priced
         from_ms = max(month.start_ms, priced.from_ms)
         to_ms = month.end_ms if priced.to_ms is None else min(month.end_ms, priced.to_ms)
         for part in charge.parts:
             tier = next(n for n, one in enumerate(priced.tiers) if one.price == part.price)
-            total = sums.setdefault(
-                (charge.row.dimension, from_ms, to_ms, tier, part.price), [Fraction(0), Fraction(0)]
-            )
+            key = (charge.row.dimension, from_ms, to_ms, tier, part.price)
+            total = self._sums.setdefault(key, [Fraction(0), Fraction(0)])
             total[0] += part.quantity
             total[1] += part.amount
-    order = {name: n for n, name in enumerate(DIMENSIONS)}
-    return [
-        Line(DIMENSIONS[name], price, from_ms, to_ms, quantity, amount)
-        for (name, from_ms, to_ms, _, price), (quantity, amount) in sorted(
-            sums.items(), key=lambda item: (order[item[0][0]], item[0][1:])
-        )
-    ]
+
+    def lines(self) -> list[Line]:
+        """As lines_of has them."""
+        order = {name: n for n, name in enumerate(DIMENSIONS)}
+        return [
+            Line(DIMENSIONS[name], price, from_ms, to_ms, quantity, amount)
+            for (name, from_ms, to_ms, _, price), (quantity, amount) in sorted(
+                self._sums.items(), key=lambda item: (order[item[0][0]], item[0][1:])
+            )
+        ]
 
 
 def cents(amount: Fraction) -> int:

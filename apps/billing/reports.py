@@ -27,6 +27,9 @@ from apps.billing.unit_costs import Period
 
 __all__ = ["OTHERS", "By", "Daily", "Group", "Period", "Report", "Where"]
 
+MOMENTS = 3
+"""How often a month's groups and its statement are read while usage is being booked in between."""
+
 DAILY_GROUPS = 5
 """Groups of a daily series, the others added up: as many as a chart can tell apart."""
 
@@ -70,6 +73,8 @@ class Report:
     corrections_cents: int = 0
     credits_cents: int = 0
     problems: tuple[str, ...] = ()
+    is_of_one_moment: bool = True
+    """False: usage was booked between reading the groups and reading the statement, and rounding_cents has it."""
 
     @property
     def rounding_cents(self) -> int:
@@ -112,15 +117,20 @@ def costs(
 ) -> Report:
     """What the usage of a period costs by groups. tag_key: of By.TAG. top: so many groups and OTHERS. statement: of the month,
     where the caller has it already."""
-    where = where or Where()
-    usage = Usage(team.pk, price_list(team.pk, region), where or Where(), tag_key)
-    groups = _days(usage, period) if by == By.DAY else _first(_dearest(usage, period, by), top)
-    month = Month.at(period.from_ms)
-    if usage.where.is_all and period == Period.of(month):
-        made = statement or bills.statement(team, region, month, now_ms)
-        return _of_statement(made, by, period, groups)
-    total = cents(sum((group.amount for group in groups), Fraction(0)))
-    return Report(by, period, bills.currency_of(region, month), tuple(groups), total, problems=usage.problems)
+    asked, month = where or Where(), Month.at(period.from_ms)
+    is_month = asked.is_all and period == Period.of(month)
+    for _ in range(MOMENTS):
+        usage = Usage(team.pk, price_list(team.pk, region), asked, tag_key)
+        groups = _days(usage, period) if by == By.DAY else _first(_dearest(usage, period, by), top)
+        if is_month:
+            report = _of_statement(statement or bills.statement(team, region, month, now_ms), by, period, groups)
+        else:
+            total = cents(sum((group.amount for group in groups), Fraction(0)))
+            currency = bills.currency_of(region, month)
+            report = Report(by, period, currency, tuple(groups), total, problems=usage.problems)
+        if report.is_of_one_moment or statement is not None:
+            break
+    return report
 
 
 def daily(
@@ -201,9 +211,11 @@ def tag_keys(team_id: int) -> list[str]:
 
 def _of_statement(statement: bills.Statement, by: By, period: Period, groups: Sequence[Group]) -> Report:
     corrections = sum(line.cents for line in statement.lines if line.kind == bills.LineKind.CORRECTION)
+    amount = sum((line.amount for line in statement.lines if line.kind == bills.LineKind.USAGE), Fraction(0))
+    is_same = amount == sum((group.amount for group in groups), Fraction(0))
     return Report(
         by, period, statement.currency, tuple(groups), statement.usage_cents - corrections, corrections,
-        statement.credits_cents, statement.problems,
+        statement.credits_cents, statement.problems, is_same or statement.closed_at_ms is not None,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """A month as FOCUS 1.2, the FinOps Foundation's cost and usage columns, so that other cost tools read it.
 
 One row for each UTC day, resource, dimension and price; corrections and credits as the statement has them; and one row
-Adjustment with what rounding the statement's lines makes. BilledCost of all rows adds up to the statement's total exactly.
+Adjustment with what rounding the statement's lines makes. BilledCost of all rows adds up to the statement's total exactly;
+of a draft, to what the statement is when the usage is read.
 Read by the day, so that memory holds one day of a team whatever its size.
 
 Of the columns that FOCUS asks for only under conditions, those are left out whose condition is never true here: sub accounts
@@ -27,7 +28,7 @@ from apps.billing.exports import cells
 from apps.billing.models import BilledResource
 from apps.billing.months import Month
 from apps.billing.price_book import Books, NoPrice
-from apps.billing.rating import Charge, Part, PriceList, Row, decimal_text, rate
+from apps.billing.rating import Charge, LineSums, Part, PriceList, Row, decimal_text, rate
 
 PROVIDER = "Tidegate"
 RESOURCES_PER_QUERY = 500
@@ -115,16 +116,24 @@ def file(of: Statement, region: str) -> Iterator[bytes]:
 def rows(of: Statement, region: str) -> Iterator[dict[str, str]]:
     """Every row, with the columns that are not null."""
     assert of.team_id is not None, "a statement of a team that is gone has no usage"
-    common, total = _common(of, region), Decimal(0)
-    for row in chain(_usage(of, of.team_id, region), _others(of)):
+    common, total, sums = _common(of, region), Decimal(0), LineSums(of.month)
+    for row in chain(_usage(of, of.team_id, region, sums), _others(of)):
         total += Decimal(row["BilledCost"])
         yield {**common, **row}
-    rounding = Decimal(cells.money(of.total_cents)) - total
+    rounding = Decimal(cells.money(_total_cents(of, sums))) - total
     if rounding:
         yield {
             **common,
             **_single(of, "Adjustment", "Rounding: each line of the statement is rounded to the cent", rounding),
         }
+
+
+def _total_cents(of: Statement, sums: LineSums) -> int:
+    """Of a draft, what the usage in the file comes to: it may be newer than the statement."""
+    if of.closed_at_ms is not None:
+        return of.total_cents
+    others = sum(line.cents for line in of.lines if line.kind != LineKind.USAGE)
+    return others + sum(line.cents for line in sums.lines())
 
 
 def _common(of: Statement, region: str) -> dict[str, str]:
@@ -144,7 +153,8 @@ def _common(of: Statement, region: str) -> dict[str, str]:
     }
 
 
-def _usage(of: Statement, team_id: int, region: str) -> Iterator[dict[str, str]]:
+def _usage(of: Statement, team_id: int, region: str, sums: LineSums) -> Iterator[dict[str, str]]:
+    """The rows of the ledger; what they come to is added to sums."""
     prices, listed = price_book.price_list(team_id, region), price_book.list_prices(region)
     used: dict[str, int] = defaultdict(int)
     for day_ms in range(of.month.start_ms, of.month.end_ms, DAY_MS):
@@ -155,6 +165,7 @@ def _usage(of: Statement, team_id: int, region: str) -> Iterator[dict[str, str]]
         costs = _list_costs(day, listed, of.month, used)
         tags = _tags(team_id, {row.label for row in day})
         for charge in rate(day, prices, of.month, used):
+            sums.add(charge)
             for part in charge.parts:
                 yield _row(charge, part, costs.get(charge.row), tags.get(charge.row.label, {}))
         for row in day:

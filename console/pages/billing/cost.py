@@ -30,8 +30,18 @@ FLAGS_SHOWN = 5
 
 @team_page("billing:read")
 def usage_and_cost(request: TeamRequest) -> HttpResponse:
-    """The page."""
-    now_ms, region = calls.now_ms(), settings.CONFIG.region
+    """The page. Read again where usage was booked meanwhile: its figures are of one moment."""
+    now_ms = calls.now_ms()
+    for _ in range(reports.MOMENTS):
+        context = _context(request, now_ms)
+        report = context.get("report")
+        if report is None or report.is_of_one_moment:
+            break
+    return render(request, "billing/cost.html", context)
+
+
+def _context(request: TeamRequest, now_ms: int) -> dict[str, Any]:
+    region = settings.CONFIG.region
     tag_keys = reports.tag_keys(request.team.pk)
     asked = read(request.GET, now_ms, tag_keys)
     months = bills.months(request.team)
@@ -56,7 +66,7 @@ def usage_and_cost(request: TeamRequest) -> HttpResponse:
         context |= _figures(request, asked, statement, months, outlook, now_ms)
         context |= _chart(request, asked, months, outlook, statement.currency, now_ms)
         context |= _table(request, asked, statement, months, context.get("series", ()), now_ms)
-    return render(request, "billing/cost.html", context)
+    return context
 
 
 def _outlook(request: TeamRequest, asked: Asked, region: str, now_ms: int) -> Forecast | NoForecast | None:

@@ -3,6 +3,8 @@
 import re
 from fractions import Fraction
 
+import pytest
+
 from apps.accounts.models import Membership
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import bills, ledger
@@ -151,6 +153,26 @@ def test_many_rows_are_paged_and_the_others_are_counted(client, team, served):
     assert len(answer.context["breakdown"].lines) == 20
     last = client.get(PAGE, {"group": "resource", "page": "3"})
     assert [line.label for line in last.context["breakdown"].lines] == [f"s{n:02}" for n in range(4, -1, -1)]
+
+
+@pytest.mark.parametrize("group", ["service", "resource", "day"])
+def test_usage_that_is_booked_while_the_page_is_made_is_no_rounding(client, lived, served, monkeypatch, group):
+    read, once = bills.statement, []
+
+    def busy(*given):
+        made = read(*given)
+        if not once:
+            once.append(UsageDay.objects.create(
+                team=lived.team, resource="stream/new", meter="shard-time", day_ms=NOVEMBER.start_ms, meter_key="",
+                quantity=10_000 * HOUR_MS,
+            ))  # fmt: skip
+        return made
+
+    monkeypatch.setattr(bills, "statement", busy)
+    answer = client.get(PAGE, {"group": group})
+    assert once
+    assert abs(answer.context["report"].rounding_cents) < 50
+    assert answer.context["statement"].total_cents == statement(lived, served).total_cents
 
 
 def test_a_budget_is_drawn_against_the_total(client, lived, served):

@@ -132,6 +132,15 @@ def test_focus_rows_are_of_the_right_types_and_add_up_to_the_total(month):
     assert [row["BilledCost"] for row in rows if row["ChargeCategory"] == "Credit"] == ["-1.23"]
 
 
+def test_usage_that_is_booked_while_a_draft_is_written_is_no_rounding(month):
+    made = statement(month)
+    used(month, "shard-time", 1_000 * HOUR_MS, 4)
+    rows = rows_of(focus.file(made, REGION))
+    [rounding] = [Decimal(row["BilledCost"]) for row in rows if row["ChargeCategory"] == "Adjustment"]
+    assert abs(rounding) < Decimal("0.1")
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(statement(month).total_cents) / 100
+
+
 def test_focus_says_what_each_row_is_of(month):
     rows = [row for row in rows_of(focus.file(statement(month), REGION)) if row["ChargeCategory"] == "Usage"]
     for row in rows:
