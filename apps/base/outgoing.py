@@ -222,7 +222,7 @@ def _answering(
         except (httpcore.LocalProtocolError, UnicodeEncodeError) as error:
             raise OutgoingRefused(f"This cannot be sent by HTTP: {_without_value(error)}.") from None
         except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
-            raise OutgoingFailed(f"{type(error).__name__}: {error}"[:200], _kind(error)) from error
+            raise OutgoingFailed(_words(error)[:200], _kind(error)) from error
 
 
 def _without_value(error: Exception) -> str:
@@ -230,6 +230,11 @@ def _without_value(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "a header has a character that none can have"
     return str(error).partition(" b'")[0].partition(' b"')[0][:100]
+
+
+def _words(error: Exception) -> str:
+    """What failed, with the name of its class where that says something to people."""
+    return str(error) if isinstance(error, _Unresolved) else f"{type(error).__name__}: {error}"
 
 
 def _kind(error: Exception) -> Failure:
