@@ -16,7 +16,7 @@ from django.db import connection
 
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS
-from apps.billing import commitment, flags
+from apps.billing import clock_guard, commitment, flags
 from apps.billing.models import (
     CommittedHour,
     Correction,
@@ -60,9 +60,10 @@ def frozen_months(team_ids: Iterable[int]) -> set[tuple[int, str]]:
 
 
 def open_month(team_id: int, now_ms: int) -> Month:
-    """The month whose bill has what is corrected now: the present one, or the one after the newest that is frozen."""
+    """The month whose bill has what is corrected now: the present one by a clock that is believed, or the one after
+    the newest that is frozen."""
     newest = FrozenMonth.objects.filter(team_id=team_id).order_by("-month").values_list("month", flat=True).first()
-    present = Month.at(now_ms)
+    present = Month.at(clock_guard.trusted_ms(now_ms))
     return present if newest is None else max(present, Month.named(newest).next)
 
 

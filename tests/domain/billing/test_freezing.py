@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from apps.billing import booking, commitment, flags, ledger
+from apps.billing import booking, clock_guard, commitment, flags, ledger
 from apps.billing.ledger import OVERTAKEN_MS, Reading, Series
 from apps.billing.models import BillingFlag, CommittedHour, Correction, FrozenMonth, UsageDay, UsageHour
 from apps.billing.months import Month
@@ -43,6 +43,13 @@ def test_what_comes_late_is_a_correction_of_the_open_month(team):
     flag = BillingFlag.objects.get()
     assert (flag.kind, flag.team_id, flag.resource, flag.seen) == ("late", team.team.pk, "stream/s", 1)
     assert flag.text == "Usage of stream/s came after October 2026 was closed; the bill of November 2026 has it."
+
+
+def test_a_clock_that_is_ahead_puts_no_correction_on_a_bill_of_next_year(team):
+    clock_guard.note(NOW_MS)
+    booking.freeze(team.team.pk, OCTOBER, NOW_MS)
+    ledger.record([reading(team, 30, at_ms=NOW_MS + 90 * DAY_MS)])
+    assert Correction.objects.get().bill_month == "2026-11"
 
 
 def test_repeating_a_late_reading_corrects_once(team):
