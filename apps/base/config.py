@@ -88,7 +88,9 @@ class Config:
     )
     web_processes: int = setting("TIDEGATE_WEB_PROCESSES", 1, "Web worker processes sharing the port")
     outgoing_private: bool = setting(
-        "TIDEGATE_OUTGOING_PRIVATE", False, "on: webhooks of alarms and budgets may call private and local addresses, and by http"
+        "TIDEGATE_OUTGOING_PRIVATE",
+        False,
+        "on: webhooks of alarms and budgets may call private and local addresses, and by http",
     )
     metrics_token: str = setting(
         "TIDEGATE_METRICS_TOKEN", "", "Bearer token that reads every team's metrics at /metrics; empty: nobody's"
