@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import F
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
@@ -110,7 +109,7 @@ def parts(made: Statement) -> Iterator[Part]:
             yield Part(service, lines)
     corrections = tuple(line for line in made.lines if line.kind == LineKind.CORRECTION)
     if corrections:
-        yield Part("Corrections of earlier months", corrections)
+        yield Part("Corrections", corrections)
 
 
 def _rows(request: TeamRequest, now_ms: int) -> list[Row]:
@@ -136,14 +135,17 @@ def _row(month: Month, bill: Bill | None, made: Statement | None, *, is_correcte
 
 def _corrected(request: TeamRequest) -> set[str]:
     """The months of which something is on a later bill."""
-    hours = Correction.objects.filter(team=request.team).values_list("hour_ms", flat=True).distinct()
-    return {str(Month.at(hour_ms)) for hour_ms in hours.iterator()}
+    found = Correction.objects.filter(team=request.team).values_list("hour_ms", "bill_month").distinct()
+    pairs = ((str(Month.at(hour_ms)), bill_month) for hour_ms, bill_month in found.iterator())
+    return {month for month, bill_month in pairs if bill_month > month}
 
 
 def _later(request: TeamRequest, month: Month) -> list[str]:
-    """The bills that have corrections of this month."""
-    found = Correction.objects.filter(team=request.team, hour_ms__gte=month.start_ms, hour_ms__lt=month.end_ms)
-    return list(found.order_by(F("bill_month")).values_list("bill_month", flat=True).distinct())
+    """The later bills that have corrections of this month."""
+    found = Correction.objects.filter(
+        team=request.team, hour_ms__gte=month.start_ms, hour_ms__lt=month.end_ms, bill_month__gt=str(month)
+    )
+    return list(found.order_by("bill_month").values_list("bill_month", flat=True).distinct())
 
 
 def _month(name: str) -> Month:

@@ -38,6 +38,18 @@ def test_months_are_open_closed_or_corrected_later(client, lived, served):
     assert "Correction of October 2026: Shard hours" in november
 
 
+def test_a_correction_of_the_month_that_is_open_is_on_no_later_bill(client, lived):
+    Correction.objects.create(
+        team=lived.team, resource="stream/orders-events", meter="shard-time", hour_ms=NOVEMBER.start_ms, meter_key="",
+        quantity=-HOUR_MS, reason="manual", note="twice", booked_at_ms=1, bill_month=str(NOVEMBER),
+    )  # fmt: skip
+    page = text_of(client.get("/t/first/billing/statements/2026-11"))
+    assert "Correction of November 2026: Shard hours" in page
+    assert "the difference is on" not in page
+    assert "of earlier months" not in page
+    assert "corrected later" not in text_of(client.get("/t/first/billing/statements"))
+
+
 def test_a_statement_has_its_lines_credits_total_and_address(client, lived, served):
     Credit.objects.create(team=lived.team, amount_cents=700, reason="Trial", from_month="2026-11", created_at_ms=1)
     made = bills.statement(lived.team, REGION, NOVEMBER, served.clock.now_ms())
