@@ -85,6 +85,7 @@ def test_both_meters_of_a_dimension_lead_down_to_their_readings(client, team):
     assert page.count("<b>1,000</b>") == page.count("<b>5,000</b>") == 2
     missing = text_of(client.get(f"{PAGE}/readings", {**day, "hour": "01", "dimension": "advantage-shortfall-out"}))
     assert "3,600,000 milliseconds" in missing
+    assert 'class="scroll" tabindex="0"' in missing, "a narrow screen scrolls it by keyboard"
     assert all(f"source/{meter}" in missing for _, meter, *_ in counted)
 
 
