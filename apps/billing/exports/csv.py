@@ -19,7 +19,7 @@ STATEMENT_COLUMNS = {
     "month": "Of UTC, as 2026-11.",
     "account_id": "The team's account.",
     "team": "Its name.",
-    "kind": "usage; correction: of an earlier month, billed now; credit: what a credit took off.",
+    "kind": "usage; correction: usage that came late or was put right, billed now; credit: what a credit took off.",
     "service": "Data Streams, Firehose; empty of credits.",
     "dimension": "What is sold, as the price book has it; empty of credits.",
     "title": "The same in words.",
