@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import tables
+from tests.support.environment import ROOT, environment
+
 STARTED_WITHIN_S = 240.0
 STOPPED_WITHIN_S = 120.0
 HAPPENED_WITHIN_S = 120.0
@@ -161,15 +163,6 @@ class Up:
             os.kill(seen.pid, signal.SIGKILL)
 
 
-def environment(**settings: str) -> dict[str, str]:
-    """This process's, without what tests set for themselves, and what the make that runs them says to makes it runs.
-    Tests make more control calls a second than AWS allows."""
-    ours = {"REDIS_URL", "RECORD_LOG_URL", "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
-    ours.add("PYTHONDONTWRITEBYTECODE")  # a process that compiles the product anew starts a second later
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_") and name not in ours}
-    return kept | {"TIDEGATE_CONTROL_RATES": "off"} | settings
-
-
 def start_up(data_dir: Path, port: int | None = None, command: tuple[str, ...] = (), **settings: str) -> Up:
     """Start `manage.py up` and do not wait for it."""
     port = port or free_port()
@@ -190,8 +183,10 @@ def start_up(data_dir: Path, port: int | None = None, command: tuple[str, ...] =
 
 
 @contextmanager
-def up(data_dir: Path, **settings: str) -> Iterator[Up]:
-    """`manage.py up` for the time of the block, serving."""
+def up(data_dir: Path, *, migrated: bool = True, **settings: str) -> Iterator[Up]:
+    """`manage.py up` for the time of the block, serving. migrated: a new data directory has its tables already."""
+    if migrated and "DATABASE_URL" not in settings and not data_dir.exists():
+        tables.lay(data_dir)
     started = start_up(data_dir, **settings)
     try:
         started.wait()

@@ -52,7 +52,7 @@ def pasted(output: str) -> dict[str, str]:
 
 def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
     data = tmp_path / "data"
-    with up(data) as first:
+    with up(data, migrated=False) as first:
         assert listeners(first.port) == 1
         kept = json.loads((data / "credentials.json").read_text())
         client = kinesis(first.endpoint, kept["access_key_id"], kept["secret_access_key"])

@@ -18,6 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config as BotoConfig
 
+from tests.support import tables
 from tests.support.processes import HAPPENED_WITHIN_S, STARTED_WITHIN_S, STOPPED_WITHIN_S, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 def start(port: int, folder: str, output: Path, **settings: str) -> subprocess.Popen[bytes]:
     """The server, serving, with settings of the test's beside its own."""
+    tables.lay(Path(folder))
     names = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")}
     ours = {
         "TIDEGATE_PORT": str(port),
