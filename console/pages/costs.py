@@ -44,12 +44,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class MonthCost:
-    """Of a team: the statement's total, and of that what credits took off. range_words: the forecast of the usage, which knows
-    no credits; empty without one, and reason says why."""
+    """Of a team: the statement's total, and of that what credits took off. range_words, likely_words: the forecast of the usage,
+    which knows no credits; empty without one, and reason says why."""
 
     total_cents: int
     credits_cents: int
     range_words: str
+    likely_words: str
     reason: str
     address: str
 
@@ -142,17 +143,17 @@ def of_month(request: TeamRequest) -> MonthCost | None:
     now_ms = calls.now_ms()
     statement = bills.statement(request.team, _region(), month(), now_ms)
     outlook = reports.outlook(request.team, _region(), now_ms)
-    told = (range_words(outlook), "") if isinstance(outlook, Forecast) else ("", outlook.reason)
+    told = (*forecast_words(outlook), "") if isinstance(outlook, Forecast) else ("", "", outlook.reason)
     address = reverse("billing", args=[request.team.slug])
     return MonthCost(statement.total_cents, statement.credits_cents, *told, address)
 
 
-def range_words(outlook: Forecast) -> str:
-    """As "$812 to $901, most likely $854"."""
+def forecast_words(outlook: Forecast) -> tuple[str, str]:
+    """As "$812 to $901" and "$854"."""
     low, likely, high = (
         money.whole_money(cents) for cents in (outlook.low_cents, outlook.likely_cents, outlook.high_cents)
     )
-    return likely if low == high else f"{low} to {high}, most likely {likely}"
+    return likely if low == high else f"{low} to {high}", likely
 
 
 def plan_of(request: TeamRequest, stream: Any) -> StreamPlan:
