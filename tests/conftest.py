@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from apps.access import audit_guard
 from apps.base.clock import FakeClock
 from apps.runtime import Runtime
+from tests.support import row_ids
 from tests.support.runtimes import memory_runtime
 
 BUSY = (HealthCheck.too_slow,)
@@ -102,6 +103,7 @@ def django_db_setup(django_db_setup: None, hints_stay_here: None, django_db_bloc
     post_migrate.disconnect(create_contenttypes)
     with django_db_blocker.unblock():
         audit_guard.remove(connection)
+        row_ids.start_far(connection)
     yield
     with django_db_blocker.unblock():
         end_other_sessions(connection)

@@ -146,7 +146,7 @@ def test_sign_in_goes_on_within_the_console_alone(team, served):
         check_stays(answer, "sign-in")
 
 
-LINKS = re.compile(r'href="(/t/first/(?:alarms|audit|ingestion)[^"]*)"')
+LINKS = re.compile(r'href="(/t/first/(?:alarms|audit|ingestion|billing/budgets)[^"]*)"')
 PAGES_MAX = 200
 
 

@@ -50,10 +50,6 @@ PLACES = frozenset(
 """All of them."""
 
 
-OURS = 1_000_000_001
-"""A row id where others may have taken the first ones without the database's counter."""
-
-
 def said(place: str) -> str:
     """The text of a place: short enough for all, and found again by its end."""
     assert place in PLACES
@@ -164,7 +160,7 @@ def _deliveries(delivery: DeliveryStream, now_ms: int) -> None:
         failure={"Type": "UNKNOWN_ERROR", "Details": said("failure")}, status="CREATING_FAILED"
     )
     DeliveredObject.objects.create(
-        id=OURS, delivery_stream=delivery, part="destination", bucket="events", key=said("object"), size_bytes=1, records=1, at_ms=now_ms
+        delivery_stream=delivery, part="destination", bucket="events", key=said("object"), size_bytes=1, records=1, at_ms=now_ms
     )  # fmt: skip
     DeliveryJob.objects.create(
         delivery_stream=delivery, kind="redrive", status="FAILED", error=said("job"), created_at_ms=now_ms,
@@ -177,7 +173,7 @@ def _streams(team: Team, stream: Stream, now_ms: int) -> None:
     consumer = Consumer.objects.create(stream=stream, name=said("consumer"), status="ACTIVE", created_at_ms=now_ms)
     ConsumerTag.objects.create(consumer=consumer, key=PAYLOAD, value=PAYLOAD)
     Ingestion.objects.create(
-        id=OURS, team=team, kind="import", target=stream, target_name=stream.name, created_at_ms=now_ms, status="FAILED",
+        team=team, kind="import", target=stream, target_name=stream.name, created_at_ms=now_ms, status="FAILED",
         finished_at_ms=now_ms, error=said("import"),
         source={"file": "x", "name": said("file"), "key": PAYLOAD, "key_field": 0},
     )  # fmt: skip

@@ -80,7 +80,9 @@ class CostPageSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField()
     usage = serializers.RegexField(CENTS, help_text="Of all groups. Of all usage of a month: the bill's.")
     rounding = serializers.RegexField(CENTS, help_text="What `cost` of all groups is less than `usage`.")
-    corrections = serializers.RegexField(CENTS, help_text="Usage that came late or was put right; of a whole month only.")
+    corrections = serializers.RegexField(
+        CENTS, help_text="Usage that came late or was put right; of a whole month only."
+    )
     credits = serializers.RegexField(CENTS, help_text="Taken off; of a whole month only.")
     total = serializers.RegexField(CENTS, help_text="Of a whole month: the bill's total.")
     problems = serializers.ListField(child=serializers.CharField(), help_text="What is not in it, as sentences.")
