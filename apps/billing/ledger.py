@@ -7,8 +7,8 @@ taken twice, late, or not at all changes nothing in the end: the sum of the diff
   log books records under the hour in which they arrived; a late reading still lands in the right hour.
 * A reading older than the last one of its series, or one that shows less shortly after it, comes from a reader who was
   overtaken: it is ignored.
-* A value that shows less long after the last reading comes from a log that was restored from an older copy: the series
-  goes on from there, flagged; the gap is neither billed nor credited.
+* A value that shows less long after the last reading comes from a log that was restored from an older copy, and at once if
+  that is known (OlderLog): the series goes on from there, flagged; the gap is neither billed nor credited.
 * Usage of a month whose bill is being made, or made, is frozen: what comes late is a correction (booking.py).
 * After `finish` a source's series take no more: its log is dropped.
 """
@@ -66,7 +66,17 @@ class Reading:
     read_at_ms: int
 
 
-def record(readings: Sequence[Reading]) -> int:
+class OlderLog(NamedTuple):
+    """A log that was found to be an older copy of itself, and when: what was read before is of another life of it. 0: never."""
+
+    incarnation: str
+    found_at_ms: int
+
+
+NEVER = OlderLog("", 0)
+
+
+def record(readings: Sequence[Reading], older: OlderLog = NEVER) -> int:
     """Book the readings in one transaction (the caller's, if there is one); answers how many raised a usage.
 
     Repeating the call, with the same or with fewer readings, changes nothing.
@@ -78,7 +88,7 @@ def record(readings: Sequence[Reading]) -> int:
         return 0
     with transaction.atomic():
         booking.share_teams(reading.team_id for reading in readings)
-        raised = _move(readings, _rows_of(readings))
+        raised = _move(readings, _rows_of(readings), older)
         _book(raised)
     return len(raised)
 
@@ -167,13 +177,13 @@ def _locked(wanted: Iterable[Series]) -> dict[Series, _Stored]:
     return found
 
 
-def _move(readings: Sequence[Reading], rows: dict[Series, _Stored]) -> list[tuple[Reading, int]]:
+def _move(readings: Sequence[Reading], rows: dict[Series, _Stored], older: OlderLog) -> list[tuple[Reading, int]]:
     """Move each series to its reading; answers those that rose, and by how much."""
     raised: list[tuple[Reading, int]] = []
     changed: dict[Series, _Stored] = {}
     for reading in readings:
         row = rows[reading.series]
-        delta = _delta(row, reading)
+        delta = _delta(row, reading, older)
         if delta is None:
             continue
         row.value, row.read_at_ms = reading.value, max(reading.read_at_ms, row.read_at_ms)
@@ -194,13 +204,16 @@ def _save(rows: Iterable[_Stored]) -> None:
         )
 
 
-def _delta(row: _Stored, reading: Reading) -> int | None:
+def _delta(row: _Stored, reading: Reading, older: OlderLog) -> int | None:
     """What the reading adds to the usage; None if it says nothing new."""
     if row.final or reading.value == row.value:
         return None
     if reading.value > row.value:
         return reading.value - row.value
-    if reading.read_at_ms <= row.read_at_ms + OVERTAKEN_MS:
+    in_another_life = (
+        reading.series.incarnation == older.incarnation and row.read_at_ms < older.found_at_ms <= reading.read_at_ms
+    )
+    if reading.read_at_ms <= row.read_at_ms + OVERTAKEN_MS and not in_another_life:
         return None
     row.shrunk_at_ms = reading.read_at_ms
     log.warning("meter_shrunk", series=reading.series, was=row.value, now=reading.value)

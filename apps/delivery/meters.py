@@ -67,6 +67,7 @@ from apps.metrics import series
 from apps.metrics.series import Identity, Observed, TooManySeries, Value
 from apps.recordlog.interface import MeterRow, UnknownShard
 from apps.runtime import Runtime
+from apps.streams import log_marks
 
 KIND, KEY = "metering", "delivery"
 """The lease of the readings."""
@@ -208,15 +209,19 @@ def read_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
 def record(runtime: Runtime, stream: DeliveryStream) -> None:
     """Book what the delivery stream has used since it was read last. metered_to_ms goes up to trusted time alone: hours long
     before it are read no more, so a clock that is ahead for a moment must not move it."""
+    is_direct = stream.source_type == SourceType.DIRECT_PUT
+    older = log_marks.look(runtime) if is_direct else ledger.NEVER
     now_ms = runtime.clock.now_ms()
     to_ms = clock_guard.trusted_ms(now_ms)
     from_ms = stream.metered_to_ms - stream.metered_to_ms % HOUR_MS - READ_AGAIN_MS
     readings = _of_logs(runtime, stream, from_ms, now_ms)
     with transaction.atomic():
-        ledger.record([*readings, *_of_lanes(stream, from_ms, now_ms)])
+        raised = ledger.record([*readings, *_of_lanes(stream, from_ms, now_ms)], older)
         DeliveryStream.objects.filter(pk=stream.pk, metered_to_ms__lt=to_ms).update(metered_to_ms=to_ms)
         for source in sources_of(stream):
             ledger.prune(source, from_ms - 2 * DAY_MS)
+        if raised and is_direct:
+            log_marks.leave(runtime, older)
 
 
 def finish(runtime: Runtime, stream: DeliveryStream) -> None:

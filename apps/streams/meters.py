@@ -27,6 +27,7 @@ from apps.billing.meters import (
 from apps.billing.plans import Plan, split
 from apps.recordlog.interface import MeterRow, Totals, UnknownShard
 from apps.runtime import Runtime
+from apps.streams import log_marks
 from apps.streams.models import Shard
 from apps.streams.usage_names import resource_of, source_of_shard
 
@@ -36,13 +37,16 @@ PAID_BY = {Plan.ON_DEMAND: ON_DEMAND_BYTES_IN, Plan.ADVANTAGE: ADVANTAGE_BYTES_I
 
 def record_log(runtime: Runtime, shards: Sequence[Shard]) -> None:
     """Book what the log has counted for the shards since they were read last."""
+    older = log_marks.look(runtime)
     read_at_ms = runtime.clock.now_ms()
     found = runtime.wait_for(_log_meters(runtime, shards))
     readings = [r for shard, rows in zip(shards, found, strict=True) for r in _of_log(runtime, shard, rows, read_at_ms)]
     with transaction.atomic():
-        ledger.record(readings)
+        raised = ledger.record(readings, older)
         for shard, rows in zip(shards, found, strict=True):
             _move_on(shard, rows)
+        if raised:
+            log_marks.leave(runtime, older)
 
 
 async def _log_meters(runtime: Runtime, shards: Sequence[Shard]) -> list[list[MeterRow]]:

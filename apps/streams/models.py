@@ -243,3 +243,22 @@ class Ingestion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk} into {self.target_name}"
+
+
+class LogMark(models.Model):
+    """A record of the record log that a copy must have to have all that was metered (log_marks.py); the newest counts."""
+
+    incarnation = models.CharField(max_length=40)
+    """Of the log."""
+    offset = models.BigIntegerField()
+    arrival_ms = models.BigIntegerField()
+    name = models.CharField(max_length=32)
+    """What the record holds, found by chance: no other log has it there."""
+    older_at_ms = models.BigIntegerField(default=0)
+    """When the log was last found to be an older copy; 0: never."""
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["incarnation", "offset"], name="log_marks_of_a_log")]
+
+    def __str__(self) -> str:
+        return f"{self.incarnation} {self.offset}"

@@ -16,14 +16,15 @@ from django.db import transaction
 
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS
-from apps.billing import clock_guard, flags, ledger
+from apps.billing import clock_guard, ledger
 from apps.billing.ledger import Reading, Series
-from apps.billing.models import FlagKind, MeterReading
+from apps.billing.models import MeterReading
 from apps.leases import hold
 from apps.leases.hold import Held
 from apps.leases.progress import Progress
 from apps.recordlog.interface import Batch, UnknownShard
 from apps.runtime import Runtime
+from apps.streams import log_marks
 from apps.streams.read_meters import FORMAT, READS_KEY, Row, Saved
 
 log = structlog.get_logger(__name__)
@@ -40,10 +41,7 @@ SOURCES = "reads/"
 KEPT_MS = 2 * DAY_MS
 """Readings are kept so long after their hour, to recognise who was overtaken."""
 
-OLDER = (
-    "The record log is older than what was metered of it, as after a restored backup. What was metered stays billed, and nothing "
-    "is billed twice; what was put and read between that copy and now may be missing from bills."
-)
+OLDER = "What was read from the old log after that is on no bill. Please add corrections."
 
 _decode = msgspec.msgpack.Decoder(Saved).decode
 
@@ -93,7 +91,7 @@ def _next(runtime: Runtime, held: Held) -> tuple[list[Found], bool]:
     if found and found[0].offset >= was["offset"]:
         return found, more  # that record is trimmed: it is the checkpoint that was restored from an older copy
     log.warning("read_meters_log_is_older", **was)
-    flags.raise_flag(None, FlagKind.SHRUNK, "", OLDER, runtime.clock.now_ms())
+    log_marks.raise_older("reads", was["arrival_ms"], OLDER, runtime.clock.now_ms())
     held.checkpoint = {**was, "skip_to_ms": max(was["arrival_ms"], was["skip_to_ms"])}
     return _read(runtime, 1)
 

@@ -297,7 +297,7 @@ def test_the_reserved_shard_is_nobodys_and_is_checked_like_all(s):
     read_all(s)
     assert booked(s) == {"bytes-out": 1_000}
     verified = s.runtime.wait_for(s.runtime.record_log.verify())
-    assert (verified.shards, verified.problems) == (2, ())
+    assert (verified.shards, verified.problems) == (3, ())  # the stream's, this one, and that of the marks
 
 
 def test_a_closed_shards_last_answer_is_paid_too(s):
