@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -13,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from apps.access import audit_guard
 from apps.base.clock import FakeClock
 from apps.runtime import Runtime
-from tests.support import row_ids
+from tests.support import row_ids, tables
 from tests.support.runtimes import memory_runtime
 
 BUSY = (HealthCheck.too_slow,)
@@ -92,13 +93,21 @@ def hints_stay_here() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, hints_stay_here: None, django_db_blocker: Any) -> Iterator[None]:
-    """Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
+def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, django_db_blocker: Any) -> Iterator[None]:
+    """On SQLite a copy of tables that are made already (tests.support.tables); elsewhere pytest-django's database.
+
+    Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
     audit trail's own guard would refuse to be emptied (tests/domain/access/test_audit.py sets it again)."""
     from django.contrib.contenttypes.management import create_contenttypes
     from django.db import connection
     from django.db.models.signals import post_migrate
 
+    if connection.vendor == "sqlite":
+        request.getfixturevalue("django_test_environment")
+        tables.copy(Path(connection.settings_dict["TEST"]["NAME"]))
+        connection.settings_dict["NAME"] = connection.settings_dict["TEST"]["NAME"]
+    else:
+        request.getfixturevalue("django_db_setup")
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     post_migrate.disconnect(create_contenttypes)
     with django_db_blocker.unblock():

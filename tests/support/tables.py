@@ -1,7 +1,8 @@
 """The tables of a new data directory, as `migrate` makes them, without making them anew each time.
 
-Migrations take five seconds of a processor, and the tests begin some forty data directories. So the file is made once for each
-state of the migrations, kept in build/, and copied. What `up` does with it is what it does with data that is up to date.
+Migrations take five seconds of a processor, and the tests begin some forty data directories, and each worker of theirs has a
+database of its own. So the file is made once for each state of the migrations, kept in build/, and copied. What `up` does with
+it is what it does with data that is up to date.
 """
 
 import fcntl
@@ -23,10 +24,15 @@ def lay(data_dir: Path) -> None:
     """Put the tables, and a key of its own, into a data directory that has none; it is made if it is not there."""
     data_dir.mkdir(mode=0o700, exist_ok=True)
     if not (data_dir / NAME).exists():
-        shutil.copyfile(_made(), data_dir / NAME)
+        copy(data_dir / NAME)
         (data_dir / KEY).write_bytes(secrets.token_bytes(32))
         for name in (NAME, KEY):
             (data_dir / name).chmod(0o600)
+
+
+def copy(file: Path) -> None:
+    """The tables alone, as a file of SQLite's."""
+    shutil.copyfile(_made(), file)
 
 
 def _made() -> Path:
@@ -47,8 +53,10 @@ def _made() -> Path:
 
 
 def _state() -> str:
-    """Of our migrations, and of the libraries' by their versions."""
-    found = hashlib.sha256((ROOT / "requirements.txt").read_bytes())
+    """Of our migrations, of what they call, and of the libraries' by their versions."""
+    found = hashlib.sha256(
+        (ROOT / "requirements.txt").read_bytes() + (ROOT / "apps/access/audit_guard.py").read_bytes()
+    )
     for path in sorted(path for top in ("apps", "console") for path in (ROOT / top).rglob("migrations/*.py")):
         found.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return found.hexdigest()[:16]
