@@ -8,7 +8,7 @@ withdrawn and is a draft again. Who may do all this, and the audit trail: apps/t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -193,6 +193,27 @@ def ends(book: PriceBook, others: list[PriceBook]) -> int | None:
     later = [other.valid_from_ms for other in others if other.valid_from_ms > book.valid_from_ms]
     given = [] if book.valid_to_ms is None else [book.valid_to_ms]
     return min(given + later, default=None)
+
+
+class Place(NamedTuple):
+    """Where a book stands. ends_ms: see ends()."""
+
+    book: PriceBook
+    stage: Stage
+    ends_ms: int | None
+
+
+def places(books: Sequence[PriceBook], region: str, now_ms: int) -> list[Place]:
+    """Of each of these books of a region; one query."""
+    there = price_book.published(region)
+    of_owner: dict[int | None, list[PriceBook]] = {}
+    for one in there.filter(team__in={book.team_id for book in books if book.team_id}) | there.filter(team=None):
+        of_owner.setdefault(one.team_id, []).append(one)
+    found = []
+    for book in books:
+        others = of_owner.get(book.team_id, []) if book.published_at_ms is not None else []
+        found.append(Place(book, stage(book, others, now_ms), ends(book, others)))
+    return found
 
 
 def changes(book: PriceBook) -> list[Change]:

@@ -28,6 +28,8 @@ TAGS: Final[dict[str, str]] = {
     "Prices": "What a unit costs the team, beside AWS's list, and what a plan would cost.",
     "Members": "Who is in the team, and as what.",
     "Budgets": "What the team wants to spend in a month, whom it tells, and what it does when all of it is spent.",
+    "Operator": "Money of all teams: credits, corrections, flags, price books, showback. For people who run the installation; "
+    "for the token of anybody else these addresses are 404.",
     "Roles": "What a member may do: the six roles, and the team's own.",
     "Invitations": "Those who are asked to join.",
     "Access keys": "Keys that sign requests of AWS clients.",

@@ -48,6 +48,11 @@ PLACES: Final[dict[str, Place]] = {
     "entry": Place("The entry's id.", "1", ROW_ID),
     "role": text("The role's key: one of the six, or as `own:1`.", "own:1", maxLength=24),
     "token": text("The token's id.", "tok_0123456789abcdef", maxLength=24),
+    "credit": Place("The credit's id.", "1", ROW_ID),
+    "flag": Place("The flag's id.", "1", ROW_ID),
+    "book": Place("The price book's number.", "1", ROW_ID),
+    "team": text("The team's short name.", "shop", maxLength=50),
+    "Operator/number": text("The bill's number.", "TG-2026-10-123456789012", maxLength=40),
     "month": text("A month of UTC.", "2026-11", pattern=r"^[0-9]{4}-[0-9]{2}$"),
     "job": Place("The job's number.", "1", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
 }

@@ -84,6 +84,9 @@ REFUSED_AS: Final[dict[str, int]] = {
 }
 """Statuses of what apps/teams refuses, by its code; 409: whatever is not here stands in the way."""
 
+BY_FIELD: Final = frozenset({"BookRefused", "CorrectionRefused", "CreditRefused"})
+"""Codes of refusals that are 400 where they are about a value that was sent, and stand in the way otherwise."""
+
 
 class Conflict(exceptions.APIException):
     """409."""
@@ -201,7 +204,8 @@ def _of_service(error: ServiceError, request_id: str) -> Response:
 
 def _refused(error: Refused, request_id: str) -> Response:
     errors = [{"field": error.field, "detail": str(error)}] if error.field else []
-    return problem(REFUSED_AS.get(error.code, 409), str(error), request_id, code=error.code, errors=errors)
+    status = 400 if error.code in BY_FIELD and error.field else REFUSED_AS.get(error.code, 409)
+    return problem(status, str(error), request_id, code=error.code, errors=errors)
 
 
 def _texts(error: exceptions.APIException) -> tuple[str]:

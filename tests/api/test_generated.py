@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
+from apps.billing import flags
+from apps.billing.models import BillingFlag, Credit, FlagKind, PriceBook
 from console import calls
 from console.api import rates
 from console.api.document import document
@@ -27,6 +29,7 @@ from tests.console.conftest import (
     unhurried,  # noqa: F401 - a fixture
 )
 from tests.support.delivery_rows import make_delivery
+from tests.support.operators import make_operator
 
 pytestmark = [
     pytest.mark.usefixtures("unhurried"),
@@ -64,13 +67,15 @@ THERE = {
     "dashboard": ["late"],
     "alarm": ["late"],
     "month": ["2026-11", "2026-10"],
+    "team": ["first"],
 }
 """Values of places that name something: half of the requests have them."""
 
 
 @pytest.fixture
 def world(team, served, monkeypatch):
-    """A team with a little of everything, that takes as many requests as come."""
+    """A team with a little of everything, that takes as many requests as come; its owner runs the installation."""
+    make_operator(team)
     monkeypatch.setattr(calls, "wait_until_active", lambda *_: settle(served))
     monkeypatch.setattr(rates, "BURST", 10_000_000)
     monkeypatch.setattr(rates, "PER_S", 10_000_000)
@@ -88,6 +93,11 @@ def renew(served, team, api):
             make_stream(served, team, name, shards, Tags={"team": "shop"})
     api.post("/streams/orders/consumers", {"name": "app"})
     api.post("/queues", {"name": "work", "stream": "clicks"})
+    things = {"credit": Credit, "flag": BillingFlag, "book": PriceBook}
+    api.post("/operator/credits", {"team": team.team.slug, "amount": "5", "reason": "Trial", "from_month": "2026-11"})
+    api.post("/operator/price-books", {"team": team.team.slug})
+    flags.raise_flag(team.team.pk, FlagKind.LATE, "stream/orders", "Late", 1)
+    THERE.update({place: list(model.objects.values_list("pk", flat=True)[:3]) for place, model in things.items()})
     api.post("/streams/orders/records", {"records": [{"partition_key": "a", "data": "x"}]})
     settle(served)
 

@@ -109,13 +109,7 @@ class OneBill(ApiView):
     @extend_schema(responses=BillWithLinesSerializer)
     def get(self, request: ApiRequest, month: str) -> Response:
         """A month with its lines. Amounts are texts of digits; `billed` of all lines adds up to the total."""
-        made = statement_of(request, month)
-        lines = [
-            _without(json.line_document(line), "from", "to") | {"from_ms": line.from_ms, "to_ms": line.to_ms}
-            for line in made.lines
-        ]
-        more = {"account_id": made.account_id, "as_of_ms": made.as_of_ms, "usage_digest": made.usage_digest or None}
-        return Response(_shown(made) | more | {"lines": lines})
+        return Response(with_lines(statement_of(request, month)))
 
 
 class BillCsv(ApiView):
@@ -160,7 +154,7 @@ class BillCheck(ApiView):
     @extend_schema(responses=CheckedBillSerializer)
     def get(self, request: ApiRequest, month: str) -> Response:
         """Reckon a closed bill anew from the ledger and the prices of then, and compare. 404 for a draft."""
-        row = Bill.objects.filter(team=request.team, month=str(_month(month))).first()
+        row = Bill.objects.filter(team=request.team, month=str(month_named(month))).first()
         if row is None:
             raise Http404
         found = checking.check(row, settings.CONFIG.region)
@@ -169,10 +163,21 @@ class BillCheck(ApiView):
 
 def statement_of(request: ApiRequest, month: str) -> Statement:
     """Of the token's team. Raises Http404."""
-    return bills.statement(request.team, settings.CONFIG.region, _month(month), calls.now_ms())
+    return bills.statement(request.team, settings.CONFIG.region, month_named(month), calls.now_ms())
 
 
-def _month(name: str) -> Month:
+def with_lines(made: Statement) -> Json:
+    """As BillWithLinesSerializer has it."""
+    lines = [
+        _without(json.line_document(line), "from", "to") | {"from_ms": line.from_ms, "to_ms": line.to_ms}
+        for line in made.lines
+    ]
+    more = {"account_id": made.account_id, "as_of_ms": made.as_of_ms, "usage_digest": made.usage_digest or None}
+    return _shown(made) | more | {"lines": lines}
+
+
+def month_named(name: str) -> Month:
+    """One that has begun. Raises Http404."""
     try:
         month = Month.named(name)
     except BadMonth:

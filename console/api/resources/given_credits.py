@@ -1,22 +1,30 @@
-"""Credits of the team, and what metering and closing found odd: both are the operator's to change, and told here."""
+"""Credits: money given to teams for their bills. A team sees its own; people who run the installation give and take back."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Coalesce
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from apps.billing import crediting, flags
+from apps.billing import crediting
 from apps.billing.exports.cells import money
-from apps.billing.models import BillingFlag, FlagKind
-from console.api.paging import PageQuery, page, page_of, whole
+from apps.billing.models import Credit
+from apps.teams import billing_credits
+from console import calls
+from console.api.operator import SLUG_CHARS_MAX, OperatorView, team_named
+from console.api.paging import PageQuery, filtered, page, page_of, whole
 from console.api.request import ApiRequest
 from console.api.resources.bills import CENTS, TAG
 from console.api.view import ApiView
 
 MONTH: Final = r"^[0-9]{4}-[0-9]{2}$"
+AMOUNT: Final = r"^[0-9]{1,9}(\.[0-9]{1,2})?$"
+AMOUNT_CHARS_MAX, MONTH_CHARS_MAX = 12, 7
 
 Json = dict[str, Any]
 
@@ -33,26 +41,34 @@ class CreditSerializer(serializers.Serializer[Any]):
     created_at_ms = serializers.IntegerField()
 
 
-class FlagSerializer(serializers.Serializer[Any]):
-    """Something odd that may change what somebody pays."""
+class OperatorCreditSerializer(CreditSerializer):
+    """The same, with whose it is."""
 
-    id = serializers.IntegerField()
-    kind = serializers.ChoiceField(FlagKind.choices)
-    resource = serializers.CharField(allow_null=True)
-    text = serializers.CharField(help_text="A sentence for people, of the last time.")
-    is_of_installation = serializers.BooleanField(help_text="Not of the team alone, as its clock is.")
-    first_at_ms = serializers.IntegerField()
-    last_at_ms = serializers.IntegerField()
-    seen = serializers.IntegerField(help_text="How often.")
-    acknowledged_at_ms = serializers.IntegerField(allow_null=True, help_text="When the operator dealt with it.")
+    team = serializers.CharField(help_text="The team's short name.")
+    created_by = serializers.CharField(allow_null=True, help_text="Who gave it.")
 
 
-class FlagQuery(PageQuery):
+class CreditQuery(PageQuery):
     """Filters of the list."""
 
-    is_open = serializers.BooleanField(
-        allow_null=True, default=None, help_text="Those that nobody dealt with, or the others."
+    team = serializers.CharField(max_length=SLUG_CHARS_MAX, required=False, help_text="Of one, by its short name.")
+
+
+class NewCreditSerializer(serializers.Serializer[Any]):
+    """A gift."""
+
+    team = serializers.CharField(max_length=SLUG_CHARS_MAX, help_text="The team's short name.")
+    amount = serializers.RegexField(
+        AMOUNT, max_length=AMOUNT_CHARS_MAX, help_text="As 250 or 99.50, of the installation's currency."
     )
+    reason = serializers.CharField(max_length=billing_credits.REASON_CHARS_MAX, help_text="It stands on the bill.")
+    from_month = serializers.RegexField(
+        MONTH, max_length=MONTH_CHARS_MAX, help_text="The first month that it is good for."
+    )
+    to_month = serializers.RegexField(
+        MONTH, max_length=MONTH_CHARS_MAX, required=False, allow_null=True, default=None,
+        help_text="The last one; null: until it is used up.",
+    )  # fmt: skip
 
 
 class Credits(ApiView):
@@ -66,48 +82,78 @@ class Credits(ApiView):
     def get(self, request: ApiRequest) -> Response:
         """The team's credits, the oldest first, also those that are used up. They are told at once."""
         self.query(request, serializers.Serializer)
-        return Response(whole([_credit(one) for one in crediting.left(request.team.pk)]))
+        return Response(whole([_credit(one.credit, one.cents) for one in crediting.left(request.team.pk)]))
 
 
-class BillingFlags(ApiView):
-    """What is odd."""
+class OperatorCredits(OperatorView):
+    """All teams'."""
 
-    tag = TAG
-    needs: ClassVar = {"GET": "billing:read"}
-    names: ClassVar = {"GET": "listBillingFlags"}
+    needs: ClassVar = {"GET": "billing:read", "POST": "billing:write"}
+    names: ClassVar = {"GET": "listAllCredits", "POST": "createCredit"}
+    creates = True
+    examples: ClassVar = {
+        "POST": {"team": "shop", "amount": "250", "reason": "Trial", "from_month": "2026-11", "to_month": "2027-01"}
+    }
 
-    @extend_schema(parameters=[FlagQuery], responses=page_of(FlagSerializer))
+    @extend_schema(parameters=[CreditQuery], responses=page_of(OperatorCreditSerializer))
     def get(self, request: ApiRequest) -> Response:
-        """What metering and closing found odd about the team or the installation, the newest first."""
-        query = self.query(request, FlagQuery)
-        rows = flags.of_team(request.team.pk)
-        if query["is_open"] is not None:
-            rows = rows.filter(acknowledged_at_ms__isnull=query["is_open"])
-        return Response(page(request, rows, ("-at_ms", "-pk"), query, _flag))
+        """The credits of all teams, the newest first, also those that are used up."""
+        query = self.query(request, CreditQuery)
+        rows = filtered(_rows(), query, {"team": "team__slug"})
+        return Response(page(request, rows, ("-created_at_ms", "-pk"), query, _of_operator))
+
+    @extend_schema(request=NewCreditSerializer, responses={201: OperatorCreditSerializer})
+    def post(self, request: ApiRequest) -> Response:
+        """Give a team money for its bills (GiveCredit). A credit never changes; an unused one can be taken back."""
+        given = self.read(request, NewCreditSerializer)
+        made = billing_credits.give(
+            calls.actor(request), request.user, team_named(given["team"]).pk, given["amount"], given["reason"],
+            given["from_month"], given["to_month"] or "",
+        )  # fmt: skip
+        return Response(_of_operator(_one(made.pk)), 201)
 
 
-def _credit(one: crediting.Left) -> Json:
-    row = one.credit
+class OperatorCredit(OperatorView):
+    """One of them."""
+
+    needs: ClassVar = {"GET": "billing:read", "DELETE": "billing:write"}
+    names: ClassVar = {"GET": "getCredit", "DELETE": "deleteCredit"}
+
+    @extend_schema(responses=OperatorCreditSerializer)
+    def get(self, request: ApiRequest, credit: int) -> Response:
+        """A credit, and what closed bills have left of it."""
+        self.query(request, serializers.Serializer)
+        return Response(_of_operator(_one(credit)))
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: ApiRequest, credit: int) -> Response:
+        """Take back a credit that no closed bill has used (TakeBackCredit). One that is on a bill stays: 409."""
+        billing_credits.take_back(calls.actor(request), request.user, credit)
+        return Response(status=204)
+
+
+def _rows() -> QuerySet[Credit]:
+    return Credit.objects.select_related("team").annotate(used=Coalesce(Sum("uses__amount_cents"), 0))
+
+
+def _one(pk: int) -> Credit:
+    found = _rows().filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _of_operator(row: Any) -> Json:
+    return _credit(row, row.amount_cents - row.used) | {"team": row.team.slug, "created_by": row.created_by or None}
+
+
+def _credit(row: Credit, left_cents: int) -> Json:
     return {
         "id": row.pk,
         "reason": row.reason,
         "amount": money(row.amount_cents),
-        "left": money(one.cents),
+        "left": money(left_cents),
         "from_month": row.from_month,
         "to_month": row.to_month or None,
         "created_at_ms": row.created_at_ms,
-    }
-
-
-def _flag(row: BillingFlag) -> Json:
-    return {
-        "id": row.pk,
-        "kind": row.kind,
-        "resource": row.resource or None,
-        "text": row.text,
-        "is_of_installation": row.team_id is None,
-        "first_at_ms": row.first_at_ms,
-        "last_at_ms": row.at_ms,
-        "seen": row.seen,
-        "acknowledged_at_ms": row.acknowledged_at_ms,
     }

@@ -261,15 +261,8 @@ def _context(request: TeamRequest, found: PriceBook) -> dict[str, Any]:
 
 def _rows(books: list[PriceBook]) -> list[BookRow]:
     """With the stage and the end of each; one query more."""
-    there = PriceBook.objects.filter(region=settings.CONFIG.region, published_at_ms__isnull=False)
-    of_owner: dict[int | None, list[PriceBook]] = {}
-    for one in there.filter(team__in={book.team_id for book in books if book.team_id}) | there.filter(team=None):
-        of_owner.setdefault(one.team_id, []).append(one)
     rows = []
-    for one in books:
-        others = of_owner.get(one.team_id, []) if one.published_at_ms is not None else []
-        stage = publishing.stage(one, others, calls.now_ms())
-        end_ms = publishing.ends(one, others)
+    for one, stage, end_ms in publishing.places(books, settings.CONFIG.region, calls.now_ms()):
         until = "" if end_ms is None else day_text(end_ms - DAY_MS)
         rows.append(BookRow(one, stage, TABS[stage], day_text(one.valid_from_ms), until))
     return rows
