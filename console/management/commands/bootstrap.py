@@ -8,12 +8,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
 
 from apps.accounts.seed import Seeded, seed
 from apps.base.clock import SystemClock
 from apps.base.config import Config
 from apps.base.datadir import StartRefused, prepare, unusable
+from console import tables
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 def bootstrap(config: Config) -> Seeded:
     """All of it. Raises StartRefused with a sentence if the database cannot be used."""
     try:
-        migrate()
+        tables.bring_up_to_date()
         gather_static_files()
         return seed(config, SystemClock().now_ms())
     except DatabaseError as error:
@@ -51,13 +51,6 @@ def bootstrap(config: Config) -> Seeded:
         raise StartRefused(unusable(error)) from error
     finally:
         connections.close_all()
-
-
-def migrate() -> None:
-    """Bring the tables up to date; a look is enough where they are."""
-    executor = MigrationExecutor(connections["default"])
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", verbosity=0, interactive=False)
 
 
 def gather_static_files() -> None:
