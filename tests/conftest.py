@@ -13,8 +13,9 @@ from hypothesis import settings as hypothesis_settings
 
 from apps.access import audit_guard
 from apps.base.clock import FakeClock
+from apps.billing import money_guard
 from apps.runtime import Runtime
-from tests.support import row_ids, tables
+from tests.support import row_ids, tables, usage_sums
 from tests.support.runtimes import memory_runtime
 
 BUSY = (HealthCheck.too_slow,)
@@ -97,7 +98,8 @@ def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, djang
     """On SQLite a copy of tables that are made already (tests.support.tables); elsewhere pytest-django's database.
 
     Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
-    audit trail's own guard would refuse to be emptied (tests/domain/access/test_audit.py sets it again)."""
+    guards of the audit trail and of what is billed would refuse to be emptied (tests/domain/access/test_audit.py and
+    tests/domain/billing/test_money_guard.py set them again)."""
     from django.contrib.contenttypes.management import create_contenttypes
     from django.db import connection
     from django.db.models.signals import post_migrate
@@ -110,8 +112,11 @@ def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, djang
         request.getfixturevalue("django_db_setup")
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     post_migrate.disconnect(create_contenttypes)
+    usage_sums.follow()
     with django_db_blocker.unblock():
         audit_guard.remove(connection)
+        assert not money_guard.missing(connection), "a migration has taken triggers away: see apps/billing/money_guard.py"
+        money_guard.remove(connection)
         row_ids.start_far(connection)
     yield
     with django_db_blocker.unblock():

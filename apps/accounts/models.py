@@ -33,6 +33,16 @@ class Team(models.Model):
         return self.name
 
 
+class LeavingTeam(models.Model):
+    """A team that is being deleted; written in the transaction that does, and gone with the team. The guard over what is billed
+    (billing/money_guard.py) lets go of the usage of such a team alone."""
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.team_id)
+
+
 class UserManager(BaseUserManager["User"]):
     """Makes people; the e-mail address is the name they sign in with."""
 

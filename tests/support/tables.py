@@ -54,9 +54,8 @@ def _made() -> Path:
 
 def _state() -> str:
     """Of our migrations, of what they call, and of the libraries' by their versions."""
-    found = hashlib.sha256(
-        (ROOT / "requirements.txt").read_bytes() + (ROOT / "apps/access/audit_guard.py").read_bytes()
-    )
+    called = ("requirements.txt", "apps/access/audit_guard.py", "apps/billing/money_guard.py")
+    found = hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in called))
     for path in sorted(path for top in ("apps", "console") for path in (ROOT / top).rglob("migrations/*.py")):
         found.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return found.hexdigest()[:16]
