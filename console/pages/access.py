@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -23,7 +24,8 @@ from console.pages.shell import ANY_MEMBER, TeamRequest, start_of, team_page
 TOLD_MAX = 20
 """So many people get a mail about one request."""
 
-SHOWN_MAX = 50
+ASKED_ROWS = 5
+"""Requests on a page of the list of members: each has a choice of all roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,13 @@ def answer(request: TeamRequest, asked: int) -> HttpResponse:
     return redirect("members", request.team.slug)
 
 
-def waiting(request: TeamRequest) -> list[Waiting]:
-    """The team's open requests, oldest first, with what would answer each."""
-    found = list(access_requests.open_of(request.team)[:SHOWN_MAX])
-    if not found:
-        return []
+def waiting(request: TeamRequest, count: int) -> tuple[list[Waiting], Page]:
+    """A page of the team's open requests, oldest first, with what would answer each. count: of all of them."""
+    pages = Paginator(access_requests.open_of(request.team), ASKED_ROWS)
+    pages.count = count
+    page = pages.get_page(request.GET.get("asked"))
     roles, who = choices(request.team), asker.by(request)
-    return [Waiting(one, access_requests.offers(who, one, roles), held(one.membership).key) for one in found]
+    return [Waiting(one, access_requests.offers(who, one, roles), held(one.membership).key) for one in page], page
 
 
 def _back(request: TeamRequest) -> str:

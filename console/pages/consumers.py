@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -15,6 +16,7 @@ from apps.streams.operations.consumers import consumers_allowed
 from console import calls
 from console.pages import costs, samples
 from console.pages.name_form import NameForm
+from console.pages.page_rows import RICH_ROWS
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
 from console.pages.stream_readers import fan_out, pollers
@@ -35,7 +37,7 @@ class ConsumerForm(forms.Form):
 @team_page("stream:read", post="stream:write")
 def consumers(request: TeamRequest, name: str) -> HttpResponse:
     """The list; POST registers one."""
-    stream = find(request, name)
+    stream: Any = find(request, name)
     form = ConsumerForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -47,12 +49,17 @@ def consumers(request: TeamRequest, name: str) -> HttpResponse:
         else:
             messages.success(request, f"Consumer {form.cleaned_data['name']} is being registered")
             return redirect("stream-consumers", request.team.slug, name)
-    found = fan_out(request, stream)
+    pages = Paginator(Consumer.objects.filter(stream=stream).order_by("name"), RICH_ROWS)
+    pages.count = stream.consumer_count
+    page, polling = pages.get_page(request.GET.get("page")), pollers(request, stream)
+    found = fan_out(request, stream, list(page))
     context = {
         **frame(request, stream, "stream-consumers"),
         **_costs(request, stream, [one.consumer.name for one in found]),
         "form": form,
-        "pollers": pollers(request, stream),
+        "pollers": polling,
+        "polling": Paginator(polling or [], RICH_ROWS).get_page(request.GET.get("readers")),
+        "page": page,
         "consumers": found,
         "changing": any(one.consumer.status != "ACTIVE" for one in found),
         "quota": consumers_allowed(stream, calls.now_ms())[1],

@@ -26,9 +26,9 @@ from apps.teams.authority import Gone, Refused, RoleChoice, choice, choices
 from apps.throttle.interface import Budget
 from console import asker, calls, mail
 from console.pages.members import frame
+from console.pages.page_rows import RICH_ROWS
 from console.pages.shell import TeamRequest, refuse_nul, start_of, team_page
 
-ROWS = 50
 UNKNOWN_PER_S, UNKNOWN_BURST = 0.5, 30
 """Of one address: so often it may come with a link that is none."""
 
@@ -236,7 +236,7 @@ def _page(
         form = InviteForm([one for one in choices(request.team) if one.actions <= request.actions])
     everything = Invitation.objects.filter(team=request.team).select_related("own_role", "invited_by")
     shared = frame(request, "member-invitations")
-    pages = Paginator(everything.order_by("-created_at_ms", "-id"), ROWS)
+    pages = Paginator(everything.order_by("-created_at_ms", "-id"), RICH_ROWS)
     pages.count = shared["invitations"]
     page = pages.get_page(request.GET.get("page"))
     now_ms = calls.now_ms()

@@ -25,9 +25,9 @@ from apps.teams.authority import Gone, Refused
 from console import asker, calls
 from console.pages import samples, words
 from console.pages.name_form import NameForm
+from console.pages.page_rows import RICH_ROWS
 from console.pages.shell import TeamRequest, team_page
 
-ROWS = 50
 TEXT_CHARS_MAX = 128
 
 OVERLAPS: Final = {
@@ -125,7 +125,7 @@ def keys(request: TeamRequest) -> HttpResponse:
             return _told(request, key, secret)
     text = request.GET.get("q", "").strip()[:TEXT_CHARS_MAX]
     now_ms = calls.now_ms()
-    page = Paginator(_listed(request, text), ROWS).get_page(request.GET.get("page"))
+    page = Paginator(_listed(request, text), RICH_ROWS).get_page(request.GET.get("page"))
     context = {
         "form": form,
         "text": text,

@@ -20,12 +20,12 @@ from apps.accounts.roles import Role
 from apps.teams import invitations, members
 from apps.teams.authority import Gone, NotAllowed, Refused, RoleChoice, choice, choices, held, within_reach
 from console import asker, calls
-from console.pages.access import Waiting, waiting
+from console.pages.access import waiting
 from console.pages.name_form import NameForm
+from console.pages.page_rows import RICH_ROWS
 from console.pages.permission_words import by_resource
 from console.pages.shell import ANY_MEMBER, TeamRequest, know_list_counts, list_counters, team_page
 
-ROWS = 50
 SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 TEXT_CHARS_MAX = 128
 
@@ -68,17 +68,16 @@ def listing(request: TeamRequest) -> HttpResponse:
     steps = Authenticator.objects.filter(user=OuterRef("user"), type__in=SECOND_STEPS)
     mine = Membership.objects.filter(team=request.team).select_related("user", "own_role")
     mine = mine.annotate(second_factor=Exists(steps)).order_by("user__email")
-    pages = Paginator(mine, ROWS)
+    pages = Paginator(mine, RICH_ROWS)
     if text:
-        pages = Paginator(mine.filter(Q(user__email__icontains=text) | Q(user__name__icontains=text)), ROWS)
+        pages = Paginator(mine.filter(Q(user__email__icontains=text) | Q(user__name__icontains=text)), RICH_ROWS)
     else:
         pages.count = context["people"]
     page = pages.get_page(request.GET.get("page"))
     rows = [Row(member, member.second_factor, locked_for(request, member)) for member in page]  # type: ignore[attr-defined]
-    asked: list[Waiting] = []
     if context["asking"] and allowed(request.actions, "member:write"):
-        asked = waiting(request)
-    context |= {"rows": rows, "page": page, "text": text, "asked": asked}
+        context["asked"], context["asked_page"] = waiting(request, context["asking"])
+    context |= {"rows": rows, "page": page, "text": text}
     return render(request, "team/members.html", context)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
@@ -34,7 +35,9 @@ SPANS: Final = {
 }
 """Of the figures per shard: some sixty buckets, none under ten seconds."""
 
-SHARDS_MAX: Final = 100
+
+SHARD_ROWS: Final = 15
+"""Each with up to seven sparklines, below eight charts."""
 
 TITLES: Final = {
     "IncomingBytes": "Incoming",
@@ -117,12 +120,11 @@ def _per_shard(request: TeamRequest, stream: Stream) -> dict[str, Any]:
     now_ms = calls.now_ms()
     buckets, width_s, away = _buckets(request, stream, SPANS[span], now_ms)
     opened = [shard for shard in shown(stream, now_ms) if shard.closed_at_ms is None]
+    page = Paginator(opened, SHARD_ROWS).get_page(request.GET.get("page"))
     rows = [
-        Row(f"{shard.index:04d}", [column.cell(shard.index, buckets, width_s) for column in metrics])
-        for shard in opened[:SHARDS_MAX]
+        Row(f"{shard.index:04d}", [column.cell(shard.index, buckets, width_s) for column in metrics]) for shard in page
     ]
-    more = len(opened) if len(opened) > SHARDS_MAX else 0
-    return {**context, "rows": rows, "away": away, "more_shards": more}
+    return {**context, "rows": rows, "away": away, "page": page}
 
 
 def _buckets(

@@ -22,9 +22,9 @@ from console import calls
 from console.pages import costs, samples
 from console.pages.costs import Cost
 from console.pages.name_form import NameForm
+from console.pages.page_rows import RICH_ROWS
 from console.pages.shell import TeamRequest, is_fragment, team_page
 
-PAGE_ROWS = 50
 FILTER_MAX = 128
 WIDTH_S = 60
 LOOKED_AT_S = 300
@@ -61,14 +61,14 @@ def queues(request: TeamRequest) -> HttpResponse:
     mine = Queue.objects.filter(team=request.team).select_related("stream").order_by("name")
     found: Any = mine.filter(name__icontains=text) if text else mine
     found = found.annotate(total=Window(Count("*")))
-    rows = list(found[(page - 1) * PAGE_ROWS : page * PAGE_ROWS])
+    rows = list(found[(page - 1) * RICH_ROWS : page * RICH_ROWS])
     total = rows[0].total if rows else 0
     context = {
         "rows": _measured(request, rows),
         "text": text,
         "total": total,
         "page": page,
-        "pages": max(1, math.ceil(total / PAGE_ROWS)),
+        "pages": max(1, math.ceil(total / RICH_ROWS)),
         "now_ms": calls.now_ms(),
         "month": costs.month_words(),
         "price": costs.of_queues(request),

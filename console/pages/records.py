@@ -25,6 +25,7 @@ from console import calls
 from console.decoding.choice import Decoding
 from console.pages import costs, reading, record_filter, record_views
 from console.pages.decoding import DecodedFilter, decoding_of, pieces_of, rows_of
+from console.pages.page_rows import around
 from console.pages.reading import PAGE_ROWS, SCAN_ROWS, Found, Page, Positions
 from console.pages.record_filter import FilterError, RecordFilter, Wanted
 from console.pages.shell import TeamRequest, is_fragment, team_page
@@ -193,7 +194,7 @@ def records(request: TeamRequest, name: str) -> HttpResponse:
         "stream": stream,
         "query": query,
         "starts": STARTS,
-        "all_shards": shards,
+        "all_shards": around(shards, next((n for n, one in enumerate(shards) if one in query.shards[:1]), 0)),
         "now_ms": now_ms,
         "decoding": decoding,
     }

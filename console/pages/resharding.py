@@ -19,7 +19,8 @@ from apps.streams.operations.shards import shown
 from console import calls
 from console.pages import costs, words
 from console.pages.hot_keys import samples
-from console.pages.shard_map import SHARDS_MAX, ShardMap, draw
+from console.pages.page_rows import around
+from console.pages.shard_map import ELEMENTS_OF_TWO, SHARDS_MAX, ShardMap, draw
 from console.pages.shell import TeamRequest, team_page
 from console.pages.stream import find, frame
 
@@ -62,8 +63,8 @@ def split(request: TeamRequest, name: str) -> HttpResponse:
         "middle": middle,
         "busy_at": busy_at,
         "hot": sample.hot if allowed(request.actions, "record:read") else [],
-        "opened": opened,
-        "before": draw(opened, {}),
+        "opened": around(opened, opened.index(shard)),
+        "before": draw(opened, {}, ELEMENTS_OF_TWO),
         "mark": _percent(at) if at else None,
         "after": after,
         "shards_after": len(opened) + 1,
@@ -137,8 +138,14 @@ def merge(request: TeamRequest, name: str) -> HttpResponse:
             messages.success(request, f"Merging shards {lower.index:04d} and {upper.index:04d}")
             return redirect("stream-shards", request.team.slug, name)
     after = _after(stream, opened, [topology.Step(topology.Kind.MERGE, int(upper.start_hash))])
-    context = {"form": form, "lower": lower, "upper": upper, "pairs": pairs, "before": draw(opened, {}), "after": after}
-    context["shards_after"] = len(opened) - 1
+    context = {
+        "form": form,
+        "lower": lower,
+        "upper": upper,
+        "pairs": around(pairs, pairs.index((lower, upper))),
+        "after": after,
+    }
+    context |= {"before": draw(opened, {}, ELEMENTS_OF_TWO), "shards_after": len(opened) - 1}
     return _page(request, stream, "stream/merge.html", context, f"Merge shards {lower.index:04d} and {upper.index:04d}")
 
 
@@ -169,7 +176,7 @@ def count(request: TeamRequest, name: str) -> HttpResponse:
         "least": -(-now // 2),
         "most": min(2 * now, 10_000),
         "steps": len(steps),
-        "before": draw(opened, {}),
+        "before": draw(opened, {}, ELEMENTS_OF_TWO),
         "after": _after(stream, opened, steps),
         "shards_after": wanted,
     }
@@ -251,7 +258,7 @@ def _after(stream: Stream, opened: list[Shard], steps: list[topology.Step]) -> S
         for start, end in children:
             held[start, end] = Planned(number, str(start), str(end))
             number += 1
-    return draw(list(held.values()), {})
+    return draw(list(held.values()), {}, ELEMENTS_OF_TWO)
 
 
 def _page(request: TeamRequest, stream: Any, template: str, context: dict[str, Any], title: str) -> HttpResponse:

@@ -6,16 +6,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
 from apps.accounts.models import Membership, TeamRole
 from apps.accounts.permissions import ACTIONS, allowed, known_actions
+from apps.accounts.roles import Role
 from apps.teams import own_roles
 from apps.teams.authority import Gone, Refused, RoleChoice, UnknownRole, choice, choices
 from console import asker, calls
 from console.pages.members import frame
 from console.pages.name_form import NameForm
+from console.pages.page_rows import FEW_ROWS
 from console.pages.permission_words import by_resource
 from console.pages.shell import TeamRequest, team_page
 
@@ -36,14 +39,23 @@ class RoleForm(forms.Form):
 
 @team_page("member:read")
 def listing(request: TeamRequest) -> HttpResponse:
-    """All roles with what each may do, side by side."""
-    everything = choices(request.team)
+    """The six and a page of its own ones, with what each may do, side by side."""
+    found = choices(request.team)
+    page = Paginator(found[len(Role) :], FEW_ROWS).get_page(request.GET.get("page"))
+    everything = [*found[: len(Role)], *page]
     holders = _holders(request)
     rows = [(heading, [(one, [one.action in role.actions for role in everything]) for one in permissions])
             for _, heading, permissions in by_resource(())]  # fmt: skip
     cards = [(role, holders.get((role.role, role.own_role.pk if role.own_role else None), 0), len(role.actions))
              for role in everything]  # fmt: skip
-    context = {**frame(request, "member-roles"), "roles": everything, "rows": rows, "cards": cards, "of": len(ACTIONS)}
+    context = {
+        **frame(request, "member-roles"),
+        "roles": everything,
+        "rows": rows,
+        "cards": cards,
+        "of": len(ACTIONS),
+        "page": page,
+    }
     return render(request, "team/roles.html", context)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from apps.metrics.shard_load import Load, ShardLoad, shard_load
@@ -23,7 +24,14 @@ STEPS = ((90, "h5"), (65, "h4"), (45, "h3"), (20, "h2"), (0, "h1"))
 """Colour classes by the per cent from which they hold."""
 
 SHARDS_MAX = 1_000
-"""Shards in a map or table."""
+"""Shards in a map."""
+
+ELEMENTS_MAX = 500
+"""Of a map, as the whole page has 1,500. The more shards, the less each has: a link and a title, then a title, then only its
+part of a path of its colour. Generations of closed ones for which nothing is left are counted below the map."""
+
+ELEMENTS_OF_TWO = 200
+"""Of each of two maps on one page."""
 
 
 IDLE = Load(0, 0, 0, 0, 0, 0)
@@ -79,6 +87,16 @@ class Cell:
         return self.width >= LABEL_PERCENT
 
     @property
+    def drawn_width(self) -> float:
+        """With a gap to its neighbour."""
+        return self.width * 0.986
+
+    @property
+    def radius(self) -> float:
+        """Of the corners, in pixels: narrow shards would be nothing but corners."""
+        return 3 if self.width >= 1.5 else 1
+
+    @property
     def is_tight(self) -> bool:
         """Too narrow for words on a phone."""
         return self.width < TIGHT_PERCENT
@@ -112,6 +130,33 @@ class ShardMap:
     hidden: int
     loads_known: bool
     hot: list[Cell] = field(default_factory=list)
+    elements_max: int = ELEMENTS_MAX
+
+    @property
+    def is_linked(self) -> bool:
+        """Is each open shard a link? Link, title and area, and words in the few that are wide."""
+        return 4 * len(self.cells) <= self.elements_max
+
+    @property
+    def is_titled(self) -> bool:
+        """Does each open shard have its title?"""
+        return 2 * len(self.cells) <= self.elements_max
+
+    @property
+    def has_closed_titles(self) -> bool:
+        """Does each closed shard have its title?"""
+        return 2 * len(self.closed) <= self.elements_max - _elements_of_open(len(self.cells), self.elements_max)
+
+    @property
+    def strips(self) -> list[tuple[str, str]]:
+        """Colour class and path of all open shards of that colour, in per cent of the width: where there are too many for
+        an element each."""
+        by_step: dict[str, list[str]] = {}
+        for cell in self.cells:
+            by_step.setdefault(cell.step, []).append(
+                f"M{cell.left:.4f} 1h{cell.drawn_width:.4f}v52h-{cell.drawn_width:.4f}z"
+            )
+        return [(step, "".join(parts)) for step, parts in sorted(by_step.items())]
 
     @property
     def open_y(self) -> int:
@@ -146,7 +191,7 @@ def shard_map(request: TeamRequest, stream: Stream, now_ms: int) -> ShardMap:
     return draw(list(shown(stream, now_ms)[:SHARDS_MAX]), shard_load(request.team.id, stream.id))
 
 
-def draw(shards: list[Shard], loads: dict[int, ShardLoad] | None) -> ShardMap:
+def draw(shards: list[Shard], loads: dict[int, ShardLoad] | None, elements_max: int = ELEMENTS_MAX) -> ShardMap:
     """Open shards in one row at the bottom, closed ones above, the older the higher."""
     cells = [
         _cell(shard, None if loads is None else loads[shard.index].last_10_s if shard.index in loads else IDLE)
@@ -154,9 +199,13 @@ def draw(shards: list[Shard], loads: dict[int, ShardLoad] | None) -> ShardMap:
         if shard.closed_at_ms is None
     ]
     cells.sort(key=lambda cell: int(cell.shard.start_hash))
-    closed, rows, hidden = _closed(shards)
+    closed, rows, hidden = _closed(shards, elements_max - _elements_of_open(len(cells), elements_max))
     hot = [cell for cell in cells if cell.is_hot]
-    return ShardMap(cells, closed, rows, hidden, loads is not None, hot)
+    return ShardMap(cells, closed, rows, hidden, loads is not None, hot, elements_max)
+
+
+def _elements_of_open(count: int, elements_max: int) -> int:
+    return next((each * count for each in (4, 2) if each * count <= elements_max), 0)
 
 
 def _cell(shard: Shard, load: Load | None = None, row: int = 0, fate: str = "") -> Cell:
@@ -164,8 +213,9 @@ def _cell(shard: Shard, load: Load | None = None, row: int = 0, fate: str = "") 
     return Cell(shard, 100 * start / topology.HASH_SPACE, 100 * (end - start) / topology.HASH_SPACE, load, row, fate)
 
 
-def _closed(shards: list[Shard]) -> tuple[list[Cell], int, int]:
-    """Cells of closed shards, rows used, and how many are left out: the newest ROWS_MAX generations are drawn."""
+def _closed(shards: list[Shard], cells_max: int) -> tuple[list[Cell], int, int]:
+    """Cells of closed shards, rows used, and how many are left out: of the newest ROWS_MAX generations those are drawn that
+    fit into cells_max."""
     children = topology.lineage(shards)
     by_index = {shard.index: shard for shard in shards}
     generation: dict[int, int] = {}
@@ -176,7 +226,11 @@ def _closed(shards: list[Shard]) -> tuple[list[Cell], int, int]:
     if not closed:
         return [], 0, 0
     newest = max(generation[shard.index] for shard in closed)
-    first = max(0, newest - ROWS_MAX + 1)
+    sizes = Counter(generation[shard.index] for shard in closed)
+    first, room = newest + 1, cells_max
+    while first > max(0, newest - ROWS_MAX + 1) and sizes[first - 1] <= room:
+        first -= 1
+        room -= sizes[first]
     drawn = [
         _cell(shard, row=generation[shard.index] - first, fate=_fate(shard, children.get(shard.index, []), by_index))
         for shard in closed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -24,22 +26,27 @@ from console.pages.stream import find, frame, map_panel
 AGE = "IteratorAgeMilliseconds"
 WINDOW_S = 60
 
+SHARD_ROWS = 20
+"""Of the table: fewer than elsewhere, as the map above it has an element or two for each shard."""
+
 
 @team_page("stream:read")
 def shards(request: TeamRequest, name: str) -> HttpResponse:
-    """The tab: map and table. htmx asks for both alone, every few seconds."""
+    """The tab: map and table, which `?shard=0006` opens at that shard. htmx asks for both alone, every few seconds."""
     stream = find(request, name)
     now_ms = calls.now_ms()
     found = list(shown(stream, now_ms)[:SHARDS_MAX])
     loads = shard_load(request.team.id, stream.id)
     hot = _hot_keys(request, found, loads)
     ages = _ages(request, stream, now_ms)
+    page = _table_page(request, found, shown(stream, now_ms))
     context = {
         "stream": stream,
         "map": draw(found, loads),
         "rows": [
-            ShardRow(shard, _load_of(shard, loads), hot.get(shard.index, []), ages.get(shard.index)) for shard in found
+            ShardRow(shard, _load_of(shard, loads), hot.get(shard.index, []), ages.get(shard.index)) for shard in page
         ],
+        "page": page,
         "ages_known": AGE in stream.shard_level_metrics,
         "now_ms": now_ms,
         "may_change": stream.mode == StreamMode.PROVISIONED,
@@ -54,6 +61,17 @@ def map_part(request: TeamRequest, name: str) -> HttpResponse:
     """The map alone, for the overview to renew."""
     stream = find(request, name)
     return render(request, "stream/map_panel.html", {"stream": stream, **map_panel(request, stream)})
+
+
+def _table_page(request: TeamRequest, found: list[Shard], everything: QuerySet[Shard]) -> Page:
+    """The part of the table that was asked for: by number, or as the one with a shard. found: those of the map, which are
+    all, unless the stream has more."""
+    pages = Paginator(found if len(found) < SHARDS_MAX else everything, SHARD_ROWS)
+    wanted = request.GET.get("shard", "")
+    if "page" not in request.GET and wanted.isascii() and wanted.isdigit():
+        before = sum(f"{shard.index:04d}" < wanted.zfill(4) for shard in found)
+        return pages.get_page(before // SHARD_ROWS + 1)
+    return pages.get_page(request.GET.get("page"))
 
 
 def _hot_keys(request: TeamRequest, found: list[Shard], loads: dict[int, ShardLoad] | None) -> dict[int, list[HotKey]]:

@@ -22,10 +22,11 @@ from console import calls
 from console.pages import costs, samples, words
 from console.pages.costs import Cost
 from console.pages.filter_text import named_and_tagged, parts_of
+from console.pages.page_rows import RICH_ROWS
 from console.pages.row_tags import tags_of, told
 from console.pages.shell import TeamRequest, is_fragment, know_list_counts, list_counters, team_page
 
-PAGE_ROWS = 50
+PAGE_ROWS = RICH_ROWS
 TAGS_SHOWN = 3
 FILTER_MAX = 500
 LATE_MS = 30_000

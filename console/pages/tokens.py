@@ -20,10 +20,10 @@ from apps.teams.authority import Gone, Refused
 from console import asker, calls
 from console.pages import samples, words
 from console.pages.name_form import NameForm
+from console.pages.page_rows import RICH_ROWS
 from console.pages.permission_words import by_resource
 from console.pages.shell import ANY_MEMBER, TeamRequest, forbidden, team_page
 
-ROWS = 50
 SOON_MS = 3 * DAY_MS
 """A token that expires so soon is pointed out."""
 
@@ -112,7 +112,7 @@ def tokens(request: TeamRequest) -> HttpResponse:
     if not _may_see(request):
         return forbidden(request, "token:write")
     now_ms = calls.now_ms()
-    page = Paginator(api_tokens.visible(asker.by(request)), ROWS).get_page(request.GET.get("page"))
+    page = Paginator(api_tokens.visible(asker.by(request)), RICH_ROWS).get_page(request.GET.get("page"))
     context = {
         "page": page,
         "rows": [Row(token, now_ms, token.membership_id == request.membership.pk) for token in page],

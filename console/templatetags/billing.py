@@ -24,8 +24,7 @@ for function in (days.day_words, days.date_words, days.hour_words, days.clock_wo
 def share_bar(percent: float) -> SafeString:
     """How much of everything a row is; the figure stands beside it."""
     return format_html(
-        '<svg class="bar" viewBox="0 0 56 6" aria-hidden="true"><rect width="56" height="6" rx="3"/>'
-        '<rect class="f" width="{}" height="6" rx="3"/></svg>',
+        '<svg class="bar" viewBox="0 0 56 6" aria-hidden="true"><rect class="f" width="{}" height="6" rx="3"/></svg>',
         round(BAR_WIDTH * min(percent, 100) / 100),
     )
 

@@ -69,6 +69,17 @@ def action(context: dict[str, Any], need: str, label: str, href: str, **options:
 
 
 @register.simple_tag(takes_context=True)
+def menu_line(context: dict[str, Any], need: str, label: str, href: str, **options: str) -> SafeString:
+    """The same as one line of a row's menu, of an element or two: lists have many of them. Who may not do it sees what it
+    needs, and is led to where one asks for it. options: class."""
+    if context["may"][need.replace(":", "_")]:
+        return format_html('<a class="{}" href="{}">{}</a>', options.get("class", ""), href, label)
+    return format_html(
+        '<a class="locked" href="{}">{}<small>needs {}</small></a>', ask_address(context, need), label, need
+    )
+
+
+@register.simple_tag(takes_context=True)
 def reason(context: dict[str, Any], need: str, label: str, name: str) -> SafeString:
     """Beside what is locked, shown while it has the pointer or the focus: what it needs, and a link to ask for it. name:
     the id that the locked thing is described by."""
@@ -111,8 +122,7 @@ def bar(percent: float, label: str) -> SafeString:
     """A meter of 56 x 6; from 75 % amber, from 95 % red. The number is to be written beside it."""
     tone = "bad" if percent >= 95 else "warn" if percent >= 75 else ""
     return format_html(
-        '<svg class="bar" viewBox="0 0 56 6" role="img" aria-label="{}"><rect width="56" height="6" rx="3"/>'
-        '<rect class="f {}" width="{}" height="6" rx="3"/></svg>',
+        '<svg class="bar" viewBox="0 0 56 6" role="img" aria-label="{}"><rect class="f {}" width="{}" height="6" rx="3"/></svg>',
         label, tone, round(BAR_WIDTH * min(percent, 100) / 100),
     )  # fmt: skip
 

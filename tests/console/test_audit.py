@@ -12,6 +12,7 @@ from apps.access.models import AuditEntry
 from apps.accounts.models import Team
 from console.models import SavedView
 from console.pages.audit.diff import compare
+from console.pages.page_rows import PLAIN_ROWS
 from tests.console.conftest import make_stream, other_team, signed_in, text_of
 from tests.support.delivery_rows import make_delivery
 
@@ -96,10 +97,10 @@ def test_filters_stand_in_the_address(client, team):
 
 
 def test_pages_by_cursor(client, team):
-    for number in range(55):
+    for number in range(PLAIN_ROWS + 5):
         write(team, f"Op{number:02d}", at_ms=1_000 + number)
     page = text_of(client.get(LOG))
-    assert ">Op54</a>" in page
+    assert f">Op{PLAIN_ROWS + 4}</a>" in page
     assert ">Op05</a>" in page
     assert ">Op04</a>" not in page
     cursor = page.partition("before=")[2].partition('"')[0]

@@ -6,7 +6,7 @@ import pytest
 
 from apps.metrics.shard_load import Load, ShardLoad
 from apps.streams.models import Shard, Stream
-from apps.streams.topology import HASH_SPACE, LAST_HASH
+from apps.streams.topology import HASH_SPACE, LAST_HASH, even_ranges
 from console.pages.shard_map import draw
 from tests.console.conftest import make_stream, settle, text_of
 
@@ -58,6 +58,47 @@ def test_only_the_newest_generations_are_drawn():
     assert found.rows == 4
     assert found.hidden == 5
     assert [cell.short for cell in found.closed] == ["0005", "0006", "0007", "0008"]
+
+
+def many(count, **fields):
+    return [shard(n, start, end, **fields) for n, (start, end) in enumerate(even_ranges(count))]
+
+
+@pytest.mark.parametrize(
+    ("count", "linked", "titled"), [(4, True, True), (125, True, True), (126, False, True), (250, False, True), (251, False, False)]
+)  # fmt: skip
+def test_the_more_shards_the_less_each_has(count, linked, titled):
+    found = draw(many(count), {})
+    assert (found.is_linked, found.is_titled) == (linked, titled)
+    assert len(found.cells) == count
+
+
+def test_a_path_of_each_colour_holds_all_its_shards():
+    found = draw(many(300), {7: loaded(0.95), 8: loaded(1.2)})
+    paths = dict(found.strips)
+    assert {step: path.count("M") for step, path in paths.items()} == {"h1": 298, "h5": 2}
+    assert [cell.short for cell in found.hot] == ["0008"]
+
+
+def test_generations_that_do_not_fit_are_counted():
+    closed, opened = many(100, closed_at_ms=1_795_163_467_000), many(200)
+    for n, one in enumerate(opened):
+        one.index, one.parent_index = 100 + n, n // 2
+    assert (draw([*closed, *opened], {}).hidden, draw([*closed, *opened], {}).rows) == (0, 1)
+    found = draw([*closed, *opened], {}, 499)
+    assert (found.hidden, found.rows, found.closed) == (100, 0, [])
+
+
+def test_the_table_is_paged_and_opens_at_a_shard(client, team, served):
+    make_stream(served, team, "orders", 45)
+    first, third = text_of(client.get(SHARDS)), text_of(client.get(f"{SHARDS}?shard=0041"))
+    assert "1 to 20 of 45 shards, 45 open" in first
+    assert 'id="shard-0019"' in first
+    assert 'id="shard-0020"' not in first
+    assert 'id="shard-0041"' in third
+    assert f'href="{SHARDS}?shard=0041#shard-0041"' in first
+    assert "?page=2" in third
+    assert 'hx-get="/t/first/streams/orders/shards?shard=0041"' in third
 
 
 @pytest.mark.parametrize(

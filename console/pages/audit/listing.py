@@ -16,9 +16,9 @@ from console.pages.audit import views, wanted
 from console.pages.audit.diff import compare
 from console.pages.audit.rows import Row
 from console.pages.audit.wanted import Asked
+from console.pages.page_rows import PLAIN_ROWS
 from console.pages.shell import TeamRequest, is_fragment, team_page
 
-ROWS = 50
 NEWER_MAX = 50
 FOLLOWED_MAX = 500
 """Rows that following adds to a page; then it is loaded anew."""
@@ -70,7 +70,7 @@ def newer(request: TeamRequest) -> HttpResponse:
 def listed(request: TeamRequest, asked: Asked) -> dict[str, Any]:
     """What the list needs, of the whole log or of one resource."""
     before = Position.read(request.GET.get("before", ""))
-    found = search.page(asked.wanted, ROWS, before)
+    found = search.page(asked.wanted, PLAIN_ROWS, before)
     follows = request.GET.get("follow") == "1" and before is None
     newest = Position(found.rows[0].at_ms, max(row.pk for row in found.rows)) if found.rows else Position(0, 0)
     return {

@@ -29,9 +29,9 @@ from console.pages.billing.frame import frame
 from console.pages.billing.operator import operator_page
 from console.pages.billing.rate_rows import Step, difference, steps
 from console.pages.name_form import NameForm
+from console.pages.page_rows import RICH_ROWS
 from console.pages.shell import TeamRequest
 
-ROWS = 50
 TEAMS_SHOWN = 100
 TEAMS_MAX = 1_000
 DIGITS_MAX = 4
@@ -82,7 +82,7 @@ def listing(request: TeamRequest) -> HttpResponse:
             return redirect("billing-book", request.team.slug, made.pk)
     books = PriceBook.objects.filter(region=settings.CONFIG.region).select_related("team").annotate(n=Count("prices"))
     ordered = books.order_by(F("published_at_ms").asc(nulls_first=True), "-valid_from_ms", "-pk")
-    page = Paginator(ordered, ROWS).get_page(request.GET.get("page"))
+    page = Paginator(ordered, RICH_ROWS).get_page(request.GET.get("page"))
     context = {
         **frame(request, "billing-rates"),
         "form": form,

@@ -21,10 +21,9 @@ from apps.teams.billing_corrections import Wanted
 from console import asker, calls
 from console.pages.billing.frame import frame
 from console.pages.billing.operator import operator_page
+from console.pages.page_rows import FEW_ROWS, RICH_ROWS
 from console.pages.shell import TeamRequest
 
-ROWS = 50
-FLAGS_SHOWN = 50
 TEAMS_MAX = 1_000
 HOUR_FORMAT = "%Y-%m-%d %H:%M"
 
@@ -101,11 +100,12 @@ def corrections(request: TeamRequest) -> HttpResponse:
             messages.success(request, f"Usage of {made.team.name} corrected")
             return redirect("billing-corrections", request.team.slug)
     rows = Correction.objects.select_related("team").order_by("-booked_at_ms", "-pk")
-    page = Paginator(rows, ROWS).get_page(request.GET.get("page"))
+    page = Paginator(rows, RICH_ROWS).get_page(request.GET.get("page"))
+    shown_flags = Paginator(flags.every(), FEW_ROWS).get_page(request.GET.get("flags"))
     context = {
         **frame(request, "billing-corrections"),
         "form": form,
-        "flags": flags.every()[:FLAGS_SHOWN],
+        "flags": shown_flags,
         "page": page,
         "rows": [(one, f"{one.quantity:+,}", METERS[one.meter].unit) for one in page.object_list],
     }

@@ -22,9 +22,9 @@ from apps.teams.authority import Refused
 from console import asker, calls
 from console.pages.billing.frame import frame
 from console.pages.billing.operator import operator_page
+from console.pages.page_rows import RICH_ROWS
 from console.pages.shell import TeamRequest
 
-ROWS = 50
 TEAMS_MAX = 1_000
 AMOUNT_CHARS_MAX = 20
 MONTH_CHARS_MAX = 7
@@ -68,7 +68,7 @@ def credits_page(request: TeamRequest) -> HttpResponse:
             messages.success(request, f"Credit given to {made.team.name}")
             return redirect("billing-credits", request.team.slug)
     rows = Credit.objects.select_related("team").annotate(used=Coalesce(Sum("uses__amount_cents"), 0))
-    page = Paginator(rows.order_by("-created_at_ms", "-pk"), ROWS).get_page(request.GET.get("page"))
+    page = Paginator(rows.order_by("-created_at_ms", "-pk"), RICH_ROWS).get_page(request.GET.get("page"))
     context = {
         **frame(request, "billing-credits"),
         "form": form,

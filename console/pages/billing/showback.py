@@ -26,9 +26,9 @@ from console import calls
 from console.pages.audit.files import FORMULAS
 from console.pages.billing.frame import frame
 from console.pages.billing.operator import operator_page
+from console.pages.page_rows import PLAIN_ROWS
 from console.pages.shell import TeamRequest, refuse_nul
 
-ROWS = 100
 TEXT_CHARS_MAX = 80
 FIRST_MONTH = Month(2000, 1)
 
@@ -88,7 +88,7 @@ def listing(request: TeamRequest) -> HttpResponse:
     context = {
         **frame(request, "billing-showback"),
         "found": found,
-        "page": Paginator(rows, ROWS).get_page(request.GET.get("page")),
+        "page": Paginator(rows, PLAIN_ROWS).get_page(request.GET.get("page")),
         "sum": _sum([row.team for row in rows]),
         "sort": sort if sort.removeprefix("-") in SORTS else DEFAULT_SORT,
         "text": request.GET.get("q", ""),

@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -21,9 +22,9 @@ from console import calls
 from console.pages.dashboards import standard
 from console.pages.dashboards.tiles import DEFAULT, RANGES, Range, csv_rows, in_order, tile, tiles
 from console.pages.name_form import NameForm
+from console.pages.page_rows import PLAIN_ROWS
 from console.pages.shell import TeamRequest, team_page
 
-LISTED_MAX = 1_000
 AT_ONCE = 12
 """Widgets that a page comes with; further ones are asked for when they come into sight."""
 
@@ -68,10 +69,11 @@ def listing(request: TeamRequest) -> HttpResponse:
             form.add_error("name", f"There is a dashboard {name} already.")
         elif _create(request, form, name):
             return redirect("dashboard-edit", request.team.slug, name)
-    found = Dashboard.objects.filter(team=request.team).order_by("name")[:LISTED_MAX]
+    found = Dashboard.objects.filter(team=request.team).order_by("name")
+    page = Paginator(found, PLAIN_ROWS).get_page(request.GET.get("page"))
     region = calls.runtime().config.region
-    rows = [Row(one.name, len(dashboards.read(one.body, region).widgets), one.modified_at_ms) for one in found]
-    context = {"form": form, "rows": rows, "now_ms": calls.now_ms(), "standard": STANDARD}
+    rows = [Row(one.name, len(dashboards.read(one.body, region).widgets), one.modified_at_ms) for one in page]
+    context = {"form": form, "rows": rows, "page": page, "now_ms": calls.now_ms(), "standard": STANDARD}
     return render(request, "dashboards/list.html", context, status=422 if request.method == "POST" else 200)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -96,6 +97,33 @@ def address(destination_type: str, description: Json) -> str:
 def _jdbc(url: str) -> str:
     """`host:port/database` of jdbc:redshift://host:port/database."""
     return url.partition("://")[2] or url
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A delivery stream (with figures.with_figures) in the words of lists."""
+
+    stream: Any
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """Form of the mark, and the words."""
+        return state(self.stream, self.stream.failing_ms)
+
+    @property
+    def source(self) -> str:
+        """Where from."""
+        return source(self.stream)
+
+    @property
+    def kind(self) -> str:
+        """What kind of destination."""
+        return DESTINATIONS[self.stream.destination_type]
+
+    @property
+    def address(self) -> str:
+        """Where to."""
+        return address(self.stream.destination_type, self.stream.destination)
 
 
 def error_type_of(key: str) -> str:

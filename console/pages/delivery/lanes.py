@@ -23,9 +23,9 @@ from apps.runtime import Runtime
 from console import calls
 from console.pages import words
 from console.pages.delivery.detail import find, frame
+from console.pages.page_rows import PLAIN_ROWS
 from console.pages.shell import TeamRequest, is_fragment, team_page
 
-PAGE_LANES = 50
 PAGE_DIGITS_MAX = 6
 PERCENT_MAX = 999
 
@@ -92,14 +92,14 @@ def lanes(request: TeamRequest, name: str) -> HttpResponse:
     total, active = rows.count(), rows.filter(parent__isnull=False, role=LaneRole.DELIVER, ended_at_ms=None).count()
     ended = Case(When(ended_at_ms__isnull=True, then=Value(0)), default=Value(1), output_field=IntegerField())
     rows = rows.order_by(ended, F("failing_since_ms").asc(nulls_last=True), "parent_id", "pk")
-    shown = list(rows[(page - 1) * PAGE_LANES : page * PAGE_LANES])
+    shown = list(rows[(page - 1) * PLAIN_ROWS : page * PLAIN_ROWS])
     context = {
         **frame(request, row, "delivery-lanes"),
         "readers": readers(row, shown),
         "total": total,
         "partitions": active,
         "page": page,
-        "pages": max(1, math.ceil(total / PAGE_LANES)),
+        "pages": max(1, math.ceil(total / PLAIN_ROWS)),
     }
     return render(request, "delivery/lanes_table.html" if is_fragment(request) else "delivery/lanes.html", context)
 

@@ -17,13 +17,16 @@ from console import calls
 from console.pages import costs
 from console.pages.costs import Cost
 from console.pages.delivery import described, samples
-from console.pages.delivery.channels import SHOWN, channels_of
+from console.pages.delivery.channels import channels_of
+from console.pages.delivery.described import Described
 from console.pages.delivery.figures import figures, with_figures
 from console.pages.filter_text import named_and_tagged, parts_of
 from console.pages.row_tags import tags_of, told
 from console.pages.shell import TeamRequest, is_fragment, list_counts, team_page
 
-PAGE_ROWS = 50
+PAGE_ROWS = 20
+"""Fewer than elsewhere: a list of channels stands below."""
+
 TAGS_SHOWN = 3
 FILTER_MAX = 500
 PAGE_DIGITS_MAX = 6
@@ -104,35 +107,14 @@ def in_state(state: str) -> Q:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(Described):
     """A delivery stream of the list, with its newest numbers."""
 
-    stream: Any
     tags: list[str]
     more_tags: int
     live: Overview
     now_ms: int
     cost: Cost | None
-
-    @property
-    def state(self) -> tuple[str, str]:
-        """Form of the mark, and the words."""
-        return described.state(self.stream, self.stream.failing_ms)
-
-    @property
-    def source(self) -> str:
-        """Where from."""
-        return described.source(self.stream)
-
-    @property
-    def kind(self) -> str:
-        """What kind of destination."""
-        return described.DESTINATIONS[self.stream.destination_type]
-
-    @property
-    def address(self) -> str:
-        """Where to."""
-        return described.address(self.stream.destination_type, self.stream.destination)
 
     @property
     def freshness_ms(self) -> int | None:
@@ -165,7 +147,7 @@ def delivery_streams(request: TeamRequest) -> HttpResponse:
     }
     if is_fragment(request):
         return render(request, "delivery/table.html", context)
-    context |= {"channels": channels_of(request), "channels_max": SHOWN}
+    context["channels"], context["channels_page"] = channels_of(request)
     count = list_counts(request)[1]
     if count == 0:
         context["codes"] = samples.first_steps()

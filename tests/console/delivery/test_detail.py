@@ -9,6 +9,7 @@ from apps.access.models import AuditEntry
 from apps.delivery import demo
 from apps.delivery.models import DeliveredObject, DeliveryError, DeliveryJob, DeliveryLog, DeliveryStream
 from apps.leases.models import Lease
+from console.pages.page_rows import PLAIN_ROWS
 from tests.console.conftest import make_stream, other_team, signed_in, text_of
 from tests.console.delivery.conftest import settle
 from tests.support.delivery_rows import make_delivery, make_lane, s3_description
@@ -131,9 +132,9 @@ def test_lanes_tell_fill_age_and_attempt(client, delivery, served):
 
 
 def test_many_lanes_are_paged(client, delivery, served):
-    for _ in range(51):
+    for _ in range(PLAIN_ROWS + 1):
         make_lane(delivery)
-    assert "51 lanes" in plain(client.get(f"{AT}/lanes"))
+    assert f"{PLAIN_ROWS + 1} lanes" in plain(client.get(f"{AT}/lanes"))
     assert text_of(client.get(f"{AT}/lanes?page=2")).count("<tr role=") == 2
 
 
