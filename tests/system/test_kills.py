@@ -82,7 +82,7 @@ def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
         eventually(lambda: not started.tree() and not listeners(started.port), what="everybody died with `up`")
     with up(tmp_path / "data") as again:
         assert again.health() == 200
-        assert again.stop() == 0
+        assert again.stop(signal.SIGINT) == 0
         assert again.tree() == []
         assert listeners(again.port) == 0
 

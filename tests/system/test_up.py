@@ -6,7 +6,6 @@ import os
 import pwd
 import re
 import shlex
-import signal
 import socket
 import stat
 import subprocess
@@ -17,12 +16,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support import postgres
+from tests.support import postgres, tables
 from tests.support.processes import (
     ROOT,
     SOON,
     STARTED_WITHIN_S,
     STOPPED_WITHIN_S,
+    Seen,
     Up,
     environment,
     eventually,
@@ -51,7 +51,11 @@ def pasted(output: str) -> dict[str, str]:
 
 
 def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
-    data = tmp_path / "data"
+    """From nothing, with its tables; then by make, at whose end it ends. Sockets' paths are limited to about 100 bytes, that
+    of the data directory is not, and others may look into it, but not into its files."""
+    data = tmp_path / ("long" * 20) / ("name " * 12).strip()
+    data.mkdir(parents=True)
+    data.chmod(0o755)
     with up(data, migrated=False) as first:
         assert listeners(first.port) == 1
         kept = json.loads((data / "credentials.json").read_text())
@@ -63,6 +67,7 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
             [sys.executable, "manage.py", "fsck"], cwd=ROOT, env=environment(TIDEGATE_DATA_DIR=str(data)), capture_output=True, text=True
         )  # fmt: skip
         assert (checked.returncode, checked.stdout) == (0, "2 shards, 1 batches, 1 records checked.\n")
+        assert_closed(data)
         assert first.stop() == 0
         assert first.tree() == []
         assert listeners(first.port) == 0
@@ -78,10 +83,10 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
             "AWS_DEFAULT_REGION": "us-east-1",
         }.items()
     )
-    assert stat.S_IMODE((data / "credentials.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert_closed(data)
 
-    with up(data) as second:
+    with up(data, command=("make", "-s", "up")) as second:
+        assert head(second).parent == second.process.pid, "no shell stands between make and `up`"
         again = second.output()
         assert json.loads((data / "credentials.json").read_text()) == kept
         client = kinesis(second.endpoint, kept["access_key_id"], kept["secret_access_key"])
@@ -90,11 +95,40 @@ def test_it_starts_stops_and_goes_on_with_the_same_data(tmp_path):
         )
         records = client.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
         assert [record["Data"] for record in records] == [b"still here"]
-        assert second.stop(signal.SIGINT) == 0
-        assert second.tree() == []
+        second.stop()
+        eventually(lambda: not second.tree(), what="everything ends with make")
     assert kept["admin_password"] not in again
     assert kept["secret_access_key"] not in again
     assert pasted(again)["AWS_SECRET_ACCESS_KEY"] == kept["secret_access_key"]
+
+
+def assert_closed(data: Path) -> None:
+    """No file of the data directory is anybody else's, whatever its own mode."""
+    found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()}
+    assert {"control.sqlite3", "credentials.json", "log", "master.key", "up.lock"} <= found.keys()
+    assert {name: mode for name, mode in found.items() if mode & 0o077} == {}
+    assert found["credentials.json"] == 0o600
+
+
+def head(started: Up) -> Seen:
+    """The process that is `up`."""
+    [found] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
+    return found
+
+
+def test_it_ends_with_a_make_that_is_killed(tmp_path):
+    tables.lay(tmp_path / "data")
+    started = start_up(tmp_path / "data", command=("make", "-s", "up"))
+    try:
+        eventually(
+            lambda: any("--unixsocket" in seen.command for seen in started.tree()), STARTED_WITHIN_S, "`up` has a child"
+        )
+        assert head(started).parent == started.process.pid
+        started.process.kill()
+        started.process.wait(STOPPED_WITHIN_S)
+        eventually(lambda: not in_session(started.process.pid), what="everything ends")
+    finally:
+        started.end()
 
 
 def test_given_credentials_of_any_printable_text(tmp_path):
@@ -170,6 +204,7 @@ def test_a_taken_port(tmp_path):
         said = refusal(tmp_path / "data", TIDEGATE_PORT=str(port))
     assert f"port {port} on 127.0.0.1 is taken" in said
     assert "TIDEGATE_PORT" in said
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700, "made by then, for this user alone"
 
 
 def test_an_address_of_another_machine(tmp_path):
@@ -200,6 +235,7 @@ def test_a_data_directory_of_somebody_else(tmp_path):
 @pytest.mark.parametrize("name", ["up.lock", "static/staticfiles.json"])
 def test_a_part_of_the_data_directory_that_cannot_be_used(tmp_path, name):
     data = tmp_path / "data"
+    tables.lay(data)
     (data / name).mkdir(parents=True)  # not to be opened as a file, not even by root
     said = refusal(data)
     assert str(data / name) in said
@@ -245,16 +281,6 @@ def test_a_command_about_data_that_is_not_there(tmp_path):
     assert not (tmp_path / "mistyped").exists()
 
 
-def test_a_data_directory_open_to_others_keeps_its_files_closed(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    data.chmod(0o755)
-    bootstrap(data)
-    found = [path for path in data.rglob("*") if path.parent == data]
-    assert {"control.sqlite3", "credentials.json", "master.key"} <= {path.name for path in found}
-    assert [path.name for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 def test_a_full_disk(tmp_path):
     script = (
@@ -291,6 +317,7 @@ def test_a_database_and_a_redis_that_do_not_answer(tmp_path):
 
 def test_a_lost_master_key(tmp_path):
     data = tmp_path / "data"
+    tables.lay(data)
     bootstrap(data)
     kept = (data / "master.key").read_bytes()
     (data / "master.key").unlink()
@@ -307,23 +334,6 @@ def test_a_lost_master_key(tmp_path):
         assert f"TIDEGATE_MASTER_KEY_FILE names {tmp_path / 'other.key'}, which does not exist" in said
         assert not (tmp_path / "other.key").exists(), "no key is made where one was named"
     assert "TIDEGATE_ACCOUNT_ID" in refusal(data, TIDEGATE_ACCOUNT_ID="111122223333")
-
-
-def test_make_up_ends_with_make_and_a_data_directory_may_be_very_long(tmp_path):
-    """No shell stands between make and `up`, which ends however make does. Sockets' paths are limited to about 100 bytes."""
-    data = tmp_path / ("long" * 20) / ("name " * 12).strip()
-    data.parent.mkdir()
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        started = start_up(data, command=("make", "-s", "up"))
-        try:
-            started.wait()
-            [head] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
-            assert head.parent == started.process.pid
-            started.process.send_signal(how)
-            started.process.wait(STOPPED_WITHIN_S)
-            eventually(lambda: not in_session(started.process.pid), what="everything ends")  # noqa: B023 - asked at once
-        finally:
-            started.end()
 
 
 @pytest.mark.postgres
