@@ -1,5 +1,7 @@
-"""HTTPS on the one port: a local authority, protocol versions, ALPN, cookies, files that cannot be used."""
+"""HTTPS on the one port: a local authority, protocol versions, ALPN, cookies, files that cannot be used. And, on the same
+`up`, what else it is given: an account, a person, and a key of any printable text."""
 
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -11,20 +13,34 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.support.processes import ROOT, SOON, STARTED_WITHIN_S, Up, environment, free_port, up
+from tests.system.test_up import pasted, refusal
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+
+
+KEY_ID, SECRET = "my key & $HOME", 'it\'s "quoted" `x` \\ #!'
+GIVEN = {
+    "TIDEGATE_ACCOUNT_ID": "210987654321", "TIDEGATE_ADMIN_EMAIL": "Ops@Example.test",
+    "TIDEGATE_ADMIN_PASSWORD": "a long enough one", "TIDEGATE_ACCESS_KEY_ID": KEY_ID, "TIDEGATE_SECRET_ACCESS_KEY": SECRET,
+    "TIDEGATE_REGION": "eu-central-1",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """`up` with a certificate of its own local authority."""
-    folder = tmp_path_factory.mktemp("https")
-    with up(
-        folder / "data", TIDEGATE_TLS="self-signed", TIDEGATE_ACCESS_KEY_ID="test", TIDEGATE_SECRET_ACCESS_KEY="test"
-    ) as started:
+    with up(tmp_path_factory.mktemp("https") / "data", TIDEGATE_TLS="self-signed", **GIVEN) as started:
         yield started
+
+
+def kinesis(served: Up, secret: str = SECRET):
+    return boto3.client(
+        "kinesis", endpoint_url=served.endpoint, region_name="eu-central-1", aws_access_key_id=KEY_ID,
+        aws_secret_access_key=secret, verify=str(authority(served)),
+    )  # fmt: skip
 
 
 def authority(served: Up) -> Path:
@@ -44,17 +60,43 @@ def handshake(served: Up, least, most, protocols=("h2", "http/1.1")) -> tuple[st
 
 def test_boto3_trusts_the_printed_authority(served):
     assert f"export AWS_CA_BUNDLE={authority(served)} NODE_EXTRA_CA_CERTS={authority(served)}" in served.output()
-    kinesis = boto3.client(
-        "kinesis", endpoint_url=served.endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",
-        verify=str(authority(served)),
-    )  # fmt: skip
-    kinesis.create_stream(StreamName="secured", ShardCount=1)
-    kinesis.get_waiter("stream_exists").wait(StreamName="secured", WaiterConfig=SOON)
-    put = kinesis.put_record(StreamName="secured", PartitionKey="a", Data=b"in flight")
-    iterator = kinesis.get_shard_iterator(
-        StreamName="secured", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON"
-    )
-    assert kinesis.get_records(ShardIterator=iterator["ShardIterator"])["Records"][0]["Data"] == b"in flight"
+    client = kinesis(served)
+    client.create_stream(StreamName="secured", ShardCount=1)
+    client.get_waiter("stream_exists").wait(StreamName="secured", WaiterConfig=SOON)
+    put = client.put_record(StreamName="secured", PartitionKey="a", Data=b"in flight")
+    iterator = client.get_shard_iterator(StreamName="secured", ShardId=put["ShardId"], ShardIteratorType="TRIM_HORIZON")
+    assert client.get_records(ShardIterator=iterator["ShardIterator"])["Records"][0]["Data"] == b"in flight"
+
+
+def test_credentials_of_any_printable_text(served):
+    client = kinesis(served)
+    client.create_stream(StreamName="s", ShardCount=1)
+    described = client.describe_stream_summary(StreamName="s")["StreamDescriptionSummary"]
+    assert described["StreamARN"] == "arn:aws:kinesis:eu-central-1:210987654321:stream/s"
+    shown = pasted(served.output())
+    assert (shown["AWS_ACCESS_KEY_ID"], shown["AWS_SECRET_ACCESS_KEY"]) == (KEY_ID, SECRET)
+    with pytest.raises(ClientError, match="signature"):
+        kinesis(served, SECRET + "x").list_streams()
+
+
+def test_it_listens_for_this_machine_alone(served):
+    """On one TCP port of the loopback, and on unix sockets in the data directory."""
+    inodes = set()
+    for seen in served.tree():
+        for link in Path(f"/proc/{seen.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert {row[1] for row in rows if row[9] in inodes and row[3] == "0A"} == {f"0100007F:{served.port:04X}"}
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    named = {Path(row[7]).parent for row in sockets if len(row) > 7 and row[6] in inodes and not row[7].startswith("@")}
+    assert named == {served.data_dir}
+
+
+def test_a_second_one_on_the_same_data_is_refused(served):
+    said = refusal(served.data_dir)
+    assert f"already runs on {served.data_dir} (process {served.process.pid})" in said
+    assert served.health() == 200
 
 
 def test_a_stranger_does_not_trust_it(served):
