@@ -25,6 +25,7 @@ def main() -> None:
     try:
         check_key(Config.from_environment())
         if sys.argv[1:2] == ["up"]:
+            Config.fix_data_dir()
             prepare(Config.from_environment())  # before the settings look for the master key in it
         elif sys.argv[1:2] and sys.argv[1] in NEED_DATA and not {"-h", "--help"}.intersection(sys.argv):
             find(Config.from_environment())  # before the settings make a master key

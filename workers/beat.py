@@ -5,6 +5,12 @@ from __future__ import annotations
 
 from workers.app import app
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Until SIGTERM."""
     app.conf.include = ()
     app.Beat(loglevel="WARNING", quiet=True, redirect_stdouts=False).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ Deliveries wait, for networks and for endpoints that take minutes, so many may b
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import django
 
@@ -31,16 +32,22 @@ class _Beating:
             heartbeat.send(runtime().config.redis, owner(), heartbeat.DELIVERY)
 
 
+def load() -> Any:
+    """The module of the lookout. Once Django is set up, since it imports models."""
+    from apps.delivery import lookout
+
+    return lookout
+
+
 def main() -> None:
     """Until SIGTERM: slices that run are finished, then it ends."""
     die_with(os.getppid())
     django.setup()
-    from apps.delivery.lookout import Lookout  # after the setup, since it imports models
-    from apps.delivery.shares import THREADS
+    from apps.delivery.shares import THREADS  # after the setup, since it imports models
 
     flusher = flush.start(runtime())
     heartbeat.send(runtime().config.redis, owner(), heartbeat.DELIVERY)
-    lookout = Lookout(runtime(), _Beating(), lambda: backlog.room(runtime().config.redis, QUEUE)).start()
+    lookout = load().Lookout(runtime(), _Beating(), lambda: backlog.room(runtime().config.redis, QUEUE)).start()
     try:
         app.Worker(
             pool="threads", concurrency=THREADS, queues=[QUEUE], loglevel="WARNING", quiet=True,

@@ -10,6 +10,7 @@ import shutil
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from apps.base.datadir import StartRefused
 from workers import heartbeat
 from workers.supervisor import Program
 
+CELERY = ("--quiet",)
 WORKER_PROCESSES = 2
 WORKER_QUEUES = "control,jobs,upkeep"
 """All but `delivery`. (workers/app.py has the table; a test holds the two together. Importing it would load Celery.)"""
@@ -29,9 +31,10 @@ STOP_REDIS_S, STOP_WORKER_S, STOP_BEAT_S, STOP_WEB_S = 10.0, 20.0, 5.0, 15.0
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not bound to
 
 
-def programs(config: Config) -> list[Program]:
-    """In starting order. Raises StartRefused if there is no Redis to be had."""
-    worker_command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app"]
+def programs(config: Config, serve: Callable[[], object] | None = None) -> list[Program]:
+    """In starting order. serve: what `manage.py serve` does, for a copy of this process. Raises StartRefused if there is no
+    Redis to be had."""
+    worker_command = [sys.executable, "-m", "celery", *CELERY, "-A", "workers.app"]
     first = [] if config.redis_url else [_redis(config)]
     needs = tuple(program.name for program in first)
     return [
@@ -44,6 +47,8 @@ def programs(config: Config) -> list[Program]:
             needs,
             partial(heartbeat.forget, config.redis),
             hangs=partial(_worker_hangs, config.redis),
+            run=_work,
+            title="celery worker",
         ),
         Program(
             "delivery",
@@ -53,12 +58,55 @@ def programs(config: Config) -> list[Program]:
             needs,
             partial(heartbeat.forget, config.redis, heartbeat.DELIVERY),
             hangs=partial(_worker_hangs, config.redis, heartbeat.DELIVERY),
+            run=_deliver,
+            title="workers.delivery_worker",
         ),
         Program(
-            "beat", [sys.executable, "-m", "workers.beat"], partial(_redis_answers, config.redis), STOP_BEAT_S, needs
+            "beat",
+            [sys.executable, "-m", "workers.beat"],
+            partial(_redis_answers, config.redis),
+            STOP_BEAT_S,
+            needs,
+            run=_tick,
+            title="workers.beat",
         ),
-        Program("web", [sys.executable, "manage.py", "serve"], partial(_web_serves, config), STOP_WEB_S, needs),
+        Program(
+            "web",
+            [sys.executable, "manage.py", "serve"],
+            partial(_web_serves, config),
+            STOP_WEB_S,
+            needs,
+            run=serve,
+            title="manage.py serve",
+        ),
     ]
+
+
+def load() -> None:
+    """Import all that workers do, for the copies that become workers."""
+    from workers import delivery_worker
+    from workers.app import app
+
+    app.loader.import_default_modules()
+    delivery_worker.load()
+
+
+def _work() -> None:
+    from workers.app import app
+
+    sys.exit(app.start([*CELERY, *worker_options()]))
+
+
+def _deliver() -> None:
+    from workers import delivery_worker
+
+    delivery_worker.main()
+
+
+def _tick() -> None:
+    from workers import beat
+
+    beat.main()
 
 
 def worker_options() -> list[str]:

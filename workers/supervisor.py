@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from apps.base.processes import adopt_orphans, die_with
+from workers import copies
 from workers.output import Output
 
 FAILURES_MAX = 5
@@ -42,7 +43,7 @@ class Program:
     """What to run. healthy: a quick look, true once it serves. prepare: runs before each start. stop_s: how long it
     may take to end after SIGTERM. needs: names of programs that must be healthy before it starts. noise: lines of its
     output that contain one of these are dropped. hangs: a look now and then, true if it does nothing any more although
-    what it needs is there."""
+    what it needs is there. run: the same as the command, for a copy of this process (copies.py), which is listed as title."""
 
     name: str
     command: list[str]
@@ -52,6 +53,8 @@ class Program:
     prepare: Callable[[], None] = lambda: None
     noise: tuple[bytes, ...] = ()
     hangs: Callable[[], bool] = lambda: False
+    run: Callable[[], object] | None = None
+    title: str = ""
 
 
 class State(Enum):
@@ -240,27 +243,38 @@ class Supervisor:
         child.program.prepare()
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
-        parent = os.getpid()
         try:
-            process = subprocess.Popen(  # noqa: S603 - commands of our own
-                child.program.command,
-                stdin=subprocess.DEVNULL,
-                stdout=writing,
-                stderr=writing,
-                env=self._environment,
-                process_group=0,
-                preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - this process has one thread
-            )
+            child.pid = self._copied(child.program, writing) or self._executed(child.program, writing)
         except OSError:
             os.close(reading)
             raise
         finally:
             os.close(writing)
-        process.returncode = 0  # _reap waits for it, not Popen
-        child.pid, child.state, child.since_s = process.pid, State.STARTING, time.monotonic()
+        child.state, child.since_s = State.STARTING, time.monotonic()
         child.hung_since_s = None
         child.pipes.append(reading)
         self._selector.register(reading, selectors.EVENT_READ, child)
+
+    def _copied(self, program: Program, output: int) -> int:
+        """The id of a copy of this process that does the program's work; 0 where none can be made."""
+        if program.run is None or not copies.possible():
+            return 0
+        return copies.start(program.run, program.title, output, self._selector.close)
+
+    def _executed(self, program: Program, output: int) -> int:
+        """The id of a process that executes the program's command."""
+        parent = os.getpid()
+        process = subprocess.Popen(  # noqa: S603 - commands of our own
+            program.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=self._environment,
+            process_group=0,
+            preexec_fn=lambda: die_with(parent),  # noqa: PLW1509 - this process has one thread
+        )
+        process.returncode = 0  # _reap waits for it, not Popen
+        return process.pid
 
     def _probe(self) -> None:
         """Look whether the starting ones are healthy; kill those that had time enough."""

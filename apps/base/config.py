@@ -163,6 +163,11 @@ class Config:
         _check(config)
         return config
 
+    @classmethod
+    def fix_data_dir(cls) -> None:
+        """Name the data directory by its absolute path from now on: this process and its copies go to another folder."""
+        os.environ["TIDEGATE_DATA_DIR"] = str(cls.from_environment().data_path)
+
     @staticmethod
     def child_environment() -> dict[str, str]:
         """What a child process is started with: this process's own environment."""

@@ -1,7 +1,8 @@
 """A supervisor over programs given as JSON: `python -m tests.system.supervised JSON`.
 
 A program is healthy when its file exists; once that was noticed, `<file>-noticed` exists too. The pauses before a dead
-program starts again are a tenth of the product's. It hangs while the file `hangs` exists, for 0.3 s at most.
+program starts again are a tenth of the product's. It hangs while the file `hangs` exists, for 0.3 s at most. With `copy` it is
+a copy of the supervisor.
 """
 
 import json
@@ -40,6 +41,7 @@ def main() -> None:
             Program(
                 given["name"], [sys.executable, "-c", given["code"]], partial(healthy, mark), given.get("stop_s", STOP_S),
                 tuple(given.get("needs", ())), partial(forget, mark), hangs=Path(given.get("hangs", "/nowhere")).exists,
+                run=partial(exec, given["code"], {}) if given.get("copy") else None, title=given["name"],
             )
         )  # fmt: skip
     supervisor.PAUSES_S = tuple(pause_s / 10 for pause_s in supervisor.PAUSES_S)

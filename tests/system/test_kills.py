@@ -61,6 +61,9 @@ def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
         assert eventually(whole, what="all are there"), census(started.tree())
         victims = [seen for seen in started.tree() if seen.pid != started.process.pid]
         assert len(victims) == 9
+        assert sum(victim.command == kind(victim, {}).removeprefix("child of ") for victim in victims) == 5, (
+            "copies of `up`"
+        )
         for victim in victims:
             if victim.pid not in {seen.pid for seen in started.tree()}:
                 continue  # it went with its head

@@ -24,6 +24,8 @@ print("started", flush=True)
 while True: time.sleep(60)
 """
 
+EITHER_WAY = pytest.mark.parametrize("copied", [False, True], ids=["executed", "copied"])
+
 
 class Running:
     def __init__(self, tmp_path: Path, *programs: dict) -> None:
@@ -52,13 +54,15 @@ class Running:
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, request):
     started = []
+    copied = "copied" in request.fixturenames and request.getfixturevalue("copied")
 
     def begin(*programs: dict) -> Running:
         for number, program in enumerate(programs):
             program.setdefault("healthy", str(tmp_path / f"healthy-{number}"))
             program["code"] = program["code"].replace("{mark!r}", repr(program["healthy"]))
+            program["copy"] = copied
         started.append(Running(tmp_path, *programs))
         return started[-1]
 
@@ -69,16 +73,19 @@ def start(tmp_path):
         running.process.wait()
 
 
-def test_each_child_heads_a_group_inside_the_session(start):
+@EITHER_WAY
+def test_each_child_heads_a_group_inside_the_session(start, copied):
     running = start({"name": "a", "code": LIVES}, {"name": "b", "code": LIVES})
     running.until("all healthy")
     children = running.children()
     assert len(children) == 2
     assert all(child.group == child.pid and child.parent == running.process.pid for child in children)
+    assert ({child.command for child in children} == {"a", "b"}) is copied
     assert running.end() == 0
 
 
-def test_a_dead_child_comes_back(start):
+@EITHER_WAY
+def test_a_dead_child_comes_back(start, copied):
     running = start({"name": "a", "code": LIVES})
     running.until("all healthy")
     for times in (2, 3):
@@ -101,7 +108,8 @@ def test_a_child_that_hangs_is_started_again(start, tmp_path):
     assert running.end() == 0
 
 
-def test_it_starts_in_order_and_stops_in_reverse(start):
+@EITHER_WAY
+def test_it_starts_in_order_and_stops_in_reverse(start, copied):
     running = start(
         {"name": "first", "code": LIVES},
         {"name": "second", "code": LIVES, "needs": ["first"]},
@@ -184,7 +192,8 @@ def test_a_second_signal_hurries(start):
     assert running.children() == []
 
 
-def test_its_own_death_takes_everybody_along(start):
+@EITHER_WAY
+def test_its_own_death_takes_everybody_along(start, copied):
     running = start({"name": "a", "code": LIVES}, {"name": "b", "code": LIVES})
     running.until("all healthy")
     running.process.kill()

@@ -43,9 +43,14 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until SIGTERM."""
-        config = Config.from_environment()
-        load()  # once here, so that a worker that must be replaced is forked ready
-        server(config).serve(target_loader=partial(load_in_worker, os.getpid()), wrap_loader=False)
+        serve()
+
+
+def serve() -> None:
+    """Run until SIGTERM."""
+    config = Config.from_environment()
+    load()  # once here, so that a worker that must be replaced is forked ready
+    server(config).serve(target_loader=partial(load_in_worker, os.getpid()), wrap_loader=False)
 
 
 def load() -> Any:

@@ -7,6 +7,7 @@ or SIGTERM, leaving nothing behind; the next start continues with the same data.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shlex
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import connections
 
 from apps.accounts import setup
 from apps.accounts.seed import Seeded
@@ -24,6 +26,7 @@ from apps.base.config import Config
 from apps.base.datadir import StartRefused, lock, prepare
 from apps.base.processes import end_with_make
 from apps.base.tls import ServedTls
+from console.management.commands import serve
 from console.management.commands.bootstrap import bootstrap
 from workers import programs
 from workers.supervisor import GaveUp, Supervisor
@@ -56,10 +59,11 @@ class Command(BaseCommand):
         check_port(config)
         served = tls.served(config, SystemClock())
         programs.check_redis(config)
-        children = programs.programs(config)
+        children = programs.programs(config, serve.serve)
         seeded = bootstrap(config)
         os.chdir(ROOT)
-        supervisor = Supervisor(children, environment(config))
+        load()
+        supervisor = Supervisor(children, environment())
         greeting = Greeting(config, seeded, served, supervisor)
         try:
             supervisor.run(greeting.given)
@@ -84,6 +88,7 @@ class Greeting:
         failing = {name: reason for name, reason in parts.items() if reason != "ok"}
         if parts and not failing:
             self._supervisor.say(text(self._config, self._seeded, self._served))
+            connections.close_all()  # a child that is started again is a copy of this process
             return True
         self._asked += 1
         if failing != self._named and self._asked > ASKED_BEFORE_NAMING:
@@ -112,9 +117,18 @@ def _port_reason(config: Config, error: OSError) -> str:
     return f"{config.host} is not an address of this machine to listen on ({error.strerror}); set TIDEGATE_HOST to another."
 
 
-def environment(config: Config) -> dict[str, str]:
-    """The children's: this one's, with paths that do not depend on where `up` was started."""
-    return Config.child_environment() | {"TIDEGATE_DATA_DIR": str(config.data_path), "PYTHONUNBUFFERED": "1"}
+def load() -> None:
+    """Import what children need, once for all of them. What lives by now stays: collections leave it out, and its memory
+    shared."""
+    programs.load()
+    serve.load()
+    gc.collect()
+    gc.freeze()
+
+
+def environment() -> dict[str, str]:
+    """Of the children that are no copies of this process."""
+    return Config.child_environment() | {"PYTHONUNBUFFERED": "1"}
 
 
 def text(config: Config, seeded: Seeded, served: ServedTls | None) -> str:
