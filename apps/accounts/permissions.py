@@ -43,6 +43,14 @@ ACTIONS: Final[dict[str, str]] = {
 }
 """Every action, and the sentence that explains it to a person."""
 
+GIVEN_BY_KEYS: Final = frozenset(
+    action
+    for action in ACTIONS
+    if action.partition(":")[0] in {"stream", "delivery", "record", "alarm", "key"} and action != "stream:faults"
+)
+"""What whoever has an access key of a team may do by AWS's operations: Kinesis, Firehose and CloudWatch with their data, and
+by IAM's more keys. Faults are no operation of AWS's. Who makes a key, or one work again, must hold all of it."""
+
 _LOOK = frozenset({"stream:read", "delivery:read", "alarm:read", "member:read", "team:read"})
 _STREAMS = frozenset({"stream:create", "stream:write", "stream:reshard", "stream:delete"})
 _DELIVERY = frozenset({"delivery:create", "delivery:write", "delivery:delete"})

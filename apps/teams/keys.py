@@ -1,5 +1,8 @@
 """Access keys as people manage them: create, rotate with an overlap, disable, enable, delete. Each change is one
-transaction with its entry in the audit trail, and holds everywhere within a second."""
+transaction with its entry in the audit trail, and holds everywhere within a second.
+
+A key may do whatever the account may, and a key of an IAM user what its policies allow, which keys of the team can change. So
+who makes a key, or one work again, must hold all that a key gives: nobody gets by a key what they were not given."""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from django.db import transaction
 from apps.access import changes
 from apps.accounts import keys
 from apps.accounts.models import AccessKey
+from apps.accounts.permissions import GIVEN_BY_KEYS
 from apps.base.units import DAY_MS
-from apps.teams.authority import By, Gone, Refused, lock
+from apps.teams.authority import By, Gone, Refused, lock, within_reach
 
 OVERLAP_MAX_MS = 30 * DAY_MS
 """So long both keys may work after a rotation."""
@@ -47,12 +51,19 @@ class CannotRotate(Refused):
     code = "CannotRotate"
 
 
+def within_reach_of(by: By) -> None:
+    """Raise NotAllowed, with the permissions that are missing, if a key may do what whoever asks may not."""
+    within_reach(by, GIVEN_BY_KEYS, "An access key")
+
+
 @transaction.atomic
 def create(by: By, name: str) -> tuple[AccessKey, str]:
-    """A new key of the team and its secret, which is not told again (CreateAccessKey). Needs key:write.
+    """A new key of the team and its secret, which is not told again (CreateAccessKey). Needs key:write and all that a key
+    gives.
 
     Raises TooManyKeys, NotAllowed."""
     by = lock(by, "key:write")
+    within_reach_of(by)
     try:
         key, secret = keys.create(by.membership.team, by.membership.user, name, by.actor.at_ms)
     except keys.TooManyKeys:
@@ -63,11 +74,12 @@ def create(by: By, name: str) -> tuple[AccessKey, str]:
 
 @transaction.atomic
 def rotate(by: By, key_id: str, overlap_ms: int) -> tuple[AccessKey, str]:
-    """A key that takes this one's place, and its secret (RotateAccessKey). Needs key:write. Both work for overlap_ms, 0 to
-    OVERLAP_MAX_MS; then the old one stops by itself. The new one has the old one's name and owner.
+    """A key that takes this one's place, and its secret (RotateAccessKey). Needs key:write and all that a key
+    gives. Both work for overlap_ms, 0 to OVERLAP_MAX_MS; then the old one stops by itself. The new one has the old one's name and owner.
 
     Raises CannotRotate, TooManyKeys, Gone, NotAllowed."""
     by = lock(by, "key:write")
+    within_reach_of(by)
     old, now_ms = _find(by, key_id), by.actor.at_ms
     if not 0 <= overlap_ms <= OVERLAP_MAX_MS:
         raise CannotRotate(f"Both keys can work for 0 to {OVERLAP_MAX_MS // DAY_MS} days.")
@@ -91,10 +103,12 @@ def rotate(by: By, key_id: str, overlap_ms: int) -> tuple[AccessKey, str]:
 
 @transaction.atomic
 def cancel_rotation(by: By, key_id: str) -> AccessKey:
-    """Let the old key go on, also after it ended (CancelKeyRotation). Needs key:write. The new one stays as it is.
+    """Let the old key go on, also after it ended (CancelKeyRotation). Needs key:write and all that a key gives.
+    The new one stays as it is.
 
     Raises NotRotating, Gone, NotAllowed."""
     by = lock(by, "key:write")
+    within_reach_of(by)
     key = _find(by, key_id)
     if key.ends_at_ms is None:
         raise NotRotating("This key is not being replaced.")
@@ -107,8 +121,11 @@ def cancel_rotation(by: By, key_id: str) -> AccessKey:
 
 @transaction.atomic
 def set_active(by: By, key_id: str, *, active: bool) -> AccessKey:
-    """Disable or enable a key (UpdateAccessKey). Needs key:write. Raises Gone, NotAllowed."""
+    """Disable or enable a key (UpdateAccessKey). Needs key:write, and to enable it all that a key gives. Raises Gone,
+    NotAllowed."""
     by = lock(by, "key:write")
+    if active:
+        within_reach_of(by)
     key = _find(by, key_id)
     if key.is_active != active:
         before = state(key, by.actor.at_ms)

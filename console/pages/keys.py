@@ -111,6 +111,15 @@ class RotateForm(forms.Form):
 KEY_ID_CHARS_MAX = 128
 
 
+def _beyond(request: TeamRequest) -> str:
+    """Why whoever looks cannot make a key, or one work again; empty: they can."""
+    try:
+        access_keys.within_reach_of(asker.by(request))
+    except Refused as error:
+        return str(error)
+    return ""
+
+
 @team_page("key:read", post="key:write")
 @sensitive_variables("secret")
 def keys(request: TeamRequest) -> HttpResponse:
@@ -132,6 +141,7 @@ def keys(request: TeamRequest) -> HttpResponse:
         "page": page,
         "rows": [Row(key, now_ms) for key in page],
         "limit": KEYS_PER_TEAM_MAX,
+        "beyond": _beyond(request),
         "now_ms": now_ms,
     }
     return render(request, "keys/keys.html", context, status=422 if request.method == "POST" else 200)
@@ -142,6 +152,9 @@ def keys(request: TeamRequest) -> HttpResponse:
 def rotate(request: TeamRequest) -> HttpResponse:
     """A key that takes another one's place. The old one's id is in the query: it may be any printable text."""
     old = _find(request, request.GET.get("key", ""))
+    if request.method != "POST" and (beyond := _beyond(request)):
+        messages.error(request, beyond)
+        return redirect("keys", request.team.slug)
     form = RotateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

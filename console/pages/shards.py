@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 
@@ -64,13 +64,15 @@ def map_part(request: TeamRequest, name: str) -> HttpResponse:
 
 
 def _table_page(request: TeamRequest, found: list[Shard], everything: QuerySet[Shard]) -> Page:
-    """The part of the table that was asked for: by number, or as the one with a shard. found: those of the map, which are
+    """The part of the table that was asked for: by number, or as the one with a shard. Open ones first. found: those of the map, which are
     all, unless the stream has more."""
-    pages = Paginator(found if len(found) < SHARDS_MAX else everything, SHARD_ROWS)
+    listed = sorted(found, key=lambda shard: (shard.closed_at_ms is not None, shard.index))
+    in_order = everything.order_by(F("closed_at_ms").asc(nulls_first=True), "index")
+    pages = Paginator(listed if len(found) < SHARDS_MAX else in_order, SHARD_ROWS)
     wanted = request.GET.get("shard", "")
-    if "page" not in request.GET and wanted.isascii() and wanted.isdigit():
-        before = sum(f"{shard.index:04d}" < wanted.zfill(4) for shard in found)
-        return pages.get_page(before // SHARD_ROWS + 1)
+    if "page" not in request.GET and wanted:
+        places = (n for n, shard in enumerate(listed) if f"{shard.index:04d}" == wanted)
+        return pages.get_page(next(places, 0) // SHARD_ROWS + 1)
     return pages.get_page(request.GET.get("page"))
 
 

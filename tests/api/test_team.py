@@ -184,6 +184,19 @@ def test_an_admin_invites_no_owner(team, served):
     problem(admin.post("/invitations", {"email": "b@example.test", "role": "owner"}), 403)
 
 
+def test_a_token_makes_no_key_that_may_more_than_it(team, served):
+    key = conforming(team.user, team.team).get("/access-keys").json()["items"][0]["access_key_id"]
+    narrow = conforming(team.user, team.team, ["key:read", "key:write"])
+    for call in (
+        lambda: narrow.post("/access-keys", {"name": "x"}),
+        lambda: narrow.post(f"/access-keys/{key}/rotate", {"overlap_ms": 0}),
+        lambda: narrow.post(f"/access-keys/{key}/cancel-rotation"),
+        lambda: narrow.patch(f"/access-keys/{key}", {"is_active": True}),
+    ):
+        assert "An access key has permissions that you do not have" in problem(call(), 403)["detail"]
+    assert narrow.patch(f"/access-keys/{key}", {"is_active": False}).json()["status"] == "inactive"
+
+
 # --- access keys ---------------------------------------------------------------------------------------------------------
 
 

@@ -3,13 +3,17 @@
 import re
 
 import pytest
+from django.test import Client
 
 from apps.accounts import keys
 from apps.accounts.keys import works
-from apps.accounts.models import AccessKey
+from apps.accounts.models import AccessKey, Membership, TeamRole, User
+from apps.accounts.permissions import GIVEN_BY_KEYS
+from apps.accounts.roles import OWN_ROLE
 from apps.accounts.secrets import decrypt
 from apps.base.units import DAY_MS
 from tests.console.conftest import other_team, signed_in, text_of
+from tests.support.teams import ACCESS_KEY_ID
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -157,3 +161,32 @@ def test_an_analyst_sees_no_keys(served):
     assert analyst.get("/t/second/keys").status_code == 403
     page = text_of(analyst.get("/t/second"))
     assert "/t/second/keys" not in page
+
+
+def test_who_may_not_all_that_a_key_may_is_told_so_and_offered_no_key(client, team, served):
+    off, old = create(client, "off")[0], create(client, "old")[0]
+    change(client, off, "disable")
+    client.post(f"{KEYS}/rotate?key={old}", {"overlap": DAY_MS})
+    actions = sorted(GIVEN_BY_KEYS - {"stream:delete"})
+    role = TeamRole.objects.create(team=team.team, name="Keys", actions=actions, created_at_ms=1)
+    user = User.objects.create_user("kim@example.test", None)
+    Membership.objects.create(team=team.team, user=user, role=OWN_ROLE, own_role=role)
+    browser = Client()
+    browser.force_login(user)
+    reason = "An access key has permissions that you do not have: stream:delete."
+    page = text_of(browser.get(KEYS))
+    assert f"{reason} Whoever creates, rotates or enables a key needs all of them." in page
+    assert 'name="name"' not in page
+    assert 'value="enable"' not in page
+    assert 'value="keep"' not in page
+    assert "/keys/rotate" not in page
+    assert 'value="disable"' in page  # takes away, gives nothing
+    for path, given in (("", {"name": "x"}), (f"/rotate?key={ACCESS_KEY_ID}", {"overlap": DAY_MS})):
+        answer = browser.post(KEYS + path, given)
+        assert answer.status_code == 422
+        assert reason in text_of(answer)
+    assert reason in text_of(browser.get(f"{KEYS}/rotate?key={ACCESS_KEY_ID}", follow=True))
+    for key, do in ((off, "enable"), (old, "keep")):
+        assert reason in text_of(change(browser, key, do))
+    assert not AccessKey.objects.get(key_id=off).is_active
+    assert AccessKey.objects.get(key_id=old).ends_at_ms is not None

@@ -95,7 +95,8 @@ class AccessKeys(ApiView):
 
     @extend_schema(request=NewAccessKeySerializer, responses={201: MadeAccessKeySerializer})
     def post(self, request: ApiRequest) -> Response:
-        """Make a key of the team. Its secret is in this answer alone, and whoever has it may do all that the team may."""
+        """Make a key of the team. Its secret is in this answer alone, and whoever has it may do all that the team may by AWS's
+        operations; so whoever makes it must hold all of that, a token in its scopes."""
         made, secret = keys.create(asker.by(request), self.read(request, NewAccessKeySerializer)["name"])
         return _made(made, secret)
 
@@ -118,7 +119,7 @@ class OneAccessKey(ApiView):
 
     @extend_schema(request=ChangedAccessKeySerializer, responses=AccessKeySerializer)
     def patch(self, request: ApiRequest, key: str) -> Response:
-        """Disable or enable it; it holds everywhere within a second."""
+        """Disable or enable it; it holds everywhere within a second. Enabling needs what making one needs."""
         given = self.read(request, ChangedAccessKeySerializer)
         return Response(_shown(keys.set_active(asker.by(request), key, active=given["is_active"]), calls.now_ms()))
 
@@ -140,7 +141,8 @@ class Rotation(ApiView):
 
     @extend_schema(request=RotationSerializer, responses={201: MadeAccessKeySerializer})
     def post(self, request: ApiRequest, key: str) -> Response:
-        """Make a key that takes this one's place. Both work for a while, then the old one stops by itself."""
+        """Make a key that takes this one's place. Both work for a while, then the old one stops by itself. Needs what making
+        one needs."""
         made, secret = keys.rotate(asker.by(request), key, self.read(request, RotationSerializer)["overlap_ms"])
         return _made(made, secret)
 
@@ -154,7 +156,7 @@ class CancelRotation(ApiView):
 
     @extend_schema(request=None, responses={200: AccessKeySerializer})
     def post(self, request: ApiRequest, key: str) -> Response:
-        """Let a key that is being replaced go on. The new one stays as it is."""
+        """Let a key that is being replaced go on. The new one stays as it is. Needs what making one needs."""
         return Response(_shown(keys.cancel_rotation(asker.by(request), key), calls.now_ms()))
 
 

@@ -7,6 +7,8 @@ import pytest
 from apps.access.models import AuditEntry, Identity
 from apps.accounts import keys as rows
 from apps.accounts.models import AccessKey
+from apps.accounts.permissions import GIVEN_BY_KEYS, actions_of
+from apps.accounts.roles import Role
 from apps.accounts.secrets import decrypt
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.teams import keys
@@ -137,6 +139,37 @@ def test_a_users_key_keeps_its_user_and_its_limit(owner, team):
         keys.rotate(by(owner), new.key_id, HOUR_MS)
 
 
-def test_an_own_role_with_key_write_is_enough(team):
-    member = join(team.team, "kim", "", own(team.team, "Keys", "key:write"))
+def test_who_makes_a_key_holds_all_that_it_gives(team):
+    member = join(team.team, "kim", "", own(team.team, "Keys", *GIVEN_BY_KEYS))
     assert keys.create(by(member), "x")[0].created_by == member.user
+
+
+@pytest.mark.parametrize("missing", ["stream:delete", "record:read"])
+def test_nobody_gets_by_a_key_what_they_were_not_given(owner, team, missing):
+    old = made(owner)
+    keys.rotate(by(owner), old.key_id, DAY_MS)
+    off = made(owner)
+    keys.set_active(by(owner), off.key_id, active=False)
+    before = AccessKey.objects.count()
+    member = join(team.team, "kim", "", own(team.team, "Keys", *(GIVEN_BY_KEYS - {missing})))
+    narrow = by(owner, actions=GIVEN_BY_KEYS - {missing})  # as with a token's scopes
+    for who in (by(member), narrow):
+        for change in (
+            lambda who=who: keys.create(who, "x"),
+            lambda who=who: keys.rotate(who, off.key_id, DAY_MS),
+            lambda who=who: keys.cancel_rotation(who, old.key_id),
+            lambda who=who: keys.set_active(who, off.key_id, active=True),
+        ):
+            with pytest.raises(NotAllowed, match=f"that you do not have: {missing}"):
+                change()
+    assert AccessKey.objects.count() == before
+    assert not AccessKey.objects.get(key_id=off.key_id).is_active
+    keys.set_active(by(member), old.key_id, active=False)
+    keys.delete(by(member), off.key_id)
+
+
+def test_what_a_key_gives_is_what_three_of_the_roles_hold():
+    for role in (Role.OWNER, Role.ADMIN, Role.DEVELOPER):
+        assert actions_of(role) >= GIVEN_BY_KEYS
+    assert {action.partition(":")[0] for action in GIVEN_BY_KEYS} == {"stream", "delivery", "record", "alarm", "key"}
+    assert "stream:faults" not in GIVEN_BY_KEYS
