@@ -13,7 +13,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from apps.accounts.models import Team
-from apps.billing import crediting, price_book, reckoning
+from apps.billing import crediting, price_book, reckoning, usage
 from apps.billing.models import Bill, BillLine, Correction, PriceBook, UsageDay
 from apps.billing.months import Month
 from apps.billing.rating import Line, decimal_text
@@ -141,10 +141,10 @@ def credits_left(team: Team, region: str, month: Month, now_ms: int) -> list[cre
     return given
 
 
-def without_credits(team: Team, region: str, month: Month, now_ms: int) -> Statement:
-    """The same before credits take anything off."""
+def without_credits(team: Team, region: str, month: Month, now_ms: int, used: reckoning.Used = usage.rows) -> Statement:
+    """The same before credits take anything off. used: usage.counted for what is to stand the test of time."""
     prices = price_book.price_list(team.pk, region)
-    reckoned = reckoning.of_month(team.pk, month, prices)
+    reckoned = reckoning.of_month(team.pk, month, prices, used)
     lines = [_of_usage(line) for line in reckoned.lines]
     lines += [_of_correction(of, line) for of, line in reckoned.corrections]
     return Statement(

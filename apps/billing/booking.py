@@ -1,4 +1,4 @@
-"""Usage rows: what the ledger has found out, added to the hour, the day and the commitment's hour, or, where the month is
+"""Usage rows: what the ledger has found out, added to the hour, the day, the day's sums and the commitment's hour, or, where the month is
 frozen, written down as a correction.
 
 A month is frozen before its bill is made (freeze), for good. Booking shares a lock on the team's row, freezing takes it alone:
@@ -27,6 +27,7 @@ from apps.billing.models import (
     UsageHour,
 )
 from apps.billing.months import Month
+from apps.billing.usage_sums import KeyDay, ResourceMonth, TeamDay
 
 ROWS_PER_STATEMENT = 100
 
@@ -85,11 +86,27 @@ def _add_all(deltas: Mapping[Key, int]) -> None:
             committed[team_id, hour_ms, meter] += quantity
     _add(UsageHour, ("team_id", "resource", "meter", "hour_ms", "meter_key"), deltas)
     _add(UsageDay, ("team_id", "resource", "meter", "day_ms", "meter_key"), days)
+    add_sums(days)
     _add(CommittedHour, ("team_id", "hour_ms", "meter"), committed)
 
 
+def add_sums(days: Mapping[Key, int]) -> None:
+    """What is added to UsageDay, to its sums. The keys have days in the place of hours."""
+    of_teams: dict[tuple[int, int, str], int] = defaultdict(int)
+    of_keys: dict[tuple[int, int, str, str], int] = defaultdict(int)
+    of_months: dict[tuple[int, int, str, str, str], int] = defaultdict(int)
+    months = {day_ms: Month.at(day_ms).start_ms for day_ms in {key[3] for key in days}}
+    for (team_id, resource, meter, day_ms, meter_key), quantity in days.items():
+        of_teams[team_id, day_ms, meter] += quantity
+        of_keys[team_id, day_ms, meter, meter_key] += quantity
+        of_months[team_id, months[day_ms], resource, meter, meter_key] += quantity
+    _add(TeamDay, ("team_id", "day_ms", "meter"), of_teams)
+    _add(KeyDay, ("team_id", "day_ms", "meter", "meter_key"), of_keys)
+    _add(ResourceMonth, ("team_id", "month_ms", "resource", "meter", "meter_key"), of_months)
+
+
 def _add(
-    model: type[UsageHour | UsageDay | CommittedHour],
+    model: type[UsageHour | UsageDay | TeamDay | KeyDay | ResourceMonth | CommittedHour],
     names: tuple[str, ...],
     quantities: Mapping[Any, int],
 ) -> None:

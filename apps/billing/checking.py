@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from apps.accounts.models import Team
-from apps.billing import bills, digest
+from apps.billing import bills, digest, usage
 from apps.billing.bills import LineKind
 from apps.billing.models import Bill, BillLine
 from apps.billing.months import Month
@@ -38,6 +38,7 @@ def check(bill: Bill, region: str) -> Checked:
         limited = ()
         findings += _lines(bill, rows, team, region)
         findings += _digest(bill, rows)
+        findings += _kept(team.pk, Month.named(bill.month))
     return Checked(bill.number, tuple(findings[:FINDINGS_MAX]), limited)
 
 
@@ -58,7 +59,7 @@ def _sums(bill: Bill, rows: list[BillLine]) -> list[str]:
 
 
 def _lines(bill: Bill, rows: list[BillLine], team: Team, region: str) -> list[str]:
-    now = bills.without_credits(team, region, Month.named(bill.month), bill.closed_at_ms)
+    now = bills.without_credits(team, region, Month.named(bill.month), bill.closed_at_ms, usage.counted)
     anew = {_identity(row): row for row in (bills.row_of(line, 0) for line in now.lines)}
     found = list(now.problems)
     for row in rows:
@@ -87,3 +88,11 @@ def _digest(bill: Bill, rows: list[BillLine]) -> list[str]:
     if digest.of_bill(bill.team_id, month, days, rows) == bill.usage_digest:
         return []
     return ["The digest of usage and lines is another one: something was changed after the bill was closed."]
+
+
+def _kept(team_id: int, month: Month) -> list[str]:
+    """What reports read of the month is what the ledger has."""
+    kept, counted = (sorted(read(team_id, month.start_ms, month.end_ms)) for read in (usage.rows, usage.counted))
+    if kept == counted:
+        return []
+    return ["The sums that drafts and reports read are not what the ledger adds up to."]

@@ -7,13 +7,14 @@ as they tell rows apart (resource, key, tag), and from the meter's dimension whe
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from math import lcm
+from typing import Any, NamedTuple
 
-from django.db.models import Case, CharField, F, Func, OuterRef, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, CharField, F, Func, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from apps.billing import commitment
@@ -23,6 +24,7 @@ from apps.billing.models import BilledResource, UsageDay
 from apps.billing.months import Month
 from apps.billing.price_book import Books
 from apps.billing.unit_costs import Period, Stretch, UnitCosts
+from apps.billing.usage_sums import KeyDay, ResourceMonth, TeamDay
 
 OTHERS = "\0others"
 """The label of what is not among the first groups; no resource, tag or key has it, as no text of ours holds a NUL."""
@@ -76,6 +78,38 @@ class Cost:
     amount: Fraction
 
 
+class Used(NamedTuple):
+    """Units of a meter of one dimension, before they are money."""
+
+    label: str
+    dimension: str
+    day_ms: int
+    metered: int
+
+
+class Sums:
+    """What labels cost, as integers over one denominator: so ten thousand are added up and put in order in no time, exactly."""
+
+    def __init__(self) -> None:
+        self.denominator = 1
+        self.by_label: dict[str, int] = {}
+
+    def add(self, rows: Iterable[Used], units: Mapping[tuple[str, int], Fraction]) -> None:
+        """units: what a metered unit costs, by dimension and day."""
+        common = lcm(self.denominator, *(unit.denominator for unit in units.values()))
+        factor, self.denominator = common // self.denominator, common
+        sums = self.by_label if factor == 1 else {label: n * factor for label, n in self.by_label.items()}
+        weights = {key: unit.numerator * (common // unit.denominator) for key, unit in units.items()}
+        for label, dimension, day_ms, metered in rows:
+            sums[label] = sums.get(label, 0) + metered * weights[dimension, day_ms]
+        self.by_label = sums
+
+    def dearest(self) -> list[tuple[str, Fraction]]:
+        """The labels with their amounts, the largest first."""
+        ordered = sorted(self.by_label.items(), key=lambda item: (-item[1], item[0]))
+        return [(label, Fraction(n, self.denominator)) for label, n in ordered]
+
+
 class TagOf(Func):
     """The value of one tag, as text. No JSON path of Django's: it takes a key of digits for a place in a list."""
 
@@ -116,38 +150,101 @@ class Usage:
     def by_group(self, period: Period, by: By) -> Iterator[Cost]:
         """Labels with what they cost; a label comes several times."""
         for stretch in self._costs.stretches(period):
-            day = F("day_ms") if by == By.DAY else _day_in(stretch)
-            rows = self._rows(stretch).annotate(day=day, label=self._label(by))
-            summed = rows.values_list("label", "meter", "day").annotate(n=Sum("quantity")).order_by()
-            yield from self._priced(summed, stretch, by)
-            yield from self._shortfall(stretch, by)
+            for used in self._grouped(stretch, by):
+                yield self._cost(used, stretch.month)
 
-    def by_day(self, period: Period, by: By, first: Collection[str] | None = None) -> Iterator[Cost]:
-        """The same by day. first: labels to keep, the others are OTHERS; None: all."""
-        label = self._label(by)
-        in_database = by in (By.RESOURCE, By.TAG, By.KEY)
+    def sums(self, period: Period, by: By) -> Sums:
+        """The same added up by label."""
+        sums = Sums()
         for stretch in self._costs.stretches(period):
-            rows = self._rows(stretch).annotate(label=label)
-            if in_database and first is not None:
-                kept = Case(When(label__in=list(first), then=F("label")), default=Value(None, output_field=CharField()))
-                rows = rows.annotate(kept=kept)
-            name = "kept" if in_database and first is not None else "label"  # None: not among the first
-            summed = rows.values_list(name, "meter", "day_ms").annotate(n=Sum("quantity")).order_by()
-            for cost in (*self._priced(summed, stretch, by), *self._shortfall(stretch, by)):
-                is_other = first is not None and cost.label not in first
-                yield Cost(OTHERS, cost.dimension, cost.day_ms, cost.quantity, cost.amount) if is_other else cost
+            rows = list(self._grouped(stretch, by))
+            units = {(row.dimension, row.day_ms) for row in rows}
+            sums.add(rows, {(name, day): self._costs.cost(name, day, 1, stretch.month) for name, day in units})
+        return sums
+
+    def by_day(
+        self, period: Period, by: By, first: Collection[str] | None = None, rest: str = OTHERS
+    ) -> Iterator[Cost]:
+        """The same by day. first: labels to keep, all others together are the rest; None: all."""
+        for stretch in self._costs.stretches(period):
+            for used in self._daily(stretch, by, first):
+                cost = self._cost(used, stretch.month)
+                is_rest = first is not None and cost.label not in first
+                yield replace(cost, label=rest) if is_rest else cost
 
     def by_booked_key(self, period: Period) -> Iterator[Cost]:
         """By what usage is booked under: access keys, and names of consumers."""
         for stretch in self._costs.stretches(period):
-            rows = self._rows(stretch).annotate(day=_day_in(stretch))
-            summed = rows.values_list("meter_key", "meter", "day").annotate(n=Sum("quantity")).order_by()
-            yield from self._priced(summed, stretch, By.KEY)
+            for used in self._read(stretch, F("meter_key"), By.RESOURCE, by_day=False):
+                yield self._cost(used, stretch.month)
 
-    def _rows(self, stretch: Stretch) -> QuerySet[UsageDay]:
-        rows = UsageDay.objects.filter(
-            team_id=self._team_id, day_ms__gte=stretch.from_ms, day_ms__lt=stretch.to_ms, meter__in=self._meters()
-        )
+    def _grouped(self, stretch: Stretch, by: By) -> Iterator[Used]:
+        label = self._label(by)
+        yield from self._named(self._read(stretch, label, by, by_day=by == By.DAY), by)
+        yield from self._named(self._shortfall(stretch, by), by)
+
+    def _daily(self, stretch: Stretch, by: By, first: Collection[str] | None) -> Iterator[Used]:
+        if first is not None and by in (By.RESOURCE, By.TAG) and self._is_whole_team() and self._can_ask(by):
+            yield from self._less(stretch, list(self._of_labels(stretch, by, first)))
+        else:
+            yield from self._named(self._read(stretch, self._label(by), by, by_day=True), by)
+        yield from self._named(self._shortfall(stretch, by), by)
+
+    def _less(self, stretch: Stretch, named: list[Used]) -> Iterator[Used]:
+        """The rows, and what all of the team used besides: so only they are read one by one."""
+        rest = {(one.dimension, one.day_ms): 0 for one in named}
+        for one in self._read(stretch, Value(""), By.DAY, by_day=True):
+            rest[one.dimension, one.day_ms] = rest.get((one.dimension, one.day_ms), 0) + one.metered
+        for one in named:
+            rest[one.dimension, one.day_ms] -= one.metered
+            yield one
+        yield from (Used(OTHERS, name, day_ms, metered) for (name, day_ms), metered in rest.items() if metered)
+
+    def _of_labels(self, stretch: Stretch, by: By, labels: Collection[str]) -> Iterator[Used]:
+        """By day, of some resources or values of a tag alone."""
+        rows = self._rows(UsageDay, stretch)
+        parts: list[tuple[Any, Q]] = [(Value(label), self._tagged(label)) for label in labels]
+        if by == By.RESOURCE:
+            parts = [(F("resource"), Q(resource__in=list(labels)))]
+        for label, part in parts:
+            yield from _summed(rows.filter(part).annotate(label=label, day=F("day_ms")))
+
+    def _tagged(self, value: str) -> Q:
+        known = BilledResource.objects.filter(team_id=self._team_id).annotate(tag=TagOf("tags", self._tag_key))
+        if value:
+            return Q(resource__in=known.filter(tag=value).values("resource"))
+        return ~Q(resource__in=known.filter(tag__gt="").values("resource"))
+
+    def _can_ask(self, by: By) -> bool:
+        return by == By.RESOURCE or not NEVER_IN_TAG_KEYS.intersection(self._tag_key)
+
+    def _read(self, stretch: Stretch, label: Any, by: By, *, by_day: bool) -> Iterator[Used]:
+        """What was used, from the smallest table that tells it apart."""
+        day = F("day_ms") if by_day else _day_in(stretch)
+        if by not in (By.RESOURCE, By.TAG) and self._is_whole_team():
+            model = TeamDay if by != By.KEY and self.where.key is None else KeyDay
+            yield from _summed(self._rows(model, stretch).annotate(label=label, day=day))
+        elif by_day or not stretch.is_month:
+            yield from _summed(self._rows(UsageDay, stretch).annotate(label=label, day=day))
+        else:
+            flat = self._rows(ResourceMonth, stretch).exclude(meter__in=stretch.tiered)
+            yield from _summed(flat.annotate(label=label, day=Value(stretch.from_ms)))
+            with_tiers = self._rows(ResourceMonth, stretch).filter(meter__in=stretch.tiered)
+            if stretch.tiered and with_tiers.exists():
+                days = self._rows(UsageDay, stretch).filter(meter__in=stretch.tiered)
+                those = days.filter(resource__in=with_tiers.values("resource"))
+                yield from _summed(those.annotate(label=label, day=F("day_ms")))
+
+    def _is_whole_team(self) -> bool:
+        """Nothing is asked for by resource or tag."""
+        return not self._resources and not self.where.resource and self.where.tag is None
+
+    def _rows(self, model: type[Any], stretch: Stretch) -> QuerySet[Any]:
+        rows = model.objects.filter(team_id=self._team_id, meter__in=self._meters())
+        if model is ResourceMonth:
+            rows = rows.filter(month_ms=stretch.month.start_ms)
+        else:
+            rows = rows.filter(day_ms__gte=stretch.from_ms, day_ms__lt=stretch.to_ms)
         if self._resources:
             rows = rows.filter(resource__in=self._resources)
         if self.where.resource:
@@ -175,18 +272,22 @@ class Usage:
         known = BilledResource.objects.filter(team_id=self._team_id, resource=OuterRef("resource"))
         return Coalesce(Subquery(known.values(tag=TagOf("tags", key))[:1]), Value(""), output_field=CharField())
 
-    def _priced(self, summed: Any, stretch: Stretch, by: By) -> Iterator[Cost]:
-        for label, meter, day_ms, metered in summed.iterator():
-            yield self._cost(label, OF_METER[meter].name, day_ms, metered, stretch.month, by)
+    def _named(self, rows: Iterator[Used], by: By) -> Iterator[Used]:
+        """Labels that follow from the meter or the day, and those that the database knows."""
+        for row in rows:
+            if by == By.SERVICE:
+                yield row._replace(label=DIMENSIONS[row.dimension].service)
+            elif by == By.DIMENSION:
+                yield row._replace(label=row.dimension)
+            else:
+                yield row if by != By.DAY else row._replace(label=str(row.day_ms))
 
-    def _cost(self, label: str | None, name: str, day_ms: int, metered: int, month: Month, by: By) -> Cost:
-        sold = DIMENSIONS[name]
-        given = {By.SERVICE: sold.service, By.DIMENSION: name, By.DAY: str(day_ms)}.get(by, label)
-        given = OTHERS if given is None else given
-        amount = self._costs.cost(name, day_ms, metered, month)
-        return Cost(given, name, day_ms, sold.quantity(metered, month.hours), amount)
+    def _cost(self, used: Used, month: Month) -> Cost:
+        quantity = DIMENSIONS[used.dimension].quantity(used.metered, month.hours)
+        amount = self._costs.cost(used.dimension, used.day_ms, used.metered, month)
+        return Cost(used.label, used.dimension, used.day_ms, quantity, amount)
 
-    def _shortfall(self, stretch: Stretch, by: By) -> Iterator[Cost]:
+    def _shortfall(self, stretch: Stretch, by: By) -> Iterator[Used]:
         """Of the commitment: of the account, of no key, with no tag."""
         where = self.where
         is_theirs = where.resource in ("", commitment.ACCOUNT) and not where.key and not (where.tag and where.tag[1])
@@ -195,7 +296,14 @@ class Usage:
         label = commitment.ACCOUNT if by == By.RESOURCE else ""
         for row in commitment.rows(self._team_id, stretch.from_ms, stretch.to_ms, label):
             if self._wants(row.dimension):
-                yield self._cost(label, row.dimension, row.day_ms, row.metered, stretch.month, by)
+                yield Used(label, row.dimension, row.day_ms, row.metered)
+
+
+def _summed(rows: QuerySet[Any]) -> Iterator[Used]:
+    """rows: annotated with label and day."""
+    summed = rows.values_list("label", "meter", "day").annotate(n=Sum("quantity")).order_by()
+    for label, meter, day_ms, metered in summed.iterator():
+        yield Used(label, OF_METER[meter].name, day_ms, metered)
 
 
 def _day_in(stretch: Stretch) -> Any:

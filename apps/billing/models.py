@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from apps.billing.usage_sums import KeyDay, ResourceMonth, TeamDay  # noqa: F401 - tables, too
+
 
 class MeterReading(models.Model):
     """The last reading of one cumulative series: (resource, meter, hour, access key) of one incarnation of the log.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
+from math import lcm
 from typing import NamedTuple, Protocol
 
 from apps.billing.dimensions import DIMENSIONS, Dimension
@@ -175,9 +176,20 @@ class LineSums:
 
 def cents(amount: Fraction) -> int:
     """Rounded half-up, away from zero, to the cent."""
-    scaled = abs(amount) * 100
-    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
-    return whole if amount >= 0 else -whole
+    above, below = amount.numerator, amount.denominator
+    whole = (200 * abs(above) + below) // (2 * below)
+    return whole if above >= 0 else -whole
+
+
+def added(amounts: Iterable[Fraction]) -> Fraction:
+    """Their sum. Thousands of fractions that come from the same prices have few denominators: they are added up as integers."""
+    above, below = 0, 1
+    for amount in amounts:
+        if below % amount.denominator:
+            common = lcm(below, amount.denominator)
+            above, below = above * (common // below), common
+        above += amount.numerator * (below // amount.denominator)
+    return Fraction(above, below)
 
 
 def decimal_text(value: Fraction) -> str:

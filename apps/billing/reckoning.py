@@ -6,7 +6,7 @@ what came late costs what it would have cost in time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -36,14 +36,19 @@ class Reckoned:
     problems: tuple[str, ...]
 
 
-def of_month(team_id: int, month: Month, prices: PriceList) -> Reckoned:
-    """Everything that the bill of a month is made of, but credits. What has no price is left out, and a problem."""
+Used = Callable[[int, int, int], Iterable[Row]]
+"""The usage of a team from a day until another."""
+
+
+def of_month(team_id: int, month: Month, prices: PriceList, used: Used = usage.rows) -> Reckoned:
+    """Everything that the bill of a month is made of, but credits. What has no price is left out, and a problem. used:
+    usage.counted adds up the ledger's own rows."""
     problems: dict[str, None] = {}
-    lines = priced_lines(usage.rows(team_id, month.start_ms, month.end_ms), month, prices, problems)
+    lines = priced_lines(used(team_id, month.start_ms, month.end_ms), month, prices, problems)
     corrections: list[tuple[Month, Line]] = []
     for of in _corrected(team_id, month):
-        before = priced_lines(_rows(team_id, of, str(month.previous)), of, prices, problems)
-        after = priced_lines(_rows(team_id, of, str(month)), of, prices, problems)
+        before = priced_lines(_rows(team_id, of, str(month.previous), used), of, prices, problems)
+        after = priced_lines(_rows(team_id, of, str(month), used), of, prices, problems)
         corrections += [(of, line) for line in difference(before, after)]
     return Reckoned(tuple(lines), tuple(corrections), _few(list(problems)))
 
@@ -75,10 +80,10 @@ def _corrected(team_id: int, month: Month) -> list[Month]:
     return sorted({Month.at(hour_ms) for hour_ms in hours.values_list("hour_ms", flat=True).distinct().iterator()})
 
 
-def _rows(team_id: int, of: Month, billed_until: str) -> Iterable[Row]:
+def _rows(team_id: int, of: Month, billed_until: str, used: Used) -> Iterable[Row]:
     """The usage of a month with the corrections of it that bills until then have."""
     days: dict[Day, int] = {}
-    for row in usage.rows(team_id, of.start_ms, of.end_ms):
+    for row in used(team_id, of.start_ms, of.end_ms):
         if row.dimension not in (COMMITTED_IN.name, COMMITTED_OUT.name):
             days[row.day_ms, row.dimension] = days.get((row.day_ms, row.dimension), 0) + row.metered
     by_hour = commitment.hours(team_id, of.start_ms, of.end_ms)
@@ -90,8 +95,8 @@ def _rows(team_id: int, of: Month, billed_until: str) -> Iterable[Row]:
             day = hour_ms - hour_ms % DAY_MS, OF_METER[meter].name
             days[day] = days.get(day, 0) + quantity
         if meter in commitment.COUNTED:
-            used = by_hour.setdefault(hour_ms, {})
-            used[meter] = used.get(meter, 0) + quantity
+            of_hour = by_hour.setdefault(hour_ms, {})
+            of_hour[meter] = of_hour.get(meter, 0) + quantity
     yield from (Row(day_ms, name, "", metered) for (day_ms, name), metered in days.items())
     yield from commitment.rows_of(by_hour, "")
 

@@ -22,7 +22,7 @@ from apps.billing.grouping import OTHERS, By, Usage, Where
 from apps.billing.models import BilledResource
 from apps.billing.months import Month
 from apps.billing.price_book import Books, price_list
-from apps.billing.rating import cents
+from apps.billing.rating import added, cents
 from apps.billing.unit_costs import Period
 
 __all__ = ["OTHERS", "By", "Daily", "Group", "Period", "Report", "Where"]
@@ -125,7 +125,7 @@ def costs(
         if is_month:
             report = _of_statement(statement or bills.statement(team, region, month, now_ms), by, period, groups)
         else:
-            total = cents(sum((group.amount for group in groups), Fraction(0)))
+            total = cents(added(group.amount for group in groups))
             currency = bills.currency_of(region, month)
             report = Report(by, period, currency, tuple(groups), total, problems=usage.problems)
         if report.is_of_one_moment or statement is not None:
@@ -146,9 +146,11 @@ def daily(
     """The same by day: the dearest groups of the period, and the others added up."""
     usage = Usage(team.pk, price_list(team.pk, region), where or Where(), tag_key)
     labels = [group.label for group in _dearest(usage, period, by)]
-    first, others = labels[:top], labels[top:]
-    amounts = {label: [Fraction(0)] * len(period.days) for label in [*first, *([OTHERS] if others else [])]}
-    for cost in usage.by_day(period, by, first if others else None):
+    first = labels[:top]
+    rest = OTHERS if labels[top:] or not first else "" if "" in first else first[0]
+    amounts = {label: [Fraction(0)] * len(period.days) for label in dict.fromkeys([*first, rest] if labels else [])}
+    named = [label for label in first if label != rest]
+    for cost in usage.by_day(period, by, named, rest) if labels else ():
         amounts[cost.label][(cost.day_ms - period.from_ms) // DAY_MS] += cost.amount
     days = tuple(period.days)
     return Daily(by, period, days, tuple(amounts), {label: tuple(each) for label, each in amounts.items()})
@@ -212,7 +214,7 @@ def tag_keys(team_id: int) -> list[str]:
 def _of_statement(statement: bills.Statement, by: By, period: Period, groups: Sequence[Group]) -> Report:
     corrections = sum(line.cents for line in statement.lines if line.kind == bills.LineKind.CORRECTION)
     amount = sum((line.amount for line in statement.lines if line.kind == bills.LineKind.USAGE), Fraction(0))
-    is_same = amount == sum((group.amount for group in groups), Fraction(0))
+    is_same = amount == added(group.amount for group in groups)
     return Report(
         by, period, statement.currency, tuple(groups), statement.usage_cents - corrections, corrections,
         statement.credits_cents, statement.problems, is_same or statement.closed_at_ms is not None,
@@ -222,17 +224,23 @@ def _of_statement(statement: bills.Statement, by: By, period: Period, groups: Se
 def _first(groups: list[Group], top: int | None) -> list[Group]:
     if top is None or len(groups) <= top:
         return groups
-    rest = sum((group.amount for group in groups[top:]), Fraction(0))
+    rest = added(group.amount for group in groups[top:])
     return [*groups[:top], Group(OTHERS, rest)]
 
 
 def _dearest(usage: Usage, period: Period, by: By) -> list[Group]:
+    if by == By.DIMENSION:
+        return _dimensions(usage, period)
+    return [Group(label, amount) for label, amount in usage.sums(period, by).dearest()]
+
+
+def _dimensions(usage: Usage, period: Period) -> list[Group]:
+    """With quantities."""
     amounts: dict[str, Fraction] = defaultdict(Fraction)
     quantities: dict[str, Fraction] = defaultdict(Fraction)
-    for cost in usage.by_group(period, by):
+    for cost in usage.by_group(period, By.DIMENSION):
         amounts[cost.label] += cost.amount
-        if by == By.DIMENSION:
-            quantities[cost.label] += cost.quantity
+        quantities[cost.label] += cost.quantity
     groups = [Group(label, amount, quantities.get(label)) for label, amount in amounts.items()]
     return sorted(groups, key=lambda group: (-group.amount, group.label))
 

@@ -13,8 +13,9 @@ from django.db.models import BigIntegerField, Case, Sum, Value, When
 
 from apps.billing import commitment, meters
 from apps.billing.dimensions import OF_METER
-from apps.billing.models import CommittedHour, UsageDay
+from apps.billing.models import CommittedHour
 from apps.billing.rating import Row
+from apps.billing.usage_sums import TeamDay
 
 IN = frozenset(meter.name for meter in (meters.BYTES_IN, meters.DELIVERY_BYTES_IN))
 """What came from outside: into data streams, and into delivery streams by Direct PUT."""
@@ -48,7 +49,7 @@ def of_teams(team_ids: Collection[int], from_ms: int, to_ms: int, edges: Iterabl
     found: dict[int, TeamUsage] = {team_id: TeamUsage() for team_id in team_ids}
     if from_ms >= to_ms or not found:
         return found
-    used = UsageDay.objects.filter(
+    used = TeamDay.objects.filter(
         team__in=found, day_ms__gte=from_ms, day_ms__lt=to_ms, meter__in={*OF_METER, *IN, *OUT}
     ).annotate(start_ms=_start(from_ms, edges))
     summed = used.values("team_id", "meter", "start_ms").annotate(n=Sum("quantity")).order_by()

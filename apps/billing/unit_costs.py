@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from django.db.models import Sum
-
 from apps.base.units import DAY_MS
 from apps.billing import commitment
 from apps.billing.dimensions import DIMENSIONS, OF_METER
-from apps.billing.models import UsageDay
 from apps.billing.months import Month
 from apps.billing.price_book import Books, NoPrice
 from apps.billing.rating import Row, rate
+from apps.billing.usage_sums import TeamDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,11 @@ class Stretch:
     from_ms: int
     to_ms: int
     tiered: tuple[str, ...]
+
+    @property
+    def is_month(self) -> bool:
+        """All of its days."""
+        return (self.from_ms, self.to_ms) == (self.month.start_ms, self.month.end_ms)
 
 
 class UnitCosts:
@@ -126,11 +129,10 @@ class UnitCosts:
         days = [month.start_ms, *self._prices.edges(month.start_ms, month.end_ms)]
         names = sorted({meter for day_ms in days for meter in self._tiered(day_ms)})
         used: dict[tuple[int, str], int] = {}
-        rows = UsageDay.objects.filter(
+        rows = TeamDay.objects.filter(
             team_id=self._team_id, day_ms__gte=month.start_ms, day_ms__lt=month.end_ms, meter__in=names
         )
-        summed = rows.values_list("day_ms", "meter").annotate(n=Sum("quantity")).order_by()
-        for day_ms, meter, metered in summed:
+        for day_ms, meter, metered in rows.values_list("day_ms", "meter", "quantity"):
             key = day_ms, OF_METER[meter].name
             used[key] = used.get(key, 0) + metered
         for row in commitment.rows(self._team_id, month.start_ms, month.end_ms):

@@ -6,8 +6,8 @@ OWN_DRAFT = "/t/first/billing/books/5"
 
 CODE = """
 from apps.base.clock import SystemClock
-from apps.billing import publishing
-from apps.billing.models import Bill, Credit, PriceBook, UsageDay
+from apps.billing import booking, publishing
+from apps.billing.models import Bill, Credit, PriceBook
 from apps.billing.months import Month
 from apps.billing.publishing import Source
 now, day, hour = SystemClock().now_ms(), 86_400_000, 3_600_000
@@ -28,15 +28,15 @@ made = []
 for n, (name, slug, shards, percent) in enumerate(TEAMS):
     one = Team.objects.create(account_id=f"3300000000{n:02}", slug=slug, name=name, created_at_ms=1)
     made.append((one, percent))
-    UsageDay.objects.bulk_create(
-        UsageDay(team=one, resource="stream/events", meter=meter, meter_key="", day_ms=month.start_ms + d * day, quantity=each)
+    booking.book({
+        (one.pk, "stream/events", meter, month.start_ms + d * day, ""): each
         for month in (this.previous, this)
         for d in range(month.days) if month.start_ms + d * day <= now
         for meter, each in (
             ("shard-time", shards * 24 * hour + (n + 1) * d * hour), ("payload-units", shards * 9_000_000 + d * 40_000),
             ("bytes-in", shards * 7 * 2**30), ("bytes-out", shards * 9 * 2**30), ("delivery-units", shards * 2_000_000),
         )
-    )
+    }, now)
 book(None, this.start_ms, prices={"shard-hour": [[None, "0.0165"]], "queue-hour": [[None, "0.005"]],
      "fan-out-data": [["100", "0"], [None, "0.015"]]}, note="Chargeback of the platform group")
 for one, percent in made:

@@ -10,6 +10,7 @@ from apps.accounts.models import AccessKey
 from apps.base.units import DAY_MS
 from apps.billing.dimensions import DIMENSIONS, Dimension
 from apps.billing.months import Month
+from apps.billing.rating import added
 from apps.billing.reports import OTHERS, Group, Report
 from console.pages.billing.asked import Asked
 from console.pages.billing.asked import Group as GroupBy
@@ -69,7 +70,7 @@ def make(
     pages = max(1, -(-len(groups) // PAGE))
     page = min(asked.page, pages)
     shown = groups[(page - 1) * PAGE : page * PAGE] if asked.group != GroupBy.DAY else groups
-    total = sum((group.amount for group in groups), Fraction(0))
+    total = added(group.amount for group in groups)
     names = labels(asked, shown, team_id)
     lines = [
         Line(*names[group.label], asked.down(group.label) or "", group, group.dimension,
