@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from apps.accounts.models import Team
 from apps.base.units import HOUR_MS
-from apps.billing import bills, reports
+from apps.billing import bills, page_costs, reports
 from apps.billing.forecast import Forecast, NoForecast
 from apps.billing.models import Budget, BudgetAction, BudgetAlert
 from apps.billing.months import Month
+from apps.billing.price_book import price_list
 from apps.billing.rating import cents
 
 AMOUNT_CENTS_MAX = 10**12
@@ -164,7 +165,8 @@ class Spending:
         """How these budgets of the team stand, by their ids; a few queries however many there are. with_forecast: also of those
         that do not tell by it."""
         resources = {one.resource for one in rows if one.resource}
-        parts = reports.of_resources(self._team.pk, self._region, self._month, resources) if resources else {}
+        prices = price_list(self._team.pk, self._region) if resources else None
+        parts = page_costs.of_resources(self._team.pk, prices, self._month, resources) if prices else {}
         forecasts = self._forecasts(resources, whole=any(not one.resource for one in rows)) if with_forecast else {}
         answer = {}
         for row in rows:

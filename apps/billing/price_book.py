@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Aggregate, JSONField, Q, Subquery
 
 from apps.billing.models import PriceBook
 from apps.billing.rating import Priced, Tier
@@ -151,13 +151,53 @@ def price_list(team_id: int | None, region: str) -> Books:
     return Books(own, common)
 
 
+_COLUMNS = ("pk", "team_id", "valid_from_ms", "valid_to_ms", "percent", "prices__dimension", "prices__tiers")
+
+
 def _books_of(rows: Any) -> Iterator[tuple[int | None, Book]]:
     """Team and book of each row, all with their prices in one query."""
-    columns = ("pk", "team_id", "valid_from_ms", "valid_to_ms", "percent", "prices__dimension", "prices__tiers")
-    found = rows.order_by("valid_from_ms", "pk").values_list(*columns)
-    for (_, team_id, from_ms, to_ms, percent), prices in itertools.groupby(found, itemgetter(*range(5))):
+    return _grouped(rows.order_by("valid_from_ms", "pk").values_list(*_COLUMNS))
+
+
+def _grouped(rows: Iterable[Any]) -> Iterator[tuple[int | None, Book]]:
+    """Rows of _COLUMNS, those of a book together."""
+    for (_, team_id, from_ms, to_ms, percent), prices in itertools.groupby(rows, itemgetter(*range(5))):
         tiers = {dimension: tiers_of(stored) for *_, dimension, stored in prices if dimension is not None}
         yield team_id, Book(from_ms, to_ms, Decimal(percent), tiers)
+
+
+class _AsList(Aggregate):
+    """[[…], …]: a group's rows, of the columns that are named."""
+
+    function = "JSON_GROUP_ARRAY"
+    template = "%(function)s(JSON_ARRAY(%(expressions)s))"
+    output_field = JSONField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **given: Any) -> Any:
+        return self.as_sql(
+            compiler,
+            connection,
+            function="JSONB_AGG",
+            template="%(function)s(JSONB_BUILD_ARRAY(%(expressions)s))",
+            **given,
+        )
+
+
+def told(team_id: int, region: str) -> Subquery:
+    """The books of a team as a column of a query that is made anyhow; None where the shipped list prices all."""
+    rows = published(region).filter(Q(team=None) | Q(team=team_id)).order_by().values("region")
+    return Subquery(rows.annotate(told=_AsList(*_COLUMNS)).values("told"))
+
+
+def list_of(region: str, told: Sequence[Sequence[Any]] | None) -> Books:
+    """The price list from that column: price_list without a query."""
+    common, own = [shipped(region)], list[Book]()
+    rows = sorted(told or (), key=itemgetter(2, 0))
+    # SQLite has lists within a list as text.
+    as_rows = ((*row[:-1], json.loads(row[-1]) if isinstance(row[-1], str) else row[-1]) for row in rows)
+    for team, book in _grouped(as_rows):
+        (common if team is None else own).append(book)
+    return Books(own, common)
 
 
 class Lists:

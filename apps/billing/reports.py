@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from django.db.models import Count
+
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS
 from apps.billing import bills
@@ -21,7 +23,7 @@ from apps.billing.forecast import MOST_DAYS, Forecast, NoForecast, forecast
 from apps.billing.grouping import OTHERS, By, Usage, Where
 from apps.billing.models import BilledResource
 from apps.billing.months import Month
-from apps.billing.price_book import Books, price_list
+from apps.billing.price_book import price_list
 from apps.billing.rating import added, cents
 from apps.billing.unit_costs import Period
 
@@ -114,13 +116,14 @@ def costs(
     tag_key: str = "",
     top: int | None = None,
     statement: bills.Statement | None = None,
+    resources: Collection[str] = (),
 ) -> Report:
     """What the usage of a period costs by groups. tag_key: of By.TAG. top: so many groups and OTHERS. statement: of the month,
-    where the caller has it already."""
+    where the caller has it already. resources: only these, if there are any."""
     asked, month = where or Where(), Month.at(period.from_ms)
-    is_month = asked.is_all and period == Period.of(month)
+    is_month = asked.is_all and not resources and period == Period.of(month)
     for _ in range(MOMENTS):
-        usage = Usage(team.pk, price_list(team.pk, region), asked, tag_key)
+        usage = Usage(team.pk, price_list(team.pk, region), asked, tag_key, resources)
         groups = _days(usage, period) if by == By.DAY else _first(_dearest(usage, period, by), top)
         if is_month:
             report = _of_statement(statement or bills.statement(team, region, month, now_ms), by, period, groups)
@@ -142,10 +145,11 @@ def daily(
     where: Where | None = None,
     tag_key: str = "",
     top: int = DAILY_GROUPS,
+    groups: Sequence[Group] | None = None,
 ) -> Daily:
-    """The same by day: the dearest groups of the period, and the others added up."""
+    """The same by day: the dearest groups of the period, and the others added up. groups: of costs(), if the caller has them."""
     usage = Usage(team.pk, price_list(team.pk, region), where or Where(), tag_key)
-    labels = [group.label for group in _dearest(usage, period, by)]
+    labels = [group.label for group in (_dearest(usage, period, by) if groups is None else groups)]
     first = labels[:top]
     rest = OTHERS if labels[top:] or not first else "" if "" in first else first[0]
     amounts = {label: [Fraction(0)] * len(period.days) for label in dict.fromkeys([*first, rest] if labels else [])}
@@ -154,15 +158,6 @@ def daily(
         amounts[cost.label][(cost.day_ms - period.from_ms) // DAY_MS] += cost.amount
     days = tuple(period.days)
     return Daily(by, period, days, tuple(amounts), {label: tuple(each) for label, each in amounts.items()})
-
-
-def of_resources(
-    team_id: int, region: str, month: Month, resources: Collection[str], prices: Books | None = None
-) -> dict[str, Fraction]:
-    """What each of the resources has cost in a month; what has no usage is not in it. For pages of a list: three queries at
-    most besides the prices', if these are not given."""
-    usage = Usage(team_id, prices or price_list(team_id, region), Where(), "", frozenset(resources))
-    return {group.label: group.amount for group in _dearest(usage, Period.of(month), By.RESOURCE)}
 
 
 def of_keys(team_id: int, region: str, month: Month, resource: str) -> dict[tuple[str, str], Fraction]:
@@ -205,9 +200,10 @@ def _foretelling(now_ms: int) -> Period:
 def tag_keys(team_id: int) -> list[str]:
     """The tag keys that billed resources have, most used first."""
     counts: dict[str, int] = defaultdict(int)
-    for tags in BilledResource.objects.filter(team_id=team_id).values_list("tags", flat=True).iterator():
+    alike = BilledResource.objects.filter(team_id=team_id).values_list("tags").annotate(n=Count("pk")).order_by()
+    for tags, n in alike.iterator():
         for key in tags:
-            counts[key] += 1
+            counts[key] += n
     return sorted(counts, key=lambda key: (-counts[key], key))
 
 

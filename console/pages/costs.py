@@ -12,11 +12,12 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Exists, Q
+from django.db.models import Subquery
 from django.urls import reverse
 
+from apps.accounts.models import Team
 from apps.accounts.permissions import allowed
-from apps.billing import bills, estimates, price_book, reports
+from apps.billing import bills, estimates, page_costs, price_book, reports
 from apps.billing.dimensions import GB
 from apps.billing.estimates import Change, DeliveryPlan, Estimate, StreamPlan, Traffic
 from apps.billing.forecast import Forecast
@@ -28,7 +29,7 @@ from apps.capacity import commitment
 from apps.streams.models import Stream, StreamMode
 from console import calls
 from console.pages import money
-from console.pages.shell import TeamRequest
+from console.pages.shell import TeamRequest, know_list_counts, list_counters
 
 STREAM, DELIVERY_STREAM, QUEUE = "stream", "deliverystream", "queue"
 """What usage is booked on, before the slash and the name."""
@@ -95,23 +96,25 @@ def month() -> Month:
     return Month.at(calls.now_ms())
 
 
-def has_books(request: TeamRequest) -> Exists:
-    """For a query that is made anyhow: does anything but the shipped list price this team's usage?"""
-    return Exists(price_book.published(_region()).filter(Q(team=None) | Q(team=request.team)))
+def told_prices(request: TeamRequest) -> Subquery:
+    """What the team pays, as a column for a query that is made anyhow; see know_prices."""
+    return price_book.told(request.team.id, _region())
 
 
-def of_names(
-    request: TeamRequest, kind: str, names: Iterable[str], *, has_books: bool = True
-) -> dict[str, Cost] | None:
-    """What each of the things has cost this month, by name; what has no usage costs nothing. has_books: False, if it is known
-    that the shipped list prices all, spares a query."""
+def know_prices(request: TeamRequest, told: list[Any] | None) -> Books:
+    """Keep what that column said, for this request."""
+    found = request._prices = price_book.list_of(_region(), told)  # type: ignore[attr-defined]  # noqa: SLF001
+    return found
+
+
+def of_names(request: TeamRequest, kind: str, names: Iterable[str]) -> dict[str, Cost] | None:
+    """What each of the things has cost this month, by name; what has no usage costs nothing. One query beside the prices'."""
     if not may_see(request):
         return None
     resources = {name: f"{kind}/{name}" for name in names}
     found: dict[str, Fraction] = {}
     if resources:
-        known = None if has_books else price_book.list_prices(_region())
-        found = reports.of_resources(request.team.id, _region(), month(), set(resources.values()), known)
+        found = page_costs.of_resources(request.team.id, prices(request), month(), set(resources.values()))
     return {
         name: Cost(found.get(resource, Fraction(0)), address_of(request, resource))
         for name, resource in resources.items()
@@ -255,8 +258,15 @@ def _price(price: Fraction) -> str:
 
 
 def prices(request: TeamRequest) -> Books:
-    """What the team pays."""
-    return price_book.price_list(request.team.id, _region())
+    """What the team pays; asked once per request, together with the numbers of the sidebar."""
+    known: Books | None = getattr(request, "_prices", None)
+    if known is None:
+        streams, deliveries = list_counters("pk")
+        asked = Team.objects.filter(pk=request.team.pk).values_list(streams, deliveries, told_prices(request))
+        *counts, told = asked.get()
+        know_list_counts(request, *counts)
+        known = know_prices(request, told)
+    return known
 
 
 def _region() -> str:

@@ -66,12 +66,14 @@ class Use:
 
 @team_page("stream:read")
 def team_overview(request: TeamRequest) -> HttpResponse:
-    """The page; without streams, the three steps to the first record."""
+    """The page; without streams, the three steps to the first record, and what the month has cost all the same: by the commitment,
+    or by streams that are gone."""
     counts = counts_of(request)
     now_ms = calls.now_ms()
     if counts.streams == 0 and list_counts(request)[1] == 0:
         codes = [samples.create_stream_cli("orders-events", 2)]
-        return render(request, "overview/start.html", {"codes": codes, "counts": counts, "now_ms": now_ms})
+        spent = {"cost": costs.of_month(request), "month": costs.month_words()}
+        return render(request, "overview/start.html", {"codes": codes, "counts": counts, "now_ms": now_ms, **spent})
     mine = list(Stream.objects.filter(team=request.team).order_by("name")[:STREAMS_MAX])
     live = overview(request.team.id, [stream.id for stream in mine])
     jobs = list(Ingestion.objects.filter(team=request.team).order_by("-created_at_ms")[:JOBS_READ])

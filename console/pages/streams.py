@@ -268,7 +268,6 @@ def _page(request: TeamRequest, filters: list[Filter], sort: str) -> Page:
         open_shards=Coalesce(Subquery(_count(Shard.objects.filter(OPEN))), 0),
         consumer_count=Coalesce(Subquery(_count(Consumer.objects.all())), 0),
         tags_told=tags_of(Tag.objects.all(), "stream"),
-        has_books=costs.has_books(request),
     )
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     cursor = _cursor(column, before or after)
@@ -293,8 +292,7 @@ def _page(request: TeamRequest, filters: list[Filter], sort: str) -> Page:
 
 
 def _spent(request: TeamRequest, found: list[Any]) -> dict[str, Cost] | None:
-    has_books = any(row.has_books for row in found)
-    return costs.of_names(request, costs.STREAM, [row.name for row in found], has_books=has_books)
+    return costs.of_names(request, costs.STREAM, [row.name for row in found])
 
 
 def _beyond(column: str, cursor: tuple[Any, str], *, down: bool, backwards: bool) -> Q:
@@ -372,10 +370,12 @@ def counts_of(request: TeamRequest) -> Counts:
             of_shards=per_team(Shard.objects.filter(OPEN), "stream__team"),
             of_consumers=per_team(Consumer.objects.all(), "stream__team"),
             of_quota=Subquery(overrides.values("value")[:1]),
+            prices=costs.told_prices(request),
         )
         .get()
     )
     know_list_counts(request, counted["of_streams"], counted["of_delivery_streams"])
+    costs.know_prices(request, counted["prices"])
     quota = counted["of_quota"]
     if quota is None:
         quota = QUOTAS["shards"].default_in(calls.runtime().config.region)

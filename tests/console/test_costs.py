@@ -11,6 +11,7 @@ from apps.billing.models import Budget, BudgetAlert, Credit, Price, PriceBook, U
 from apps.billing.months import Month
 from apps.streams.models import Consumer, Stream
 from tests.console.conftest import signed_in_as, text_of
+from tests.support.delivery_rows import make_delivery
 from tests.support.teams import REGION
 
 
@@ -64,10 +65,38 @@ def test_the_overview_foretells_the_month(client, team, stream, served):
     assert words(page_of(client, "overview-cost")).endswith("$160.00 in all $330 , most likely $330, before credits")
 
 
+def test_the_overview_of_a_team_without_streams_says_what_it_costs(client, team, served):
+    assert "Cost, " not in words(page_of(client, "overview"))
+    used(team, "shard-time", 100 * HOUR_MS, "stream/gone", now_ms=served.clock.now_ms())
+    page = words(page_of(client, "overview"))
+    assert "From nothing to the first record" in page
+    assert "Cost, Nov to date $1.50" in page
+    assert "$" not in words(text_of(signed_in_as(team, "viewer").get("/t/first"))).replace("${", "")
+
+
 def test_lists_and_details_say_what_each_has_cost(client, team, busy):
     link = '<a class="link" href="/t/first/billing?resource=stream%2Forders"'
     assert f'{link} title="Cost of orders in Nov, to date">$2.90</a>' in page_of(client, "streams")
     assert f"{link}>$2.90</a> to date" in page_of(client, "stream", "orders")
+
+
+@pytest.mark.parametrize(("name", "most"), [("streams", 6), ("delivery-streams", 7), ("queues", 6)])
+def test_lists_ask_as_few_questions_under_books_of_prices(
+    client, team, busy, name, most, django_assert_max_num_queries
+):
+    for kind in ("stream", "deliverystream", "queue"):
+        used(team, "fan-out-bytes", 10**12, f"{kind}/orders", now_ms=busy)
+    make_delivery(team, "orders")
+    for of, day in ((None, 0), (None, 5), (team.team, 9)):
+        from_ms = Month.at(busy).start_ms + day * DAY_MS
+        book = PriceBook.objects.create(
+            region=REGION, team=of, valid_from_ms=from_ms, percent="-10", published_at_ms=1, created_at_ms=1
+        )
+        Price.objects.create(book=book, dimension="fan-out-data", tiers=[["100", "0"], [None, f"0.0{day + 1}"]])
+    page_of(client, name)
+    # Session, person, memberships; the sidebar with the books, the rows, their costs. Channels are a list of their own.
+    with django_assert_max_num_queries(most):
+        page_of(client, name)
 
 
 def test_who_may_not_see_money_sees_no_hole(stranger_to_money, team, busy):

@@ -202,13 +202,11 @@ def _rows(request: TeamRequest, wanted: Filter, sort: str, page: int) -> tuple[l
     mine = wanted.apply(with_figures(_mine(request))).annotate(
         total=Window(Count("*")),
         tags_told=tags_of(DeliveryTag.objects.all(), "delivery_stream"),
-        has_books=costs.has_books(request),
     )
     mine = mine.select_related("source_stream").order_by(ordered, "name")
     found: list[Any] = list(mine[(page - 1) * PAGE_ROWS : page * PAGE_ROWS])
     live, now_ms = figures(request.team.id, found), calls.now_ms()
-    has_books = any(row.has_books for row in found)
-    spent = costs.of_names(request, costs.DELIVERY_STREAM, [row.name for row in found], has_books=has_books) or {}
+    spent = costs.of_names(request, costs.DELIVERY_STREAM, [row.name for row in found]) or {}
     return [_row(row, live[row.pk], now_ms, spent.get(row.name)) for row in found], found[0].total if found else 0
 
 

@@ -127,20 +127,11 @@ def test_filters_leave_the_rest_out(busy):
     assert set(one) == {"stream/gone"}
 
 
-def test_a_page_of_resources_costs_what_the_report_says(busy):
-    whole = amounts(busy, By.RESOURCE)
-    wanted = ["stream/a", "deliverystream/large", "stream/none"]
-    found = reports.of_resources(busy.team.pk, REGION, NOVEMBER, wanted)
-    assert found == {name: whole[name] for name in wanted[:2]}
-
-
 def test_few_queries_however_many_resources(busy, django_assert_max_num_queries):
     for n in range(60):
         used(busy, "shard-time", SHARD_HOUR, 2, f"stream/more-{n}")
     with django_assert_max_num_queries(17):
         costs(busy, By.RESOURCE, top=10)
-    with django_assert_max_num_queries(8):
-        reports.of_resources(busy.team.pk, REGION, NOVEMBER, [f"stream/more-{n}" for n in range(50)])
 
 
 def test_first_groups_and_the_others(team):
