@@ -108,6 +108,7 @@ def send_curl(text, token):
     return Client().generic(method, "/" + url.split("/", 3)[3], body, kind, headers=headers)
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.django_db(transaction=True)  # the data plane and the key service are asked from other threads
 def test_examples_run_as_pasted(team, served, monkeypatch):
     monkeypatch.setattr("console.calls.wait_until_active", lambda *_: settle(served))

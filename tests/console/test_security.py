@@ -12,8 +12,9 @@ from apps.accounts.permissions import ACTIONS
 from apps.accounts.roles import OWN_ROLE
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
+from console import calls
 from console.csp import POLICY
-from tests.console.conftest import signed_in, text_of
+from tests.console.conftest import settle, signed_in, text_of
 from tests.console.test_hostile import check
 from tests.console.test_permissions import PAGES, POSTS, address, browser_of, members
 from tests.support import hostile_rows
@@ -116,8 +117,9 @@ ABOUT_THINGS = ("stream", "delivery", "record", "alarm", "dashboard", "ingestion
 """Their posts go on to the thing itself."""
 
 
-def test_no_post_sends_to_another_site(members, team):
+def test_no_post_sends_to_another_site(members, team, served, monkeypatch):
     """Whatever it is given as the place to go on to."""
+    monkeypatch.setattr(calls, "wait_until_active", lambda *_: settle(served))
     browser = signed_in(team)
     for name, path in everything():
         if not name.startswith(ABOUT_THINGS):
