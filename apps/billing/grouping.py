@@ -175,20 +175,19 @@ class Usage:
     def by_booked_key(self, period: Period) -> Iterator[Cost]:
         """By what usage is booked under: access keys, and names of consumers."""
         for stretch in self._costs.stretches(period):
-            for used in self._read(stretch, F("meter_key"), By.RESOURCE, by_day=False):
+            for used in self._read(stretch, F("meter_key"), By.KEY, by_day=False):
                 yield self._cost(used, stretch.month)
 
     def _grouped(self, stretch: Stretch, by: By) -> Iterator[Used]:
-        label = self._label(by)
-        yield from self._named(self._read(stretch, label, by, by_day=by == By.DAY), by)
-        yield from self._named(self._shortfall(stretch, by), by)
+        yield from _named(self._read(stretch, self._label(by), by, by_day=by == By.DAY), by)
+        yield from _named(self._shortfall(stretch, by), by)
 
     def _daily(self, stretch: Stretch, by: By, first: Collection[str] | None) -> Iterator[Used]:
         if first is not None and by in (By.RESOURCE, By.TAG) and self._is_whole_team() and self._can_ask(by):
             yield from self._less(stretch, list(self._of_labels(stretch, by, first)))
         else:
-            yield from self._named(self._read(stretch, self._label(by), by, by_day=True), by)
-        yield from self._named(self._shortfall(stretch, by), by)
+            yield from _named(self._read(stretch, self._label(by), by, by_day=True), by)
+        yield from _named(self._shortfall(stretch, by), by)
 
     def _less(self, stretch: Stretch, named: list[Used]) -> Iterator[Used]:
         """The rows, and what all of the team used besides: so only they are read one by one."""
@@ -203,14 +202,16 @@ class Usage:
     def _of_labels(self, stretch: Stretch, by: By, labels: Collection[str]) -> Iterator[Used]:
         """By day, of some resources or values of a tag alone."""
         rows = self._rows(UsageDay, stretch)
-        parts: list[tuple[Any, Q]] = [(Value(label), self._tagged(label)) for label in labels]
+        parts: list[tuple[Any, Q]] = [(Value(label), self._tagged(self._tag_key, label)) for label in labels]
         if by == By.RESOURCE:
             parts = [(F("resource"), Q(resource__in=list(labels)))]
         for label, part in parts:
             yield from _summed(rows.filter(part).annotate(label=label, day=F("day_ms")))
 
-    def _tagged(self, value: str) -> Q:
-        known = BilledResource.objects.filter(team_id=self._team_id).annotate(tag=TagOf("tags", self._tag_key))
+    def _tagged(self, key: str, value: str) -> Q:
+        if NEVER_IN_TAG_KEYS.intersection(key):
+            return Q(resource__in=[]) if value else Q()
+        known = BilledResource.objects.filter(team_id=self._team_id).annotate(tag=TagOf("tags", key))
         if value:
             return Q(resource__in=known.filter(tag=value).values("resource"))
         return ~Q(resource__in=known.filter(tag__gt="").values("resource"))
@@ -227,13 +228,30 @@ class Usage:
         elif by_day or not stretch.is_month:
             yield from _summed(self._rows(UsageDay, stretch).annotate(label=label, day=day))
         else:
-            flat = self._rows(ResourceMonth, stretch).exclude(meter__in=stretch.tiered)
-            yield from _summed(flat.annotate(label=label, day=Value(stretch.from_ms)))
+            yield from self._of_month(stretch, label, by)
             with_tiers = self._rows(ResourceMonth, stretch).filter(meter__in=stretch.tiered)
             if stretch.tiered and with_tiers.exists():
                 days = self._rows(UsageDay, stretch).filter(meter__in=stretch.tiered)
                 those = days.filter(resource__in=with_tiers.values("resource"))
                 yield from _summed(those.annotate(label=label, day=F("day_ms")))
+
+    def _of_month(self, stretch: Stretch, label: Any, by: By) -> Iterator[Used]:
+        """Of what costs the same on all days. Rows that are to be told apart are not grouped: that only takes longer."""
+        rows = self._rows(ResourceMonth, stretch).exclude(meter__in=stretch.tiered)
+        if by not in (By.RESOURCE, By.TAG):
+            yield from _summed(rows.annotate(label=label, day=Value(stretch.from_ms)))
+            return
+        tags = self._tags() if by == By.TAG else None
+        for resource, meter, metered in rows.values_list("resource", "meter", "quantity").iterator():
+            name = resource if tags is None else tags.get(resource, "")
+            yield Used(name, OF_METER[meter].name, stretch.from_ms, metered)
+
+    def _tags(self) -> dict[str, str]:
+        """The value of each resource that has the tag."""
+        if not self._can_ask(By.TAG):
+            return {}
+        known = BilledResource.objects.filter(team_id=self._team_id).annotate(tag=TagOf("tags", self._tag_key))
+        return dict(known.filter(tag__gt="").values_list("resource", "tag"))
 
     def _is_whole_team(self) -> bool:
         """Nothing is asked for by resource or tag."""
@@ -252,8 +270,7 @@ class Usage:
         if self.where.key is not None:
             rows = rows.annotate(of_key=KEY).filter(of_key=self.where.key)
         if self.where.tag is not None:
-            key, value = self.where.tag
-            rows = rows.annotate(of_tag=self._tag(key)).filter(of_tag=value)
+            rows = rows.filter(self._tagged(*self.where.tag))
         return rows
 
     def _meters(self) -> list[str]:
@@ -272,16 +289,6 @@ class Usage:
         known = BilledResource.objects.filter(team_id=self._team_id, resource=OuterRef("resource"))
         return Coalesce(Subquery(known.values(tag=TagOf("tags", key))[:1]), Value(""), output_field=CharField())
 
-    def _named(self, rows: Iterator[Used], by: By) -> Iterator[Used]:
-        """Labels that follow from the meter or the day, and those that the database knows."""
-        for row in rows:
-            if by == By.SERVICE:
-                yield row._replace(label=DIMENSIONS[row.dimension].service)
-            elif by == By.DIMENSION:
-                yield row._replace(label=row.dimension)
-            else:
-                yield row if by != By.DAY else row._replace(label=str(row.day_ms))
-
     def _cost(self, used: Used, month: Month) -> Cost:
         quantity = DIMENSIONS[used.dimension].quantity(used.metered, month.hours)
         amount = self._costs.cost(used.dimension, used.day_ms, used.metered, month)
@@ -297,6 +304,15 @@ class Usage:
         for row in commitment.rows(self._team_id, stretch.from_ms, stretch.to_ms, label):
             if self._wants(row.dimension):
                 yield Used(label, row.dimension, row.day_ms, row.metered)
+
+
+def _named(rows: Iterator[Used], by: By) -> Iterator[Used]:
+    """Labels that follow from the meter or the day, and those that the database knows."""
+    if by == By.SERVICE:
+        return (row._replace(label=DIMENSIONS[row.dimension].service) for row in rows)
+    if by == By.DIMENSION:
+        return (row._replace(label=row.dimension) for row in rows)
+    return rows if by != By.DAY else (row._replace(label=str(row.day_ms)) for row in rows)
 
 
 def _summed(rows: QuerySet[Any]) -> Iterator[Used]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -59,12 +59,12 @@ class Breakdown:
 def make(
     asked: Asked,
     report: Report,
-    before: Mapping[str, Fraction] | None,
+    before: Callable[[Sequence[str]], Mapping[str, Fraction]] | None,
     now_ms: int,
     team_id: int,
     series: Sequence[str] = (),
 ) -> Breakdown:
-    """before: what the groups cost in the month before; None: it cannot be compared. series: labels of the chart's."""
+    """before: what groups of these labels cost in the month before; None: it cannot be compared. series: labels of the chart's."""
     over_ms = elapsed_ms(asked.month, asked.day_ms, now_ms)
     groups = [group for group in report.groups if _is_shown(asked, group, now_ms)]
     pages = max(1, -(-len(groups) // PAGE))
@@ -72,9 +72,10 @@ def make(
     shown = groups[(page - 1) * PAGE : page * PAGE] if asked.group != GroupBy.DAY else groups
     total = added(group.amount for group in groups)
     names = labels(asked, shown, team_id)
+    then = None if before is None else before([group.label for group in shown])
     lines = [
         Line(*names[group.label], asked.down(group.label) or "", group, group.dimension,
-             float(group.amount / total * 100) if total else 0.0, _change(asked, group, before, over_ms),
+             float(group.amount / total * 100) if total else 0.0, _change(asked, group, then, over_ms),
              _color(asked, group, series))
         for group in shown
     ]  # fmt: skip

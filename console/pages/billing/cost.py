@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,7 @@ from apps.billing.bills import Statement
 from apps.billing.forecast import Forecast, NoForecast
 from apps.billing.models import Budget
 from apps.billing.months import Month
-from apps.billing.reports import By, Period, Where
+from apps.billing.reports import By, Period, Report
 from console import calls
 from console.pages.billing import breakdown, chips, daily, figures, hours
 from console.pages.billing.asked import BY, WORDS, Asked, Group, read
@@ -64,8 +64,9 @@ def _context(request: TeamRequest, now_ms: int) -> dict[str, Any]:
     }
     if months:
         context |= _figures(request, asked, statement, months, outlook, now_ms)
-        context |= _chart(request, asked, months, outlook, statement.currency, now_ms)
-        context |= _table(request, asked, statement, months, context.get("series", ()), now_ms)
+        report = _report(request, asked, statement, now_ms) if asked.group != Group.HOUR else None
+        context |= _chart(request, asked, months, outlook, statement.currency, now_ms, report)
+        context |= _table(request, asked, report, months, context.get("series", ()), now_ms)
     return context
 
 
@@ -126,6 +127,7 @@ def _chart(
     outlook: Forecast | NoForecast | None,
     currency: str,
     now_ms: int,
+    report: Report | None,
 ) -> dict[str, Any]:
     region = settings.CONFIG.region
     if asked.day_ms is not None:
@@ -136,8 +138,9 @@ def _chart(
     else:
         by = By.SERVICE if asked.group in (Group.SERVICE, Group.DAY, Group.HOUR) else BY[asked.group]
         found = reports.daily(
-            request.team, region, Period.of(asked.month), by, where=asked.where, tag_key=asked.tag_key
-        )
+            request.team, region, Period.of(asked.month), by, where=asked.where, tag_key=asked.tag_key,
+            groups=report.groups if report is not None and report.by == by else None,
+        )  # fmt: skip
         series, names = found.labels, _names(request, asked, by, found.labels)
         drawn = daily.of_days(asked, found, names, outlook if asked.where.is_all else None, now_ms, currency)
     return {
@@ -152,21 +155,24 @@ def _names(request: TeamRequest, asked: Asked, by: By, labels: Sequence[str]) ->
     return [daily.label_of(label, named[label][0] if label in named else label) for label in labels]
 
 
+def _report(request: TeamRequest, asked: Asked, statement: Statement, now_ms: int) -> Report:
+    """What the table shows, and the chart shows by day."""
+    return reports.costs(
+        request.team, settings.CONFIG.region, asked.period, BY[asked.group], now_ms, where=asked.where,
+        tag_key=asked.tag_key, statement=statement,
+    )  # fmt: skip
+
+
 def _table(
     request: TeamRequest,
     asked: Asked,
-    statement: Statement,
+    report: Report | None,
     months: list[Month],
     series: Sequence[str],
     now_ms: int,
 ) -> dict[str, Any]:
-    if asked.group == Group.HOUR:
+    if report is None:
         return {"hours": hours.of_day(request.team, settings.CONFIG.region, asked, now_ms)}
-    region = settings.CONFIG.region
-    report = reports.costs(
-        request.team, region, asked.period, BY[asked.group], now_ms, where=asked.where, tag_key=asked.tag_key,
-        statement=statement,
-    )  # fmt: skip
     before = _before(request, asked, months, now_ms)
     table = breakdown.make(asked, report, before, now_ms, request.team.pk, series)
     named = {Group.SERVICE: 4, Group.RESOURCE: 2, Group.KEY: 2}.get(asked.group, 1)
@@ -178,14 +184,21 @@ def _table(
     }  # fmt: skip
 
 
-def _before(request: TeamRequest, asked: Asked, months: list[Month], now_ms: int) -> Mapping[str, Fraction] | None:
-    """What the same groups cost in the month before, where that can be compared."""
+def _before(
+    request: TeamRequest, asked: Asked, months: list[Month], now_ms: int
+) -> Callable[[Sequence[str]], Mapping[str, Fraction]] | None:
+    """What groups cost in the month before, where that can be compared; of resources those alone that are shown."""
     previous = asked.month.previous
     if asked.day_ms is not None or asked.group == Group.DAY or not _comparable(previous, months):
         return None
-    where: Where = asked.where
-    report = reports.costs(
-        request.team, settings.CONFIG.region, Period.of(previous), BY[asked.group], now_ms, where=where,
-        tag_key=asked.tag_key,
-    )  # fmt: skip
-    return {group.label: group.amount for group in report.groups}
+
+    def read(labels: Sequence[str]) -> Mapping[str, Fraction]:
+        if not labels:
+            return {}
+        report = reports.costs(
+            request.team, settings.CONFIG.region, Period.of(previous), BY[asked.group], now_ms, where=asked.where,
+            tag_key=asked.tag_key, resources=labels if asked.group == Group.RESOURCE else (),
+        )  # fmt: skip
+        return {group.label: group.amount for group in report.groups}
+
+    return read
