@@ -60,12 +60,22 @@ class Actor:
         return self.person or self.principal
 
 
-def write(actor: Actor, operation: str, resource: str, before: State | None, after: State | None) -> None:
+def write(
+    actor: Actor,
+    operation: str,
+    resource: str,
+    before: State | None,
+    after: State | None,
+    *,
+    outcome: str = "",
+    message: str = "",
+) -> None:
     """Write one change, in the transaction that is open, if one is.
 
     operation: a verb and a noun, as AWS's (`InviteMember`). resource: what was changed, for people to read and to filter
     by: an ARN, or `member/ann@example.com`, `token/tok_…`, `role/Auditors`. before, after: the thing's members by name,
-    without secrets; None where it was not there before, or is not after.
+    without secrets; None where it was not there before, or is not after. outcome, message: of what failed, a code and a
+    sentence; empty: it is done.
     """
     audit.write(
         AuditEntry(
@@ -77,8 +87,8 @@ def write(actor: Actor, operation: str, resource: str, before: State | None, aft
             resource=audit.text(resource, audit.RESOURCE_CHARS),
             resource_key=audit.resource_key(resource),
             endpoint_id="",
-            outcome="",
-            message="",
+            outcome=outcome,
+            message=audit.text(message, audit.MESSAGE_CHARS),
             is_data=False,
             before=state_text(before),
             after=state_text(after),

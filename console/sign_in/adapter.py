@@ -8,12 +8,12 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from apps.accounts.models import User
 from console import calls, mail, sessions
-from console.sign_in import trail, waiting
+from console.sign_in import failures, trail, waiting
 
 NOTICES = {
     "mfa/email/totp_activated": "an authenticator app was added as a second step",
@@ -62,9 +62,21 @@ class AccountAdapter(DefaultAccountAdapter):
         try:
             super().pre_authenticate(request, **credentials)
         except ValidationError:
+            failures.note(request, _tried(request, credentials), _which(request), failures.TOO_MANY)
             key = self._get_login_attempts_cache_key(request, **credentials)
             wait = waiting.sentence(waiting.wait_s(request, "login_failed", key))
             raise ValidationError(f"Too many failed attempts. {wait}", code="too_many_login_attempts") from None
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """The password was wrong, or the address is nobody's."""
+        failures.note(request, _tried(request, credentials), _which(request), failures.WRONG_PASSWORD)
+
+    def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
+        """Somebody knows the password of an account that is switched off."""
+        assert isinstance(user, User)
+        failures.note(request, user.email, failures.SIGN_IN, failures.SWITCHED_OFF)
+        answer: HttpResponse = super().respond_user_inactive(request, user)
+        return answer
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:  # noqa: ARG002
         """allauth's has the request's host in it, which who attacks may choose."""
@@ -76,7 +88,10 @@ class AccountAdapter(DefaultAccountAdapter):
         super().login(request, user)
         sessions.clear_expired()
         sessions.note(request)
-        trail.of_person(request, user, "ConsoleLogin", None, {"by": trail.steps(request)})
+        found: dict[str, Any] = {"by": trail.steps(request)}
+        if left_out := failures.left_out(user):
+            found["failed_attempts_not_listed"] = left_out
+        trail.of_person(request, user, failures.SIGN_IN, None, found)
 
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
         """As allauth; all other sessions of the person end."""
@@ -106,3 +121,12 @@ class AccountAdapter(DefaultAccountAdapter):
         if what and isinstance(user, User):
             told = {"what": what, "address": calls.address(self.request), "at_ms": calls.now_ms()}
             self.send_mail("account/email/notice", user.email, {**told, "endpoint": settings.CONFIG.public_address})
+
+
+def _tried(request: HttpRequest, credentials: dict[str, Any]) -> str:
+    """The address that was given; proving again, one's own."""
+    return request.user.email if isinstance(request.user, User) else str(credentials.get("email") or "")
+
+
+def _which(request: HttpRequest) -> str:
+    return failures.AGAIN if request.user.is_authenticated else failures.SIGN_IN

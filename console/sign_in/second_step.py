@@ -22,10 +22,13 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 
 from apps.accounts import secrets
-from console.sign_in import waiting
+from console.sign_in import failures, waiting
 
 SEALED_AS: Final = "second-step"
 """What stands for the key's id in the sealing of access keys: a secret of the one kind does not open as the other."""
+
+TOO_MANY: Final = {"too_many_login_attempts", "rate_limited"}
+"""allauth's codes."""
 
 CODE_LASTS_S: Final = 120
 """Longer than a code is taken: three times 30 s."""
@@ -68,14 +71,21 @@ class EachCodeOnce:
         try:
             code: str = super().clean_code()  # type: ignore[misc]
         except ValidationError as error:
-            if getattr(error, "code", "") not in {"too_many_login_attempts", "rate_limited"}:
+            if getattr(error, "code", "") not in TOO_MANY:
+                self.failed(failures.WRONG_STEP)
                 raise
+            self.failed(failures.TOO_MANY)
             left = waiting.wait_s(context.request, "login_failed", f"mfa-auth-user-{self.user.pk}")
             raise ValidationError(f"Too many attempts. {waiting.sentence(left)}", code=error.code) from None
         used = f"second-step:{self.user.pk}:{''.join(code.split())}"
         if not cache.add(used, True, CODE_LASTS_S):
+            self.failed(failures.WRONG_STEP)
             raise ValidationError(MfaAdapter.error_messages["incorrect_code"], code="incorrect_code")
         return code
+
+    def failed(self, result: tuple[str, str]) -> None:
+        """What becomes of a code that is not taken."""
+        _failed(self.user, result)
 
 
 class AuthenticateForm(EachCodeOnce, base.AuthenticateForm):
@@ -89,6 +99,9 @@ class ReauthenticateForm(EachCodeOnce, base.ReauthenticateForm):
 class ActivateForm(EachCodeOnce, totp.ActivateTOTPForm):
     """When an app is added: the code that proves it does not sign in as well."""
 
+    def failed(self, result: tuple[str, str]) -> None:
+        """Nothing: it was no attempt to get in."""
+
 
 UNREADABLE: Final = (
     KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, AssertionError, struct.error, InvalidSignature,
@@ -97,11 +110,19 @@ UNREADABLE: Final = (
 
 
 class Readable:
-    """A form with a browser's answer about a passkey: one that cannot be read is a wrong one, and no error of ours."""
+    """A form with a browser's answer about a passkey: one that cannot be read is a wrong one, and no error of ours. user: None
+    instead of a password, where only a good answer tells whose it is."""
+
+    user: Any
 
     def clean_credential(self) -> Any:
         """The passkey that it proves. Raises ValidationError."""
-        return _read(super().clean_credential)  # type: ignore[misc]
+        try:
+            return _read(super().clean_credential)  # type: ignore[misc]
+        except ValidationError as error:
+            if self.user is not None:
+                _failed(self.user, failures.TOO_MANY if error.code in TOO_MANY else failures.WRONG_STEP)
+            raise
 
 
 class LoginPasskeyForm(Readable, webauthn.LoginWebAuthnForm):
@@ -124,6 +145,12 @@ class AddPasskeyForm(webauthn.AddWebAuthnForm):
     def clean(self) -> Any:
         """As allauth. Raises ValidationError."""
         return _read(super().clean)
+
+
+def _failed(user: Any, result: tuple[str, str]) -> None:
+    """Write down a second step that was not right, at sign-in or before something that matters."""
+    request = context.request
+    failures.note(request, user.email, failures.AGAIN if request.user.is_authenticated else failures.SIGN_IN, result)
 
 
 def _read(clean: Callable[[], Any]) -> Any:

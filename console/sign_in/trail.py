@@ -12,7 +12,7 @@ from allauth.account.internal.flows.login import get_authentication_records
 from django.http import HttpRequest
 
 from apps.access import changes
-from apps.access.changes import State
+from apps.access.changes import Actor, State
 from apps.accounts.models import Membership, User
 from console import calls
 
@@ -23,10 +23,22 @@ TEAMS_MAX: Final = 50
 def of_person(request: HttpRequest, user: User, operation: str, before: State | None, after: State | None) -> None:
     """Write one change about this person, in the transaction that is open, if one is."""
     by = replace(calls.actor(request), person_id=user.pk, person=user.email)
-    accounts = Membership.objects.filter(user=user).order_by("pk").values_list("team__account_id", flat=True)
-    for account_id in list(accounts[:TEAMS_MAX]) or [""]:
-        of_team = replace(by, account_id=account_id, principal=f"arn:aws:iam::{account_id}:root")
+    for of_team in _in_each_team(by, user):
         changes.write(of_team, operation, f"member/{user.email}", before, after)
+
+
+def of_failure(by: Actor, user: User, operation: str, code: str, sentence: str) -> None:
+    """Write that somebody failed to be this person: the address is theirs, who tried it is not known."""
+    for of_team in _in_each_team(replace(by, person_id=None, person=user.email), user):
+        changes.write(of_team, operation, f"member/{user.email}", None, None, outcome=code, message=sentence)
+
+
+def _in_each_team(by: Actor, user: User) -> list[Actor]:
+    accounts = Membership.objects.filter(user=user).order_by("pk").values_list("team__account_id", flat=True)
+    return [
+        replace(by, account_id=account_id, principal=f"arn:aws:iam::{account_id}:root")
+        for account_id in list(accounts[:TEAMS_MAX]) or [""]
+    ]
 
 
 def steps(request: HttpRequest) -> list[str]:

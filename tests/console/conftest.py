@@ -1,6 +1,7 @@
 """A signed-in browser without script, in front of pages that call real operations over the memory log."""
 
 import itertools
+from concurrent.futures import Future
 
 import pytest
 from django.core.cache import cache
@@ -10,13 +11,15 @@ from apps.accounts.models import Membership, User
 from apps.gateway import app as gateway_app
 from apps.gateway.app import Gateway
 from console.pages import reading
+from console.sign_in import failures
 from tests.support.runtimes import call, run_due
 from tests.support.teams import make_team
 
 
 @pytest.fixture
-def served(runtime, db):
-    """This process's Runtime, as the pages find it."""
+def served(runtime, db, monkeypatch):
+    """This process's Runtime, as the pages find it. What is written in the background is written at once: other threads do
+    not see what a test has written."""
 
     async def make():
         return Gateway(runtime)
@@ -24,8 +27,17 @@ def served(runtime, db):
     gateway_app.use(runtime.wait_for(make()))
     reading.pace, reading.recent = reading.Pace(), reading.Recent()
     cache.clear()
+    monkeypatch.setattr(failures, "later", at_once)
     yield runtime
     gateway_app.use(None)
+
+
+def at_once(_do, attempt):
+    """failures.later, with the connection of the test."""
+    done = Future()
+    failures.write(attempt)
+    done.set_result(None)
+    return done
 
 
 @pytest.fixture

@@ -214,3 +214,23 @@ def test_nonsense_for_a_passkey_is_refused(stranger):
     for given in ("", "{}", "[]", "null", '{"id": 1}', '{"rawId":"x","response":{"userHandle":"MQ"}}', "x" * 5000):
         assert stranger.post("/sign-in/passkey", {"credential": given})["Location"] == "/sign-in"
     assert stranger.get("/t/first").status_code == 302
+
+
+def test_a_second_step_that_failed_is_in_the_trail(client, stranger, app):
+    def failed():
+        return list(AuditEntry.objects.exclude(outcome="").order_by("id").values_list("operation", "outcome", "person"))
+
+    assert failed() == []
+    sign_in(stranger)
+    stranger.post("/sign-in/second-step", {"code": "000000"})
+    assert failed() == [("ConsoleLogin", "WrongSecondStep", EMAIL)]
+    used = code(app)
+    stranger.post("/sign-in/second-step", {"code": used})
+    other = Client()
+    sign_in(other)
+    other.post("/sign-in/second-step", {"code": used})  # each code once
+    assert failed()[1:] == [("ConsoleLogin", "WrongSecondStep", EMAIL)]
+    stranger.post("/confirm", {"password": "wrong"})
+    assert failed()[2:] == [("ProveIdentity", "WrongPassword", EMAIL)]
+    client.post(f"{PROFILE}/app", {"code": "000000"})
+    assert len(failed()) == 3

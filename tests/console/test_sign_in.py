@@ -1,5 +1,6 @@
 """Signing in and out, resetting and changing a password, and the theme."""
 
+import json
 import re
 
 import pytest
@@ -8,11 +9,13 @@ from django.core.cache import cache
 from django.test import Client
 
 from apps.access.models import AuditEntry
-from apps.accounts.models import User
+from apps.accounts.models import Membership, User
+from apps.accounts.roles import Role
 from console import mail as post
 from console.models import BrowserSession
+from console.sign_in import failures
 from tests.console.conftest import text_of
-from tests.support.teams import EMAIL, PASSWORD
+from tests.support.teams import EMAIL, PASSWORD, make_team
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -242,6 +245,70 @@ def test_signing_in_is_in_the_trail_of_each_team(stranger, team):
     assert (entry.account_id, entry.person, entry.resource) == (team.team.account_id, EMAIL, f"member/{EMAIL}")
     assert "password" in entry.after
     assert PASSWORD not in str(entry.__dict__)
+
+
+def failed():
+    """(operation, outcome, message) of each entry of a failure, oldest first."""
+    rows = AuditEntry.objects.exclude(outcome="").order_by("id")
+    return list(rows.values_list("operation", "outcome", "message"))
+
+
+def test_a_failed_sign_in_is_in_the_trail_of_each_team(stranger, client, team):
+    other = make_team("999999999999", "second", "AKIDOTHER", email="second@example.test")
+    Membership.objects.create(team=other.team, user=team.user, role=Role.VIEWER)
+    stranger.post("/sign-in", {"login": f" {EMAIL.upper()} ", "password": "hunter2"}, headers={"user-agent": "curl/8"})
+    rows = list(AuditEntry.objects.order_by("id"))
+    assert [row.account_id for row in rows] == [team.team.account_id, "999999999999"]
+    for row in rows:
+        assert (row.operation, row.outcome, row.message) == (
+            "ConsoleLogin",
+            "WrongPassword",
+            "The password was not right.",
+        )
+        assert (row.person, row.person_id, row.resource) == (EMAIL, None, f"member/{EMAIL}")
+        assert (row.source_ip, row.user_agent) == ("127.0.0.1", "curl/8")
+        assert "hunter2" not in str(row.__dict__)
+    page = text_of(client.get("/t/first/audit"))
+    assert "WrongPassword" in page
+    assert "Failed" in page
+
+
+@pytest.mark.parametrize("typed", ["nobody@example.test", "hunter2-the-password", ""])
+def test_what_is_nobodys_address_is_not_written(stranger, typed):
+    sign_in(stranger, email=typed, password="hunter2")
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_flood_does_not_fill_the_trail(stranger, team, served, monkeypatch):
+    monkeypatch.setattr(failures, "ENTRIES_PER_HOUR", 3)
+    for _ in range(9):
+        sign_in(stranger, password="wrong")
+    assert [row[1] for row in failed()] == ["WrongPassword"] * 3
+    served.clock.advance(3_600_000)
+    sign_in(stranger, password="wrong")
+    assert failed()[-1] == (
+        "ConsoleLogin", "TooManyAttempts",
+        "There were too many attempts before this one, so it was not looked at. Before this one 6 failed attempts were not listed.",
+    )  # fmt: skip
+    cache.clear()  # so that it is looked at again
+    for _ in range(4):
+        sign_in(stranger, password="wrong")
+    sign_in(stranger)
+    assert json.loads(AuditEntry.objects.get(outcome="").after)["failed_attempts_not_listed"] == 1
+
+
+def test_an_account_that_is_switched_off(stranger, team):
+    User.objects.filter(pk=team.user.pk).update(is_active=False)
+    sign_in(stranger)
+    assert [row[:2] for row in failed()] == [("ConsoleLogin", "SwitchedOff")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_written_in_the_background(stranger, team, monkeypatch):
+    monkeypatch.undo()  # served writes at once
+    sign_in(stranger, password="wrong")
+    failures.settle()
+    assert [row[:2] for row in failed()] == [("ConsoleLogin", "WrongPassword")]
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-in/passkey"])
