@@ -23,6 +23,14 @@ class Refused(Exception):
     field = ""
 
 
+class RefusedAt(Refused):
+    """One that can be about any field of a form; empty: about none."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class NotAllowed(Refused):
     """It needs permissions that whoever asks does not have."""
 

@@ -27,7 +27,7 @@ from apps.delivery.models import DeliveryStream
 from apps.encryption.sealed_text import open_text, seal_text
 from apps.streams.models import Stream
 from apps.teams import spending
-from apps.teams.authority import By, Gone, NotAllowed, Refused, lock
+from apps.teams.authority import By, Gone, NotAllowed, RefusedAt, lock
 
 RESOURCES_MAX = 500
 """Offered to choose from."""
@@ -36,14 +36,10 @@ STREAM, DELIVERY_STREAM = "stream", "deliverystream"
 """What usage of a stream and of a delivery stream is booked on, before the slash."""
 
 
-class BudgetRefused(Refused):
+class BudgetRefused(RefusedAt):
     """What the rules of budgets forbid. field: name, amount, resource, thresholds, emails, webhook, action, or empty."""
 
     code = "BudgetRefused"
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from apps.billing import booking, flags
 from apps.billing.commitment import ACCOUNT
 from apps.billing.meters import METERS
 from apps.billing.models import BillingFlag, Correction, CorrectionReason, UsageDay, UsageHour
-from apps.teams.authority import Gone, Refused
+from apps.teams.authority import Gone, RefusedAt
 from apps.teams.operators import for_team, operator
 
 NOTE_CHARS_MAX = 500
@@ -30,14 +30,10 @@ CORRECTIONS_PER_MONTH_MAX = 10_000
 """Of a team, by hand, on one bill."""
 
 
-class CorrectionRefused(Refused):
+class CorrectionRefused(RefusedAt):
     """What the rules forbid. field: resource, meter, hour, meter_key, quantity, note, team."""
 
     code = "CorrectionRefused"
-
-    def __init__(self, message: str, field: str) -> None:
-        super().__init__(message)
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from apps.accounts.models import Team, User
 from apps.billing import book_rules
 from apps.billing.models import Credit
 from apps.billing.months import BadMonth, Month
-from apps.teams.authority import Gone, Refused
+from apps.teams.authority import Gone, RefusedAt
 from apps.teams.operators import for_team, operator
 
 REASON_CHARS_MAX = 200
@@ -27,14 +27,10 @@ MONTHS_AHEAD_MAX = 120
 _AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
 
 
-class CreditRefused(Refused):
+class CreditRefused(RefusedAt):
     """What the rules of credits forbid. field: amount, reason, from_month, to_month, team, or empty."""
 
     code = "CreditRefused"
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.db.models import Subquery
 from django.urls import reverse
 
@@ -98,12 +99,12 @@ def month() -> Month:
 
 def told_prices(request: TeamRequest) -> Subquery:
     """What the team pays, as a column for a query that is made anyhow; see know_prices."""
-    return price_book.told(request.team.id, _region())
+    return price_book.told(request.team.id, settings.CONFIG.region)
 
 
 def know_prices(request: TeamRequest, told: list[Any] | None) -> Books:
     """Keep what that column said, for this request."""
-    found = request._prices = price_book.list_of(_region(), told)  # type: ignore[attr-defined]  # noqa: SLF001
+    found = request._prices = price_book.list_of(settings.CONFIG.region, told)  # type: ignore[attr-defined]  # noqa: SLF001
     return found
 
 
@@ -132,7 +133,7 @@ def of_consumers(request: TeamRequest, stream: Stream, names: Collection[str]) -
     if not may_see(request):
         return None
     costs = dict.fromkeys(names, Fraction(0))
-    found = reports.of_keys(request.team.id, _region(), month(), f"{STREAM}/{stream.name}")
+    found = reports.of_keys(request.team.id, settings.CONFIG.region, month(), f"{STREAM}/{stream.name}")
     for (_, key), amount in found.items():
         if key in costs:
             costs[key] += amount
@@ -144,8 +145,8 @@ def of_month(request: TeamRequest) -> MonthCost | None:
     if not may_see(request):
         return None
     now_ms = calls.now_ms()
-    statement = bills.statement(request.team, _region(), month(), now_ms)
-    outlook = reports.outlook(request.team, _region(), now_ms)
+    statement = bills.statement(request.team, settings.CONFIG.region, month(), now_ms)
+    outlook = reports.outlook(request.team, settings.CONFIG.region, now_ms)
     told = (*forecast_words(outlook), "") if isinstance(outlook, Forecast) else ("", "", outlook.reason)
     address = reverse("billing", args=[request.team.slug])
     return MonthCost(statement.total_cents, statement.credits_cents, *told, address)
@@ -267,7 +268,3 @@ def prices(request: TeamRequest) -> Books:
         know_list_counts(request, *counts)
         known = know_prices(request, told)
     return known
-
-
-def _region() -> str:
-    return calls.runtime().config.region

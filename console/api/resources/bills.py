@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from apps.billing import bills, checking
 from apps.billing.bills import LineKind, State, Statement
 from apps.billing.exports import csv, focus, json
+from apps.billing.exports.cells import money
 from apps.billing.models import Bill
 from apps.billing.months import BadMonth, Month
 from console import calls, downloads
@@ -199,11 +200,6 @@ def _row_shown(row: Bill) -> Json:
         "credits": money(row.credits_cents),
         "total": money(row.total_cents),
     }
-
-
-def money(cents: int) -> str:
-    """`806.12`."""
-    return csv.cells.money(cents)
 
 
 def _without(told: Json, *names: str) -> Json:
