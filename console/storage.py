@@ -24,14 +24,24 @@ class HashedFiles(ManifestStaticFilesStorage):
 
     support_js_module_import_aggregation = True
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._addresses: dict[str, str] = {}
+        """Of names that were asked for: a page asks for some thirty, which stay what they are until collectstatic runs."""
+
     def url(self, name: str | None, force: bool = False) -> str:
         """The address of a file."""
-        if not self.hashed_files and not force:
-            return StaticFilesStorage.url(self, name)
-        return super().url(name or "", force)
+        if force or not name:
+            return super().url(name or "", force)
+        known = self._addresses.get(name)
+        if known is None:
+            known = super().url(name) if self.hashed_files else StaticFilesStorage.url(self, name)
+            self._addresses[name] = known
+        return known
 
     def post_process(self, paths: Paths, dry_run: bool = False, **options: Any) -> Iterator[Any]:
         """Django's hook of collectstatic: join modules first."""
+        self._addresses.clear()
         for name in JOINED:
             if name in paths and not dry_run:
                 text = joined(paths, name)
@@ -39,6 +49,7 @@ class HashedFiles(ManifestStaticFilesStorage):
                 self.save(name, ContentFile(text.encode()))
                 paths = {**paths, name: (self, name)}
         yield from super().post_process(paths, dry_run, **options)
+        self._addresses.clear()
 
 
 def joined(paths: Paths, name: str) -> str:
