@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck
@@ -42,13 +41,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
     return report
 
 
-AXE_PARTS = 8
-"""Pages are looked at in so many parts, which workers take one after the other."""
-
-
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """--dist loadscope: a file's tests go to one worker, as some of them change what others see; those of live charts
-    go to one together, as they share a server that they kill; looking at pages is for all workers.
+    go to one together, as they share a server that they kill; looking at pages is for all workers, one after the other.
 
     (The grouping by marks of xdist 3.8 does nothing since pytest 9.2, https://github.com/pytest-dev/pytest-xdist/issues/1386.)
     """
@@ -56,9 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class InParts(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path, _, test = nodeid.partition("::")
+            path = nodeid.partition("::")[0]
             if path.endswith("/test_axe.py"):
-                return f"axe {crc32(test.encode()) % AXE_PARTS}"
+                return nodeid
             folder = path.rpartition("/")[0]
             return folder if folder.endswith("/live") else path
 
@@ -66,8 +61,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser last: Playwright keeps an event loop running, beside which no asynchronous test can run."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """Tests with a browser last: Playwright keeps an event loop running, beside which no asynchronous test can run. The many
+    short looks at pages after them, so that workers end together."""
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, item.path.name == "test_axe.py"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,7 +111,9 @@ def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, djang
     usage_sums.follow()
     with django_db_blocker.unblock():
         audit_guard.remove(connection)
-        assert not money_guard.missing(connection), "a migration has taken triggers away: see apps/billing/money_guard.py"
+        assert not money_guard.missing(connection), (
+            "a migration has taken triggers away: see apps/billing/money_guard.py"
+        )
         money_guard.remove(connection)
         row_ids.start_far(connection)
     yield

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.browser import chromium, own_account
-from tests.browser.test_axe import _load_axe, violations
+from tests.browser import axe, chromium, own_account
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 
@@ -19,12 +18,12 @@ def test_second_steps_from_the_first_to_signing_in_with_a_passkey_alone(browser,
     page.on("pageerror", lambda error: problems.append(str(error)))
     for name in own_account.walk(page, running.endpoint, EMAIL):
         seen.append(name)
-        _load_axe(page)
+        axe.load(page)
         for width in chromium.WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             for theme in chromium.THEMES:
                 page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                problems += [f"{name} {width} {theme}: {text}" for text in violations(page, theme)]
+                problems += [f"{name} {width} {theme}: {text}" for text in axe.violations(page, theme)]
             if page.evaluate("document.documentElement.scrollWidth - innerWidth") > 0:
                 problems.append(f"{name} {width}: scrolls sideways")
         page.set_viewport_size({"width": 1440, "height": 900})

@@ -18,6 +18,7 @@ def test_a_viewer_is_invited_sees_what_is_locked_and_asks_for_it(browser, runnin
     owner.goto(f"{running.endpoint}/t/first/members")
     owner.click("main >> text=Invite")
     owner.fill("#id_email", ADDRESS)
+    owner.select_option("#id_role", "viewer")
     owner.click("main form button:has-text('Invite')")
     link = owner.locator("#invite-link").inner_text()
 
@@ -31,6 +32,9 @@ def test_a_viewer_is_invited_sees_what_is_locked_and_asks_for_it(browser, runnin
     expect(viewer.locator(".toast")).to_contain_text("You are in Acme Retail as Viewer")
 
     viewer.goto(running.endpoint + STREAM)
+    expect(viewer.locator("main")).to_contain_text("Needs record:read: Owner, Admin, Developer, Analyst")
+    expect(viewer.locator("main a[aria-disabled=true]:has-text('Delete data stream')")).to_have_count(1)
+    expect(viewer.locator("main a[href$='/delete']")).to_have_count(0)
     tab = viewer.locator(".tabs [aria-disabled=true]", has_text="Data viewer")
     tab.focus()
     expect(viewer.get_by_role("tooltip").filter(has_text="record:read").first).to_be_visible()
@@ -41,7 +45,9 @@ def test_a_viewer_is_invited_sees_what_is_locked_and_asks_for_it(browser, runnin
     viewer.keyboard.press("Tab")
     expect(viewer.locator(".head-actions .tip-box a")).to_be_focused()
 
-    viewer.goto(f"{running.endpoint}{STREAM}/records")
+    answer = viewer.goto(f"{running.endpoint}{STREAM}/records")
+    assert answer is not None
+    assert answer.status == 403
     expect(viewer.locator("main")).to_contain_text("record:read")
     viewer.click("text=Ask for access")
     viewer.fill("#id_reason", "To see why orders are late")
