@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apps.base.units import MIB
-from console.api import problems
 
 Message = dict[str, Any]
 Application = Callable[
@@ -44,6 +43,8 @@ async def http(app: Application, scope: Any, proto: Any) -> None:
 
 def refuse(scope: Any, proto: Any, status: int, detail: str) -> None:
     """What is told when Django was not asked, or did not answer."""
+    from console.api import problems  # late: with it comes the whole REST framework
+
     if scope.path.startswith(problems.PREFIX):
         request_id = str(uuid.uuid4())
         headers = [("content-type", problems.CONTENT_TYPE), ("x-request-id", request_id)]

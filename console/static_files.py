@@ -1,4 +1,5 @@
-"""Static files from memory, compressed once: every first visit is measured in what comes over the wire (a slow line's LCP)."""
+"""Static files from memory, compressed when they are first asked for: every first visit is measured in what comes over the wire
+(a slow line's LCP)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import gzip
 import mimetypes
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +23,7 @@ KEPT_S: Final = 31_536_000
 """Names carry their content's hash; the file without a hash is another one tomorrow."""
 
 BROTLI_QUALITY: Final = 5
-"""A fiftieth of 11's time for a tenth more bytes; it is done at every start."""
+"""A fiftieth of 11's time for a tenth more bytes; it is done once a process."""
 
 SMALL_BYTES: Final = 200
 """Shorter answers gain nothing, as Django has it."""
@@ -33,11 +35,27 @@ _REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*$")
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
+PACK: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "br": lambda data: bytes(cramjam.brotli.compress(data, level=BROTLI_QUALITY)),
+    "gzip": lambda data: gzip.compress(data, 9, mtime=0),
+}
+"""By content encoding, the better one first."""
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     headers: list[tuple[str, str]]
+    is_text: bool
     bodies: dict[str, bytes]
-    """By content encoding; "" is as it is."""
+    """By content encoding, of those that were asked for; "" is as it is."""
+
+    def body(self, encoding: str) -> bytes:
+        """The whole file, packed if that makes it smaller."""
+        if encoding not in self.bodies:
+            plain = self.bodies[""]
+            packed = PACK[encoding](plain) if self.is_text else plain
+            self.bodies[encoding] = packed if len(packed) < len(plain) else plain
+        return self.bodies[encoding]
 
 
 class StaticFiles:
@@ -59,9 +77,10 @@ class StaticFiles:
         if method not in {"GET", "HEAD"}:
             return 405, [("allow", "GET, HEAD")], b""
         encodings = _encodings(accepted)
-        encoding = next((name for name in ("br", "gzip") if name in encodings and name in file.bodies), "")
-        headers = [*file.headers, ("content-encoding", encoding)] if encoding else file.headers
-        return 200, headers, file.bodies[encoding] if method == "GET" else b""
+        body = file.body(encoding := next((name for name in PACK if name in encodings), ""))
+        packed = body is not file.bodies[""]
+        headers = [*file.headers, ("content-encoding", encoding)] if packed else file.headers
+        return 200, headers, body if method == "GET" else b""
 
 
 def _read(path: Path) -> _File:
@@ -74,14 +93,7 @@ def _read(path: Path) -> _File:
         ("x-content-type-options", "nosniff"),
         ("vary", "accept-encoding"),
     ]
-    bodies = {"": data}
-    if kind in TEXTS:
-        packed = {
-            "br": bytes(cramjam.brotli.compress(data, level=BROTLI_QUALITY)),
-            "gzip": gzip.compress(data, 9, mtime=0),
-        }
-        bodies |= {name: body for name, body in packed.items() if len(body) < len(data)}
-    return _File(headers, bodies)
+    return _File(headers, kind in TEXTS, {"": data})
 
 
 class Compressed(GZipMiddleware):

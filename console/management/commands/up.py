@@ -33,6 +33,8 @@ from workers.supervisor import GaveUp, Supervisor
 
 ASKED_BEFORE_NAMING = 60
 """Looks at /healthz, some 50 ms apart, until what does not serve yet is named."""
+COLLECT_AFTER = (700, 10, 10)
+"""Python's own: manage.py has set another while it loads."""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -124,6 +126,7 @@ def load() -> None:
     serve.load()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def environment() -> dict[str, str]:
