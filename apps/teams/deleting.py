@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 
@@ -30,9 +31,15 @@ from apps.catalogue.models import Database, Registry
 from apps.cloudwatch.models import Alarm, Dashboard
 from apps.delivery.models import DeliveryStream
 from apps.queues.models import Queue
+from apps.recordlog.interface import RecordLogError
+from apps.runtime import Runtime
+from apps.streams import read_usage
 from apps.streams.models import Ingestion, Stream
+from apps.streams.read_meters import ReadMeters
 from apps.teams import invitations, standing, teams
 from apps.teams.authority import By, Gone, Refused, lock
+
+log = structlog.get_logger(__name__)
 
 NAMES_SHOWN = 20
 
@@ -81,7 +88,7 @@ class WrongName(Refused):
 
 
 class Unbilled(Refused):
-    """Its last bill cannot be made: something that it used has no price."""
+    """Its last bill cannot be made: something that it used has no price, or is not counted yet."""
 
     code = "TeamNotBilled"
     field = "name"
@@ -127,7 +134,7 @@ def is_first(team: Team) -> bool:
 
 
 @transaction.atomic
-def delete(by: By, name: str) -> None:
+def delete(by: By, name: str, runtime: Runtime) -> None:
     """Delete the team (DeleteTeam) with members, invitations, keys, tokens, alarms, metrics and usage; its audit trail
     stays, and its bills, of which the last is made now. Needs team:delete. name: its short name, typed. Raises NotAllowed,
     WrongName, FirstTeam, NotEmpty, Unbilled, Gone."""
@@ -143,6 +150,7 @@ def delete(by: By, name: str) -> None:
     if left:
         raise NotEmpty(f"The team still has {', '.join(left)}. Delete them first.")
     before = teams.state(team)
+    _count_reads(team, runtime)
     _close_bills(team, by.actor.at_ms)
     LeavingTeam.objects.create(team=team)  # the database would not let go of what was billed (billing/money_guard.py)
     for model in (*GOES_WITH_IT, FrozenMonth, *HOLD_ROLES):
@@ -151,6 +159,19 @@ def delete(by: By, name: str) -> None:
     team.delete()
     changes.write(by.actor, "DeleteTeam", f"team/{name}", before, None)
     standing.changed(by.membership.team_id)
+
+
+def _count_reads(team: Team, runtime: Runtime) -> None:
+    """What readers got since the worker counted last: it would find nobody to book it on."""
+    try:
+        if (meters := runtime.made(ReadMeters)) is not None:
+            runtime.wait_for(meters.save())
+        counted = read_usage.count_for_team(runtime, team.pk)
+    except (RecordLogError, TimeoutError) as error:
+        log.warning("last_reads_not_counted", team=team.pk, error=repr(error))
+        counted = False
+    if not counted:
+        raise Unbilled("What the team's readers got last is not counted yet. Try again in a minute.")
 
 
 def _close_bills(team: Team, now_ms: int) -> None:

@@ -164,7 +164,7 @@ def delete(request: TeamRequest) -> HttpResponse:
     name = request.team.name
     if request.method == "POST" and form.is_valid():
         try:
-            deleting.delete(asker.by(request), form.cleaned_data["name"])
+            deleting.delete(asker.by(request), form.cleaned_data["name"], calls.runtime())
         except Refused as error:
             asker.put_refused(form, error)
         else:

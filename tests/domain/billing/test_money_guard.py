@@ -118,14 +118,14 @@ def test_nothing_is_emptied_or_replaced(closed, model):
         refused(lambda: cursor.execute(statement))
 
 
-def test_a_team_is_deleted_with_its_usage_and_without_its_bills(closed):
+def test_a_team_is_deleted_with_its_usage_and_without_its_bills(closed, runtime):
     second = make_team("210987654321", "second", "AKIDOTHER")  # the first one stays
     Credit.objects.create(team=second.team, amount_cents=10, reason="x", from_month="2026-10", created_at_ms=1)
     use(second, OCTOBER.start_ms, 1_000)
     closing.close(second.team, "us-east-1", OCTOBER, NOW_MS)
     for value in (1_100, 1_200):
         use(second, OCTOBER.start_ms, value)
-    deleting.delete(by(second.team.memberships.get()), "second")
+    deleting.delete(by(second.team.memberships.get()), "second", runtime)
     assert {bill.month for bill in Bill.objects.filter(team=None)} == {"2026-10", "2026-11"}
     for model in (*USAGE, Correction, FrozenMonth):
         assert set(model.objects.values_list("team", flat=True)) == {closed.team.pk}, model

@@ -128,11 +128,11 @@ def test_who_acknowledges_the_clock_says_that_it_is_right(owner, operator):
         billing_corrections.acknowledge(actor_of(operator, owner.team), operator, flag.pk + 1)
 
 
-def test_the_last_bill_of_a_team_is_made_before_it_goes(owner, second):
+def test_the_last_bill_of_a_team_is_made_before_it_goes(owner, second, runtime):
     use(second.team, 7 * HOUR_MS, meter="shard-time", key="")
     use(second.team, 2 * HOUR_MS, meter="shard-time", key="", hour_ms=NOVEMBER.start_ms)
     boss = second.team.memberships.get()
-    deleting.delete(by(boss), "second")
+    deleting.delete(by(boss), "second", runtime)
     made = Bill.objects.order_by("month")
     assert [(one.team_id, one.account_id, one.total_cents) for one in made] == [
         (None, "999999999999", 11),
@@ -142,7 +142,7 @@ def test_the_last_bill_of_a_team_is_made_before_it_goes(owner, second):
     assert bills.of_bill(made[0]).team_name == second.team.name
 
 
-def test_a_team_whose_usage_has_no_price_is_not_deleted(second, monkeypatch):
+def test_a_team_whose_usage_has_no_price_is_not_deleted(second, monkeypatch, runtime):
     use(second.team)
 
     def unpriced(*_args):
@@ -150,7 +150,7 @@ def test_a_team_whose_usage_has_no_price_is_not_deleted(second, monkeypatch):
 
     monkeypatch.setattr(deleting.closing, "close_for_good", unpriced)
     with pytest.raises(deleting.Unbilled, match="Publish a price"):
-        deleting.delete(by(second.team.memberships.get()), "second")
+        deleting.delete(by(second.team.memberships.get()), "second", runtime)
 
 
 def test_bills_are_checked_from_the_command_line(owner, capsys):

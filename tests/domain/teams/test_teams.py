@@ -100,7 +100,7 @@ def theirs(second):
     return Membership.objects.select_related("team", "user").get(team=second.team)
 
 
-def test_a_team_is_deleted_with_what_it_holds_and_its_trail_stays(owner, second):
+def test_a_team_is_deleted_with_what_it_holds_and_its_trail_stays(owner, second, runtime):
     boss = theirs(second)
     invitations.invite(by(boss), "a@example.test", role("viewer"))
     Identity.objects.create(
@@ -108,8 +108,8 @@ def test_a_team_is_deleted_with_what_it_holds_and_its_trail_stays(owner, second)
     )
     UsageHour.objects.create(team=second.team, resource="stream/x", meter="records-in", hour_ms=0, meter_key="k")
     with pytest.raises(deleting.WrongName):
-        deleting.delete(by(boss), "Second")
-    deleting.delete(by(boss), "second")
+        deleting.delete(by(boss), "Second", runtime)
+    deleting.delete(by(boss), "second", runtime)
     assert Team.objects.get() == owner.team
     assert User.objects.filter(pk=boss.user_id).exists()
     assert AuditEntry.objects.filter(account_id="999999999999").count() == 2
@@ -117,31 +117,31 @@ def test_a_team_is_deleted_with_what_it_holds_and_its_trail_stays(owner, second)
         members.leave(by(boss))
 
 
-def test_a_team_with_streams_is_not_deleted(owner, second):
+def test_a_team_with_streams_is_not_deleted(owner, second, runtime):
     make_delivery(second)
     with pytest.raises(deleting.NotEmpty, match="1 delivery streams"):
-        deleting.delete(by(theirs(second)), "second")
+        deleting.delete(by(theirs(second)), "second", runtime)
     found = {one.what: one.blocking for one in deleting.dependants(second.team, NOW_MS)}
     assert found == {"Delivery streams": True, "Members": False, "Access keys": False}
 
 
-def test_roles_of_its_own_do_not_keep_it(second):
+def test_roles_of_its_own_do_not_keep_it(second, runtime):
     mine, boss = own(second.team, "Keys", "key:write"), theirs(second)
     join(second.team, "kim", "", mine)
     invitations.invite(by(boss), "ann@example.test", own_choice(mine))
-    deleting.delete(by(boss), "second")
+    deleting.delete(by(boss), "second", runtime)
     assert not Team.objects.filter(slug="second").exists()
 
 
-def test_the_first_team_and_so_the_last_is_not_deleted(owner, second):
+def test_the_first_team_and_so_the_last_is_not_deleted(owner, second, runtime):
     with pytest.raises(deleting.FirstTeam):
-        deleting.delete(by(owner), "first")
+        deleting.delete(by(owner), "first", runtime)
 
 
-def test_only_who_may_deletes(second):
+def test_only_who_may_deletes(second, runtime):
     admin = join(second.team, "admin2", "admin")
     with pytest.raises(NotAllowed):
-        deleting.delete(by(admin), "second")
+        deleting.delete(by(admin), "second", runtime)
 
 
 def test_nothing_that_holds_a_team_back_is_forgotten():

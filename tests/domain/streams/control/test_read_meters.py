@@ -2,9 +2,10 @@
 
 import pytest
 
+from apps.accounts.models import Team
 from apps.base.units import DAY_MS, HOUR_MS, KIB
 from apps.billing import clock_guard
-from apps.billing.models import MeterReading, UsageHour
+from apps.billing.models import BillLine, MeterReading, UsageHour
 from apps.leases import hold
 from apps.leases.hold import LeaseLost
 from apps.leases.models import Lease
@@ -12,6 +13,8 @@ from apps.recordlog.memory import MemoryLog
 from apps.runtime import build
 from apps.streams import read_usage
 from apps.streams.read_meters import READS_KEY, ReadMeters
+from apps.teams import deleting
+from tests.domain.teams.people import by
 from tests.support.runtimes import run_due
 from tests.support.teams import make_team
 
@@ -187,7 +190,6 @@ def test_reads_of_a_stream_and_of_a_team_that_are_gone(s, stranger):
     save(s)
     rows = s.runtime.wait_for(s.runtime.record_log.read(READS_KEY, 1, 100, 1 << 20))
     assert rows.slices
-    from apps.accounts.models import Team
     from apps.streams.models import Shard, Stream
 
     Shard.objects.filter(stream__team=third.principal.team_id).delete()
@@ -198,6 +200,37 @@ def test_reads_of_a_stream_and_of_a_team_that_are_gone(s, stranger):
     team.access_keys.all().delete()
     team.delete()
     assert booked(s, team=stranger.principal.team_id) == {"bytes-out": 2_000}
+
+
+@pytest.mark.parametrize("steps", [1, 100])
+def test_the_last_reads_of_a_team_that_is_deleted_are_on_its_last_bill(s, stranger, monkeypatch, steps):
+    """Also those that no process has saved yet; and who cannot count them all deletes no team."""
+    monkeypatch.setattr(read_usage, "RECORDS_PER_STEP", 2)
+    monkeypatch.setattr(read_usage, "STEPS_FOR_TEAM", steps)
+    stranger("CreateStream", StreamName="d", StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    stranger.settle()
+    put(stranger, 1_000, stream="d")
+    shards = stranger("ListShards", StreamName="d")["Shards"]
+    count(s)
+    for _ in range(4):
+        for shard in range(len(shards)):
+            read_all(stranger, "d", shard)
+        save(s)
+    for shard in range(len(shards)):
+        read_all(stranger, "d", shard)
+    stranger("DeleteStream", StreamName="d")
+    stranger.settle()
+    team = Team.objects.get(pk=stranger.principal.team_id)
+    member = team.memberships.get()
+    if steps == 1:
+        with pytest.raises(deleting.Unbilled, match="not counted yet"):
+            deleting.delete(by(member, s.clock.now_ms()), team.slug, s.runtime)
+        return
+    deleting.delete(by(member, s.clock.now_ms()), team.slug, s.runtime)
+    line = BillLine.objects.get(bill__account_id=team.account_id, dimension="on-demand-data-out")
+    assert line.metered == "5000"
+    count(s)
+    assert not Team.objects.filter(pk=team.pk).exists()
 
 
 def test_two_processes_and_one_that_was_started_anew_add_up(s):
