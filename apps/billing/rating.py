@@ -102,8 +102,9 @@ def rate(rows: Iterable[Row], prices: PriceList, month: Month, before: Mapping[s
     are only its later part. Raises NoPrice."""
     used: dict[str, int] = dict(before or {})
     by_day: dict[tuple[int, str], list[Row]] = defaultdict(list)
+    first_ms, end_ms, hours = month.start_ms, month.end_ms, month.hours
     for row in rows:
-        assert month.start_ms <= row.day_ms < month.end_ms, row
+        assert first_ms <= row.day_ms < end_ms, row
         by_day[row.day_ms, row.dimension].append(row)
     charges: list[Charge] = []
     for (day_ms, name), those in sorted(by_day.items()):
@@ -113,8 +114,12 @@ def rate(rows: Iterable[Row], prices: PriceList, month: Month, before: Mapping[s
         used[name] = start + total
         if not total:
             continue
-        parts = _through_tiers(dimension, priced.tiers, month.hours, start, start + total)
-        charges += [Charge(row, priced, _share(parts, Fraction(row.metered, total))) for row in those if row.metered]
+        parts = _through_tiers(dimension, priced.tiers, hours, start, start + total)
+        if len(those) == 1:
+            charges.append(Charge(those[0], priced, parts))
+        else:
+            units = tuple(Part(part.price, part.quantity / total, part.amount / total) for part in parts)
+            charges += [Charge(row, priced, _times(units, row.metered)) for row in those if row.metered]
     return charges
 
 
@@ -130,10 +135,9 @@ def _through_tiers(dimension: Dimension, tiers: Sequence[Tier], hours: int, star
     return tuple(parts)
 
 
-def _share(parts: tuple[Part, ...], share: Fraction) -> tuple[Part, ...]:
-    if share == 1:
-        return parts
-    return tuple(Part(part.price, part.quantity * share, part.amount * share) for part in parts)
+def _times(units: tuple[Part, ...], metered: int) -> tuple[Part, ...]:
+    """units: what each of the day's metered units has of every tier."""
+    return tuple(Part(part.price, part.quantity * metered, part.amount * metered) for part in units)
 
 
 def lines_of(charges: Iterable[Charge], month: Month) -> list[Line]:

@@ -35,10 +35,11 @@ def day(ms: int) -> str:
 
 
 def lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
-    """A CSV file piece by piece: RFC 4180, UTF-8, with a header."""
+    """A CSV file piece by piece: RFC 4180, UTF-8, with a header, which is sent before the first row is made."""
     target = io.StringIO()
     writer = csv.writer(target)
     writer.writerow(header)
+    yield _taken(target)
     for n, row in enumerate(rows, 1):
         writer.writerow(row)
         if n % CHUNK == 0:
