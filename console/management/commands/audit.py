@@ -31,6 +31,7 @@ class Command(BaseCommand):
     """List, export, switch, forget."""
 
     help = "List or export the audit trail; record data calls of a team; delete what is old."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What to do, and with which entries."""

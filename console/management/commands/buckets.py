@@ -25,6 +25,7 @@ class Command(BaseCommand):
     """List, give, take away."""
 
     help = "Which teams may deliver to which buckets with the operator's own keys. The first team may use every bucket."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What to do."""

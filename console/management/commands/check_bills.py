@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Check closed bills."""
 
     help = "Reckon closed bills anew from the ledger and the price books: all, or those that are named."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments; `manage.py check_bills --help` prints them."""

@@ -20,6 +20,7 @@ class Command(BaseCommand):
     """Make, list, change, remove."""
 
     help = "Make, list, change and remove network endpoints (AWS's VPC endpoints)."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What to do."""

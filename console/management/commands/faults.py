@@ -18,6 +18,7 @@ class Command(BaseCommand):
     """See the module."""
 
     help = "Show or set the faults of a data stream: calls that are throttled, fail or wait on purpose."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments; `manage.py faults --help` prints them."""

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """Check the record log."""
 
     help = "Walk all batches of the record log: offsets dense, times never back, totals equal to what is stored."
+    requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Say what was found; exit code 1 if anything is wrong. May run beside a serving Tidegate."""

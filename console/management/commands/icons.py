@@ -18,6 +18,7 @@ class Command(BaseCommand):
     """`manage.py icons <folder of svg files>`: for maintainers, after using a new icon."""
 
     help = __doc__
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The folder: lucide-static's `icons`."""

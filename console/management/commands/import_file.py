@@ -19,6 +19,7 @@ class Command(BaseCommand):
     """See the module."""
 
     help = "Put every line of a file into a data stream as a record of its own, each exactly once."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments; `manage.py import_file --help` prints them."""

@@ -15,6 +15,8 @@ STEPS = ("app_label", "check_unapplied", "fake", "fake_initial", "plan", "prune"
 class Command(migrate.Command):
     """Make or migrate the tables."""
 
+    requires_system_checks: list[str] = []
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Until every migration is done."""
         if not any(options[name] for name in STEPS) and tables.lay(options["database"]):

@@ -24,6 +24,7 @@ class Command(BaseCommand):
     """See the module."""
 
     help = "Print a team's quotas, or change one. A change holds at once, calls per second within five seconds."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments; `manage.py quotas --help` prints them."""

@@ -27,6 +27,7 @@ class Command(BaseCommand):
     """See the module."""
 
     help = "Put the records of a time range of one data stream into another, keys and order kept, each exactly once."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments; `manage.py replay --help` prints them."""

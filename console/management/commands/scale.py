@@ -38,6 +38,7 @@ class Command(BaseCommand):
     """See the module."""
 
     help = "Show how a stream's shards divide its keys, change their number, or let it follow the load."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The arguments; `manage.py scale --help` prints them."""

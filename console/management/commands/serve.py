@@ -39,7 +39,7 @@ class Command(BaseCommand):
     """Serve console, websockets and the AWS endpoint on the one port."""
 
     help = "Serve console, websockets and the AWS endpoint on the one port."
-    requires_system_checks: list[str] = []  # `up` has run them
+    requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until SIGTERM."""
