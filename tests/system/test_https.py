@@ -125,14 +125,14 @@ def test_plain_http_on_the_port_is_not_answered(served):
 
 def test_http2_serves(served):
     context = ssl.create_default_context(cafile=str(authority(served)))
-    with httpx.Client(http2=True, verify=context) as client:
+    with httpx.Client(http2=True, verify=context, timeout=STARTED_WITHIN_S) as client:
         answer = client.get(f"{served.endpoint}/healthz")
         assert (answer.http_version, answer.status_code) == ("HTTP/2", 200)
 
 
 def test_cookies_are_for_https_alone(served):
     context = ssl.create_default_context(cafile=str(authority(served)))
-    with httpx.Client(verify=context, follow_redirects=True) as client:
+    with httpx.Client(verify=context, follow_redirects=True, timeout=STARTED_WITHIN_S) as client:
         answer = client.get(f"{served.endpoint}/")
         assert answer.status_code == 200
         cookies = [value for response in (*answer.history, answer) for value in response.headers.get_list("set-cookie")]
