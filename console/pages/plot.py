@@ -176,6 +176,9 @@ TIMES_S = (1, 2, 4, 8, 20, 40, 60, 120, 240, 480, 1_200, 2_400, 3_600, 7_200, 14
 
 
 def _top(value: float, unit: str) -> float:
+    if unit in {"Bytes", "Bytes/Second"} and value > 1:
+        power = 2.0 ** math.floor(math.log2(value) + 1e-9)
+        return next(factor * power for factor in (1, 1.5, 2) if value <= factor * power * 1.000_001)
     per_s = {"Seconds": 1, "Milliseconds": SECOND_MS}.get(unit, 0)
     if not per_s or value <= per_s:
         return _round_up(value)

@@ -1,7 +1,8 @@
 """How numbers and times are written for people: units always, three figures at most, times in the person's zone
 (console/zones.py), which is UTC unless chosen.
 
-Sizes and rates are decimal (kB, MB), as AWS's console writes them; a value that is not known is None and written as such.
+Sizes and rates are binary (KiB, MiB), as limits and AWS's hints are, so that a figure beside its limit is in the same unit; prices
+alone go by AWS's GB, which is a GiB (pages/money.py). A value that is not known is None and written as such.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from apps.base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 UTC_NAME = "UTC"
 
-_SIZES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+_SIZES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def figures(value: float) -> str:
@@ -23,7 +24,7 @@ def figures(value: float) -> str:
 
 
 def size_parts(size_bytes: float) -> tuple[str, str]:
-    """The figure and its unit: (`4.7`, `MB`)."""
+    """The figure and its unit: (`4.7`, `MiB`)."""
     for factor, unit in _SIZES:
         if size_bytes >= factor * 0.9995:
             return figures(size_bytes / factor), unit
@@ -31,12 +32,12 @@ def size_parts(size_bytes: float) -> tuple[str, str]:
 
 
 def size(size_bytes: float) -> str:
-    """`412 B`, `1.2 kB`, `310 kB`, `4.7 MB`."""
+    """`412 B`, `1.2 KiB`, `310 KiB`, `4.7 MiB`."""
     return " ".join(size_parts(size_bytes))
 
 
 def rate(bytes_per_second: float) -> str:
-    """`4.7 MB/s`."""
+    """`4.7 MiB/s`."""
     return f"{size(bytes_per_second)}/s"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -33,6 +34,8 @@ for function in (words.size, words.rate, words.duration, words.retention, words.
 SPARK_WIDTH = 84
 SPARK_HEIGHT = 26
 BAR_WIDTH = 56
+ICONS_KEPT = 500
+"""Of each look; a page has some twenty."""
 
 VIEWER_STATE = ("shard", "start", "at", "q", "decode", "from", "view")
 """Of the data viewer's address, what stays when a record is opened."""
@@ -41,10 +44,12 @@ VIEWER_STATE = ("shard", "start", "at", "q", "decode", "from", "view")
 @register.simple_tag
 def icon(name: str, extra_class: str = "") -> SafeString:
     """A Lucide icon of the sprite; decoration only, so hidden from screen readers."""
-    return format_html(
-        '<svg class="i {}" aria-hidden="true"><use href="{}#{}"/></svg>',
-        extra_class, static("vendor/lucide/icons.svg"), name,
-    )  # fmt: skip
+    return _icon(name, extra_class, static("vendor/lucide/icons.svg"))
+
+
+@lru_cache(maxsize=ICONS_KEPT)
+def _icon(name: str, extra_class: str, sprite: str) -> SafeString:
+    return format_html('<svg class="i {}" aria-hidden="true"><use href="{}#{}"/></svg>', extra_class, sprite, name)
 
 
 @register.simple_tag(takes_context=True)
@@ -155,7 +160,7 @@ def mib(size_bytes: int) -> str:
 
 @register.filter
 def figure(text: str) -> SafeString:
-    """`4.7 MB/s` with its unit set small, for the numbers of a stat strip."""
+    """`4.7 MiB/s` with its unit set small, for the numbers of a stat strip."""
     number, _, unit = text.partition(" ")
     return format_html("{} <small>{}</small>", number, unit) if unit else format_html("{}", number)
 

@@ -10,6 +10,8 @@ import { Ring } from "./ring.js";
 
 /* global uPlot */
 
+/** Steps of an axis of bytes, which is labelled in KiB and MiB. */
+const POWERS = Array.from({ length: 50 }, (_, k) => 2 ** k);
 const MARK_APART_PX = 170; // a label's width
 const BEHIND_S = 1.2;
 const CAPACITY = 700;
@@ -226,7 +228,7 @@ class LiveChart extends HTMLElement {
         scales: { x: { time: true }, y: { range: (_, lo, hi) => [0, this.#top(hi)] } },
         axes: [
           { ...axis, grid: { show: false }, size: 30, gap: 6, space: 90, values: (_, splits) => splits.map((t) => this.#timeLabel(t)) },
-          { ...axis, size: 74, gap: 6, space: 44, values: (_, splits) => splits.map((v) => tick(v, this.panel.unit)) },
+          { ...axis, size: 74, gap: 6, space: 44, incrs: this.panel.unit === "B/s" ? POWERS : undefined, values: (_, splits) => splits.map((v) => tick(v, this.panel.unit)) },
         ],
         bands: this.#bands.map((one, k) => ({
           series: [1 + drawn.length + k, 1 + this.panel.lines.indexOf(one)], fill: () => (one.color ? soft(one.color, 0.12) : "transparent"),

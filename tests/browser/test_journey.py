@@ -68,7 +68,9 @@ def test_from_signing_in_to_seeing_the_first_records(browser, running, demo, kin
     page.bring_to_front()
     # Data until the chart's every-second figures have something to say.
     ended = time.monotonic() + HAPPENED_WITHIN_S
-    while not re.match(r"[\d.,]*[1-9][\d.,]* ?(kB|MB)/s", page.inner_text("[data-figure=Incoming]").replace("\n", " ")):
+    while not re.match(
+        r"[\d.,]*[1-9][\d.,]* ?(KiB|MiB)/s", page.inner_text("[data-figure=Incoming]").replace("\n", " ")
+    ):
         assert time.monotonic() < ended
         records = [{"PartitionKey": f"k{n}", "Data": b"x" * 1000} for n in range(100)]
         kinesis.put_records(StreamName="journey", Records=records)

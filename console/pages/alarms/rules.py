@@ -203,7 +203,7 @@ def threshold_of(text: str, unit: str) -> float:
     """A threshold as people write it: `60 s`, `5 MB`, `80%`, `1,000`. Raises ValueError with a sentence."""
     found = THRESHOLD.match(text)
     if found is None:
-        raise ValueError("Write a number, and a unit if you like: 60 s, 5 MB, 1000.")
+        raise ValueError("Write a number, and a unit if you like: 60 s, 5 MiB, 1000.")
     value, given = float(found[1].replace(",", "")), found[2].lower()
     if not given:
         return value
@@ -233,5 +233,5 @@ def hint(unit: str) -> str:
     if unit in {"Milliseconds", "Seconds"}:
         return "A time, such as 500 ms, 60 s or 15 min."
     if unit in {"Bytes", "Bytes/Second"}:
-        return "An amount in one period, such as 5 MB or 48 MiB."
+        return "An amount in one period, such as 512 KiB or 48 MiB."
     return "A number; for success, a share such as 99%."

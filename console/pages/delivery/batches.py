@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from apps.base.units import SECOND_MS
+from apps.base.units import KIB, MIB, SECOND_MS
 from apps.delivery.metrics import delivery_metric, series_key
 from apps.metrics import firehose, store
 from apps.metrics.buckets import NOTHING
@@ -19,12 +19,12 @@ WIDTH_S = 60
 NEWEST = 6
 
 CLASSES: Final = (
-    (1_000, "below 1 kB"),
-    (10_000, "1 to 10 kB"),
-    (100_000, "10 to 100 kB"),
-    (1_000_000, "100 kB to 1 MB"),
-    (10_000_000, "1 to 10 MB"),
-    (float("inf"), "10 MB and more"),
+    (KIB, "below 1 KiB"),
+    (10 * KIB, "1 to 10 KiB"),
+    (100 * KIB, "10 to 100 KiB"),
+    (MIB, "100 KiB to 1 MiB"),
+    (10 * MIB, "1 to 10 MiB"),
+    (float("inf"), "10 MiB and more"),
 )
 """Below so many bytes."""
 

@@ -113,7 +113,7 @@ class Tab:
         return self.page.inner_text("[data-state]")
 
     def figure(self, label: str) -> str:
-        """`1.7 MB/s`"""
+        """`1.7 MiB/s`"""
         return re.sub(r"\s+", " ", self.page.inner_text(f"[data-figure='{label}']")).strip()
 
     def until(self, script: str, timeout_s: float = HAPPENED_WITHIN_S) -> None:

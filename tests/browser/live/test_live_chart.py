@@ -52,7 +52,7 @@ def test_what_is_put_is_seen_within_three_seconds(tab, kinesis, orders):
         tab.forget()
         began = time.monotonic()
         put(kinesis, orders)
-        tab.until_incoming("200 kB/s")
+        tab.until_incoming("195 KiB/s")
         took.append(time.monotonic() - began)
         tab.until_incoming("0 B/s")
         if took[-1] < SEEN_WITHIN_S:
@@ -60,13 +60,13 @@ def test_what_is_put_is_seen_within_three_seconds(tab, kinesis, orders):
     assert min(took) < SEEN_WITHIN_S
     read(kinesis, orders)
     tab.until("document.querySelector('[data-figure=\"Iterator age\"]').textContent.endsWith('s')")
-    assert tab.figure("Write limit") == "2.1 MB/s"
+    assert tab.figure("Write limit") == "2 MiB/s"
     assert tab.figure("Throttled") == "0 records/s"
 
 
 def test_the_chart_is_described_in_words(tab, kinesis, orders):
     put(kinesis, orders)
-    tab.until("document.querySelector('[data-summary]').textContent.includes('highest 200 kB/s')")
+    tab.until("document.querySelector('[data-summary]').textContent.includes('highest 195 KiB/s')")
     words = tab.page.inner_text("[data-summary]") or tab.page.text_content("[data-summary]")
     assert words.startswith("Last 5 minutes. Incoming: now ")
 
@@ -102,7 +102,7 @@ def test_pause_keeps_collecting_and_counts(tab, kinesis, orders):
     tab.page.evaluate("document.activeElement.blur()")
     tab.page.keyboard.press("Space")
     tab.until_state("Live")
-    tab.until("document.querySelector('[data-summary]').textContent.includes('highest 200 kB/s')")
+    tab.until("document.querySelector('[data-summary]').textContent.includes('highest 195 KiB/s')")
 
 
 def test_ranges_stand_in_the_address(tab):
@@ -181,7 +181,7 @@ def test_a_server_that_dies_leaves_a_hole(open_tab, running, kinesis, orders):
     tab.page.wait_for_timeout(1_500)
     running.wait()
     put(kinesis, orders)
-    tab.until_incoming("200 kB/s")
+    tab.until_incoming("195 KiB/s")
     tab.until_state("Live")
     tab.page.click("[data-table]")
     tab.until("document.querySelector('[data-live-table]').textContent.includes('no data')")
@@ -207,17 +207,17 @@ def test_a_lost_connection_is_said_after_three_seconds_and_filled_afterwards(ope
     tab = open_tab(script=CUTTABLE).go("/streams/orders-events")
     tab.until_state("Live")
     put(kinesis, orders, 100_000)
-    tab.until_incoming("100 kB/s")
+    tab.until_incoming("97.7 KiB/s")
     tab.page.evaluate(CUT)
     tab.until("window.saidAfterMs")
     assert tab.page.evaluate("window.saidAfterMs") >= 2_500
     put(kinesis, orders, 300_000)
-    witness.until_incoming("300 kB/s")
+    witness.until_incoming("293 KiB/s")
     tab.page.evaluate("() => { window.cut = false; dispatchEvent(new Event('online')); }")
     tab.until_state("Live")
     tab.until("document.querySelector('[data-state]').textContent === 'Live'")
     tab.page.click("[data-table]")
-    tab.until("document.querySelector('[data-live-table]').textContent.includes('300 kB/s')")
+    tab.until("document.querySelector('[data-live-table]').textContent.includes('293 KiB/s')")
 
 
 NO_SOCKETS = """Math.random = () => 0.02;
@@ -227,10 +227,10 @@ window.WebSocket = class { constructor() { setTimeout(() => this.onclose({ code:
 def test_without_websockets_it_asks_by_http(open_tab, kinesis, orders):
     put(kinesis, orders, 900_000)
     seen = open_tab().go("/streams/orders-events")
-    seen.until("document.querySelector('[data-summary]').textContent.includes('highest 900 kB/s')")
+    seen.until("document.querySelector('[data-summary]').textContent.includes('highest 879 KiB/s')")
     tab = open_tab(script=NO_SOCKETS).go("/streams/orders-events")
     tab.until_state("Every 10 s, data to ")
-    tab.until("document.querySelector('[data-summary]').textContent.includes('highest 900 kB/s')")
+    tab.until("document.querySelector('[data-summary]').textContent.includes('highest 879 KiB/s')")
     assert tab.complaints == []
 
 

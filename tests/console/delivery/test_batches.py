@@ -24,10 +24,10 @@ def test_sizes_of_batches(client, team, clock, valkey, process):
     process.flush(final=True)
     found = batches_of(team.team.id, row)
     assert found.total == 3
-    assert {one.label: one.count for one in found.classes if one.count} == {"below 1 kB": 1, "10 to 100 kB": 2}
+    assert {one.label: one.count for one in found.classes if one.count} == {"below 1 KiB": 1, "10 to 100 KiB": 2}
     assert [(one.size_bytes, one.records) for one in found.newest] == [(60_000, 10), (40_000, 10), (500, 10)]
     page = text_of(client.get("/t/first/delivery/ticker"))
-    assert "10 to 100 kB" in page
+    assert "10 to 100 KiB" in page
 
 
 def test_without_metrics_it_says_so(client, team):

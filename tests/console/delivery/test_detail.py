@@ -124,7 +124,7 @@ def test_lanes_tell_fill_age_and_attempt(client, delivery, served):
     )
     child = make_lane(delivery, parent=lane, label=json.dumps([["symbol", "QXZ"]]))
     page = plain(client.get(f"{AT}/lanes"))
-    for text in ("Failing, attempt 4", "1 MB", "30 s", "symbol=QXZ", "9 rec.", "1 active partition of 500"):
+    for text in ("Failing, attempt 4", "1 MiB", "30 s", "symbol=QXZ", "9 rec.", "1 active partition of 500"):
         assert text in page, text
     assert "20 percent of" in text_of(client.get(f"{AT}/lanes"))
     assert child.log_key != lane.log_key
