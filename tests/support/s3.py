@@ -270,10 +270,13 @@ def _reset(connection: socket.socket) -> bool:
 
 
 def main() -> None:
-    """Serve until stdin ends or the process is killed."""
+    """Serve until the process is killed, or until Ctrl-C: also in the background, where there is nothing to read from."""
     server = S3Server(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     print(server.endpoint, flush=True)
-    sys.stdin.read()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        server.stop()
 
 
 if __name__ == "__main__":
