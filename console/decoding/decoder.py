@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from apps.base.frames import frames
 from apps.base.units import MIB
 
 PROGRAM: Final = Path(__file__).with_name("process.py")
@@ -69,7 +70,7 @@ def decode(schema: Schema, records: Sequence[bytes]) -> list[Decoded]:
     if schema.kind == PROTOBUF:
         _check_imports(schema.text)
     answers: list[Decoded] = []
-    for frame in _frames(records):
+    for frame in frames(records, FRAME_RECORDS, FRAME_BYTES) if records else [[]]:  # a schema is looked at in any case
         answers += _decoded(schema, frame)
     return answers
 
@@ -136,17 +137,3 @@ def _asked(folder: str, question: bytes) -> list[bytes] | None:
         _turns.release()
     lines = done.stdout.split(b"\n")[:-1]
     return lines if lines or done.returncode == 0 else None
-
-
-def _frames(records: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """At least one frame, so that a schema is looked at."""
-    frame: list[bytes] = []
-    size = 0
-    for record in records:
-        if frame and (len(frame) == FRAME_RECORDS or size + len(record) > FRAME_BYTES):
-            yield frame
-            frame, size = [], 0
-        frame.append(record)
-        size += len(record)
-    if frame or not records:
-        yield frame

@@ -13,13 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from apps.base.frames import frames
 from apps.base.units import KIB, MIB
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Queries:
         Raises OSError when no process can be started.
         """
         run, answers = _Run(), list[Answer]()
-        for frame in _frames(records):
+        for frame in frames(records, FRAME_RECORDS, FRAME_BYTES):
             answers += self._frame(owner, query, frame, run)
         return answers
 
@@ -243,16 +243,3 @@ def _is_whole(read: bytearray) -> bool:
     if not read.endswith(b"\n"):
         return False
     return read.startswith(b".", read.rfind(b"\n", 0, len(read) - 1) + 1)
-
-
-def _frames(records: list[bytes]) -> Iterator[list[bytes]]:
-    frame: list[bytes] = []
-    size = 0
-    for record in records:
-        if frame and (len(frame) == FRAME_RECORDS or size + len(record) > FRAME_BYTES):
-            yield frame
-            frame, size = [], 0
-        frame.append(record)
-        size += len(record)
-    if frame:
-        yield frame
