@@ -202,19 +202,11 @@ class Usage:
     def _of_labels(self, stretch: Stretch, by: By, labels: Collection[str]) -> Iterator[Used]:
         """By day, of some resources or values of a tag alone."""
         rows = self._rows(UsageDay, stretch)
-        parts: list[tuple[Any, Q]] = [(Value(label), self._tagged(self._tag_key, label)) for label in labels]
+        parts: list[tuple[Any, Q]] = [(Value(label), tagged(self._team_id, self._tag_key, label)) for label in labels]
         if by == By.RESOURCE:
             parts = [(F("resource"), Q(resource__in=list(labels)))]
         for label, part in parts:
             yield from _summed(rows.filter(part).annotate(label=label, day=F("day_ms")))
-
-    def _tagged(self, key: str, value: str) -> Q:
-        if NEVER_IN_TAG_KEYS.intersection(key):
-            return Q(resource__in=[]) if value else Q()
-        known = BilledResource.objects.filter(team_id=self._team_id).annotate(tag=TagOf("tags", key))
-        if value:
-            return Q(resource__in=known.filter(tag=value).values("resource"))
-        return ~Q(resource__in=known.filter(tag__gt="").values("resource"))
 
     def _can_ask(self, by: By) -> bool:
         return by == By.RESOURCE or not NEVER_IN_TAG_KEYS.intersection(self._tag_key)
@@ -270,7 +262,7 @@ class Usage:
         if self.where.key is not None:
             rows = rows.annotate(of_key=KEY).filter(of_key=self.where.key)
         if self.where.tag is not None:
-            rows = rows.filter(self._tagged(*self.where.tag))
+            rows = rows.filter(tagged(self._team_id, *self.where.tag))
         return rows
 
     def _meters(self) -> list[str]:
@@ -304,6 +296,16 @@ class Usage:
         for row in commitment.rows(self._team_id, stretch.from_ms, stretch.to_ms, label):
             if self._wants(row.dimension):
                 yield Used(label, row.dimension, row.day_ms, row.metered)
+
+
+def tagged(team_id: int, key: str, value: str) -> Q:
+    """Of rows of usage: those of resources with this tag, or, for an empty value, of those without it."""
+    if NEVER_IN_TAG_KEYS.intersection(key):
+        return Q(resource__in=[]) if value else Q()
+    known = BilledResource.objects.filter(team_id=team_id).annotate(tag=TagOf("tags", key))
+    if value:
+        return Q(resource__in=known.filter(tag=value).values("resource"))
+    return ~Q(resource__in=known.filter(tag__gt="").values("resource"))
 
 
 def _named(rows: Iterator[Used], by: By) -> Iterator[Used]:

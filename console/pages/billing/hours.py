@@ -15,7 +15,7 @@ from apps.accounts.models import Team
 from apps.base.units import DAY_MS
 from apps.billing import commitment, grouping, reports
 from apps.billing.dimensions import COMMITTED_IN, COMMITTED_OUT, DIMENSIONS, Dimension
-from apps.billing.models import BilledResource, UsageHour
+from apps.billing.models import UsageDay, UsageHour
 from apps.billing.reports import By, Where
 from console.pages.billing.asked import Asked
 from console.pages.billing.days import hour_text, hour_words
@@ -96,13 +96,17 @@ def _shortfall(team_id: int, asked: Asked, dimension: Dimension) -> dict[int, in
 
 
 def usage(team_id: int, where: Where, from_ms: int, to_ms: int) -> QuerySet[UsageHour]:
-    """The ledger's rows of one dimension's meters, as far as they are looked at: what reports.costs counts."""
+    """The ledger's rows of one dimension's meters, as far as they are looked at: what reports.costs counts. Within a day: the
+    resources that have usage on it lead to their hours, of which a team may have fifty million."""
     names = names_of(DIMENSIONS[where.dimension])
     rows = UsageHour.objects.filter(team_id=team_id, meter__in=names, hour_ms__gte=from_ms, hour_ms__lt=to_ms)
     if where.resource:
         rows = rows.filter(resource=where.resource)
+    else:
+        that_day = UsageDay.objects.filter(team_id=team_id, day_ms=from_ms - from_ms % DAY_MS, meter__in=names)
+        rows = rows.filter(resource__in=that_day.values("resource"))
     if where.tag is not None:
-        rows = _tagged(rows, team_id, *where.tag)
+        rows = rows.filter(grouping.tagged(team_id, *where.tag))
     if where.key is not None:
         rows = rows.annotate(of_key=grouping.KEY).filter(of_key=where.key)
     return rows
@@ -113,10 +117,3 @@ def names_of(dimension: Dimension) -> list[str]:
     if dimension in (COMMITTED_IN, COMMITTED_OUT):
         return sorted(commitment.COUNTED)
     return [meter.name for meter in dimension.meters]
-
-
-def _tagged(rows: QuerySet[UsageHour], team_id: int, key: str, value: str) -> QuerySet[UsageHour]:
-    known = BilledResource.objects.filter(team_id=team_id).values_list("resource", "tags").iterator()
-    if value:
-        return rows.filter(resource__in=[resource for resource, tags in known if tags.get(key) == value])
-    return rows.exclude(resource__in=[resource for resource, tags in known if tags.get(key)])
