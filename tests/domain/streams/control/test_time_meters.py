@@ -305,7 +305,7 @@ def test_a_year_of_retention_reads_some_hundred_rows_at_most(s, django_assert_ma
     first = created_ms - created_ms % DAY_MS
     UsageDay.objects.bulk_create(UsageDay(day_ms=first + n * DAY_MS, quantity=24 * 7, **base) for n in range(380))
     UsageHour.objects.bulk_create(UsageHour(hour_ms=first + n * HOUR_MS, quantity=7, **base) for n in range(380 * 24))
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(28):
         storage_meters.book(stream.pk, now_hour)
     assert usage("on-demand-extended-storage") == 7 * 6 * 24
     assert usage("on-demand-long-term-storage") == 7 * (365 - 7) * 24
