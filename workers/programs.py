@@ -13,16 +13,26 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from apps.base.config import Config
 from apps.base.datadir import StartRefused
 from workers import heartbeat
 from workers.supervisor import Program
 
-CELERY = ("--quiet",)
 WORKER_PROCESSES = 2
 WORKER_QUEUES = "control,jobs,upkeep"
 """All but `delivery`. (workers/app.py has the table; a test holds the two together. Importing it would load Celery.)"""
+WORKER: dict[str, Any] = {
+    "concurrency": WORKER_PROCESSES,
+    "queues": WORKER_QUEUES,
+    "without_gossip": True,
+    "without_mingle": True,
+    "without_heartbeat": True,
+    "loglevel": "WARNING",
+    "optimization": "fair",
+}
+"""Options of Celery's worker. Gossip, mingle and heartbeats between workers are of no use to slices, and never idle."""
 
 LOOK_S = 0.5
 HEALTH_S = 5.0
@@ -34,7 +44,7 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, n
 def programs(config: Config, serve: Callable[[], object] | None = None) -> list[Program]:
     """In starting order. serve: what `manage.py serve` does, for a copy of this process. Raises StartRefused if there is no
     Redis to be had."""
-    worker_command = [sys.executable, "-m", "celery", *CELERY, "-A", "workers.app"]
+    worker_command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.app", "worker"]
     first = [] if config.redis_url else [_redis(config)]
     needs = tuple(program.name for program in first)
     return [
@@ -88,13 +98,18 @@ def load() -> None:
     from workers.app import app
 
     app.loader.import_default_modules()
+    assert app.Worker
     delivery_worker.load()
 
 
 def _work() -> None:
     from workers.app import app
 
-    sys.exit(app.start([*CELERY, *worker_options()]))
+    worker = app.Worker(
+        **WORKER, quiet=True
+    )  # as `celery worker` does, without loading all of Celery's commands for it
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
 def _deliver() -> None:
@@ -110,18 +125,8 @@ def _tick() -> None:
 
 
 def worker_options() -> list[str]:
-    """Of `celery worker`. Gossip, mingle and heartbeats between workers are of no use to slices, and never idle."""
-    return [
-        "worker",
-        f"--concurrency={WORKER_PROCESSES}",
-        f"--queues={WORKER_QUEUES}",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-        "--loglevel=WARNING",
-        "-O",
-        "fair",
-    ]
+    """Of `celery worker`: WORKER as its command line has it."""
+    return [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in WORKER.items()]
 
 
 def _redis(config: Config) -> Program:

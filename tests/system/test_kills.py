@@ -49,6 +49,15 @@ WHOLE = Counter(
     }
 )
 
+WITHOUT_COPIES = """
+import runpy, sys
+from workers import copies
+copies.possible = lambda: False
+sys.argv = ["manage.py", "up"]
+runpy.run_path("manage.py", run_name="__main__")
+"""
+"""`up` as it is where a process cannot be copied: its children are begun by their commands."""
+
 
 def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
     with up(tmp_path / "data", TIDEGATE_WEB_PROCESSES=str(WEB_PROCESSES)) as started:
@@ -83,7 +92,9 @@ def test_whoever_dies_comes_back_and_nothing_is_doubled(tmp_path):
         started.process.kill()
         started.process.wait()
         eventually(lambda: not started.tree() and not listeners(started.port), what="everybody died with `up`")
-    with up(tmp_path / "data") as again:
+    with up(tmp_path / "data", command=(sys.executable, "-c", WITHOUT_COPIES)) as again:
+        commands = " ".join(seen.command for seen in again.tree())
+        assert all(words in commands for words in ("-m celery ", "-m workers.beat ", "manage.py serve "))
         assert again.health() == 200
         assert again.stop(signal.SIGINT) == 0
         assert again.tree() == []

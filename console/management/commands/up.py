@@ -120,11 +120,10 @@ def _port_reason(config: Config, error: OSError) -> str:
 
 
 def load() -> None:
-    """Import what children need, once for all of them. What lives by now stays: collections leave it out, and its memory
+    """Import what children need, once for all of them. What is there by now stays: collections leave it out, and so its memory
     shared."""
     programs.load()
     serve.load()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
 
