@@ -19,8 +19,9 @@ from types import SimpleNamespace
 from apps.accounts.models import Membership, Team, User
 from apps.base.clock import SystemClock
 from apps.streams.models import Stream
-from tests.support import hostile_rows
+from tests.support import hostile_rows, usage_sums
 from tests.support.delivery_rows import make_delivery
+usage_sums.follow()
 now_ms = SystemClock().now_ms()
 team = Team.objects.create(account_id="310987654321", slug="hostile", name="Hostile", created_at_ms=1)
 user = User.objects.create_user("hostile@acme.example", "correct-horse-battery")
