@@ -8,6 +8,8 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+# More than processors, because some tests wait for what they have started.
+TESTERS ?= 3
 BROWSERS ?= 3
 # Compiled once and kept: what starts many processes would otherwise compile the product anew in each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -54,7 +56,7 @@ quick: ## The quick tests: functions, a call of each operation, tidiness
 
 .PHONY: test
 test: ## All tests but the torture
-	@$(SETUP); $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not browser and not torture and not interop" $(TESTS)
+	@$(SETUP); $(BIN)/python -m pytest -n $(TESTERS) --dist loadscope --no-loadscope-reorder -m "not browser and not torture and not interop" $(TESTS)
 	@exec $(BIN)/python -m pytest -n $(BROWSERS) --dist loadscope -m "browser and not torture and not interop" $(patsubst tests,tests/browser,$(TESTS))
 
 .PHONY: test-postgres

@@ -1,5 +1,6 @@
 """Fixtures that every floor uses. See tests/support for the plain functions behind them."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -42,8 +43,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> pytes
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """--dist loadscope: a file's tests go to one worker, as some of them change what others see; those of live charts
-    go to one together, as they share a server that they kill; looking at pages is for all workers, one after the other.
+    """--dist loadscope: a file's tests go to one worker, as some of them change what others see, and many of them look at a
+    server that is started for the file. Tests over the wire go to one together, as do those of live charts in Chromium: they
+    share a server. Looking at pages is for all workers, one after the other.
 
     (The grouping by marks of xdist 3.8 does nothing since pytest 9.2, https://github.com/pytest-dev/pytest-xdist/issues/1386.)
     """
@@ -54,16 +56,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             path = nodeid.partition("::")[0]
             if path.endswith("/test_axe.py"):
                 return nodeid
-            folder = path.rpartition("/")[0]
-            return folder if folder.endswith("/live") else path
+            return next((folder for folder in TOGETHER if path.startswith(f"{folder}/")), path)
 
     return InParts(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
+TOGETHER = ("tests/browser/live", "tests/wire")
+FIRST = ("tests/system/", "tests/wire/")
+"""What takes long in one piece, and waits much: others fill the time."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser last: Playwright keeps an event loop running, beside which no asynchronous test can run. The many
-    short looks at pages after them, so that workers end together."""
-    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, item.path.name == "test_axe.py"))
+    """Tests with a browser last: Playwright keeps an event loop running, beside which no asynchronous test can run. What takes
+    long in one piece first, and the many short looks at pages at the end, so that workers end together.
+
+    All that is imported by now stays, so nobody needs to look through it again for what could be freed."""
+    items.sort(key=place_in_the_run)
+    gc.freeze()
+
+
+def place_in_the_run(item: pytest.Item) -> tuple[bool, bool]:
+    """Items are sorted by it."""
+    if item.get_closest_marker("browser"):
+        return True, item.path.name == "test_axe.py"
+    return False, not item.nodeid.startswith(FIRST)
 
 
 @pytest.hookimpl(wrapper=True)

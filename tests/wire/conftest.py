@@ -45,7 +45,7 @@ class Endpoint:
         return parts.hostname or "127.0.0.1", parts.port or 80
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def endpoint() -> Iterator[Endpoint]:
     """ENDPOINT (with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ACCOUNT_ID), or a server started here."""
     if os.environ.get("ENDPOINT"):
@@ -130,7 +130,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kinesis(endpoint: Endpoint) -> Iterator[Any]:
     """boto3's client: JSON over HTTP/1.1."""
     client = boto3.client(
@@ -145,7 +145,7 @@ def kinesis(endpoint: Endpoint) -> Iterator[Any]:
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def make_stream(kinesis: Any) -> Callable[..., str]:
     """Creates a stream and waits until it is ACTIVE."""
 

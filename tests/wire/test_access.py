@@ -16,7 +16,7 @@ from tests.wire.conftest import REGION, Endpoint
 Make = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make(endpoint: Endpoint) -> Make:
     """A client of a service, for the team's key or for other credentials."""
 
