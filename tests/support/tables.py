@@ -1,6 +1,6 @@
 """The tables of a new data directory, as `migrate` makes them, without making them anew each time.
 
-Migrations take five seconds of a processor, and the tests begin some forty data directories, and each worker of theirs has a
+Making them takes a second of a processor, and the tests begin some forty data directories, and each worker of theirs has a
 database of its own. So the file is made once for each state of the migrations, kept in build/, and copied. What `up` does with
 it is what it does with data that is up to date.
 """
@@ -54,7 +54,7 @@ def _made() -> Path:
 
 def _state() -> str:
     """Of our migrations, of what they call, and of the libraries' by their versions."""
-    called = ("requirements.txt", "apps/access/audit_guard.py", "apps/billing/money_guard.py")
+    called = ("requirements.txt", "apps/access/audit_guard.py", "apps/billing/money_guard.py", "console/tables.py")
     found = hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in called))
     for path in sorted(path for top in ("apps", "console") for path in (ROOT / top).rglob("migrations/*.py")):
         found.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
