@@ -96,8 +96,10 @@ def _making(folder: Path, browser: Browser) -> Iterator[Demo]:
     ):
         metrics = demo_data.seed(running)
         try:
+            # Beside the thread that writes the metrics.
+            made = Demo(running, s3, demo_data.pages(running), _signed_in(browser, running))
             eventually(metrics.caught_up, what="an hour of metrics")
-            yield Demo(running, s3, demo_data.pages(running), _signed_in(browser, running))
+            yield made
         finally:
             metrics.stop()
 
