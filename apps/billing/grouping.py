@@ -7,6 +7,7 @@ as they tell rows apart (resource, key, tag), and from the meter's dimension whe
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -233,10 +234,17 @@ class Usage:
         if by not in (By.RESOURCE, By.TAG):
             yield from _summed(rows.annotate(label=label, day=Value(stretch.from_ms)))
             return
-        tags = self._tags() if by == By.TAG else None
-        for resource, meter, metered in rows.values_list("resource", "meter", "quantity").iterator():
-            name = resource if tags is None else tags.get(resource, "")
-            yield Used(name, OF_METER[meter].name, stretch.from_ms, metered)
+        found = rows.values_list("resource", "meter", "quantity").iterator()
+        if by == By.TAG:
+            found = self._by_tag(found)
+        yield from (Used(label, OF_METER[meter].name, stretch.from_ms, metered) for label, meter, metered in found)
+
+    def _by_tag(self, rows: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int]]:
+        """Rows by resource and meter, added up by the resource's tag and meter."""
+        tags, sums = self._tags(), defaultdict[tuple[str, str], int](int)
+        for resource, meter, metered in rows:
+            sums[tags.get(resource, ""), meter] += metered
+        return ((tag, meter, metered) for (tag, meter), metered in sums.items())
 
     def _tags(self) -> dict[str, str]:
         """The value of each resource that has the tag."""

@@ -255,6 +255,7 @@ ADDRESSES = (
     Address("reference", "/t/first/reference"),
     Address("reference-found", "/t/first/reference?q=stream+delete", everyday=False),
     Address("reference-resource", "/t/first/reference/streams?op=createStream"),
+    Address("reference-operator", "/t/first/reference/operator?op=changePriceBook", everyday=False),
     Address("reference-viewer", "/t/first/reference/records?op=putRecords", viewer=True, everyday=False),
     Address("delivery-empty", "/t/empty/delivery"),
     Address("delivery-create", "/t/first/create-delivery", then=_dry_run),

@@ -218,7 +218,7 @@ class PriceBookPublishing(OperatorView):
 
     @extend_schema(request=PublishSerializer, responses=PriceBookWithPricesSerializer)
     def post(self, request: ApiRequest, book: int) -> Response:
-        """Publish a draft (PublishPriceBook): it prices from its first day on. Look at its preview before."""
+        """Publish a draft (PublishPriceBook). It prices from its first day on; look at its preview before."""
         seen = self.read(request, PublishSerializer)["fingerprint"]
         with _told(()):
             billing_books.publish(*_who(request), book, seen)

@@ -67,7 +67,7 @@ class PriceBookPreview(OperatorView):
 
     @extend_schema(responses=PricePreviewSerializer)
     def get(self, request: ApiRequest, book: int) -> Response:
-        """What a draft would change: its prices, and what the last full month and this one would have cost each team, by the
+        """What a draft would change. Its prices, and what the last full month and this one would have cost each team, by the
         functions that bill. A published book has none: 404."""
         self.query(request, serializers.Serializer)
         found = one_book(book)

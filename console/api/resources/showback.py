@@ -83,7 +83,7 @@ class ShowbackOfMonth(OperatorView):
 
     @extend_schema(parameters=[ShowbackQuery], responses=ShowbackSerializer)
     def get(self, request: ApiRequest) -> Response:
-        """What all teams are charged in a month, by name, then bills of deleted ones: each as its statement says, beside
+        """What all teams are charged in a month. By name, then bills of deleted ones: each as its statement says, beside
         everybody's prices and AWS's list."""
         query = self.query(request, ShowbackQuery)
         month = _month(query["month"]) if "month" in query else Month.at(calls.now_ms())
