@@ -115,11 +115,13 @@ def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, djang
     from django.contrib.contenttypes.management import create_contenttypes
     from django.db import connection
     from django.db.models.signals import post_migrate
+    from django.test import TransactionTestCase
 
     if connection.vendor == "sqlite":
         request.getfixturevalue("django_test_environment")
         tables.copy(Path(connection.settings_dict["TEST"]["NAME"]))
         connection.settings_dict["NAME"] = connection.settings_dict["TEST"]["NAME"]
+        TransactionTestCase._fixture_teardown = lambda _case: tables.empty(connection)
     else:
         request.getfixturevalue("django_db_setup")
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
