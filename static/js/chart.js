@@ -43,7 +43,7 @@ function loop() {
   looping = charts.size > 0 && !document.hidden;
   if (!looping) return;
   requestAnimationFrame(loop);
-  for (const chart of charts) if (chart.shown) chart.frame();
+  for (const chart of charts) if (chart.shown || chart.tabled) chart.frame();
 }
 function wakeLoop() {
   if (!looping) {
@@ -396,13 +396,13 @@ class LiveChart extends HTMLElement {
       return `${one.label}: now ${words(values.at(-1), unit)}, highest ${words(highest, unit)}.`;
     });
     this.summary.textContent = `Last ${this.range.words}. ${sentences.join(" ")}`;
-    if (this.table && !this.table.hidden && !this.#frozen) this.tabulate(true);
+    if (this.tabled && !this.#frozen) this.tabulate(true);
   }
 
   tabulate(open) {
     if (!this.table) return;
     this.table.hidden = !open;
-    this.hidden = open;
+    this.hidden = this.tabled = open;
     if (!open) return;
     const [times, ...columns] = this.#plot?.data ?? [[]];
     const body = document.createElement("tbody");

@@ -120,7 +120,7 @@ def test_ranges_stand_in_the_address(tab):
         tab.until("document.querySelector('[data-figure=Incoming]').textContent.includes('B/s')")
 
 
-def test_as_a_table(tab):
+def test_as_a_table(tab, kinesis, orders):
     tab.page.click("[data-table]")
     tab.page.wait_for_selector("[data-live-table] tbody tr")
     first = tab.page.locator("[data-live-table] tbody tr").first.locator("td").all_inner_texts()
@@ -128,6 +128,8 @@ def test_as_a_table(tab):
     assert first[0][2] == ":"
     assert tab.page.locator("live-chart").is_hidden()
     assert tab.page.locator("[data-live-table] tbody tr").count() <= 60
+    put(kinesis, orders, 500_000)
+    tab.until("document.querySelector('[data-live-table]').textContent.includes('488 KiB/s')")  # it goes on
     tab.page.click("[data-table]")
     assert tab.page.locator("live-chart").is_visible()
 
