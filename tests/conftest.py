@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -25,6 +26,15 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.register_profile("long", deadline=None, max_examples=5_000, suppress_health_check=BUSY)
 hypothesis_settings.load_profile("everyday")
+
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+"""What tests log in their own process is for people, but tracebacks are Python's: with boxes and values around them, each takes
+longer than what failed."""
 
 
 TEST_LIMIT_S = 600
