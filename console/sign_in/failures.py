@@ -131,5 +131,8 @@ def _left_out_key(user: User) -> str:
 
 def _more(key: str, kept_s: int) -> int:
     """One more of what is counted there, and how many that are."""
-    count: int = 1 if cache.add(key, 1, kept_s) else cache.incr(key)
+    if cache.add(key, 1, kept_s):
+        return 1
+    count: int = cache.incr(key)
+    cache.touch(key, kept_s)  # incr leaves it five minutes
     return count

@@ -2,11 +2,13 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 
 from apps.access.models import AuditEntry
 from apps.accounts.models import Membership, User
@@ -295,6 +297,19 @@ def test_a_flood_does_not_fill_the_trail(stranger, team, served, monkeypatch):
         sign_in(stranger, password="wrong")
     sign_in(stranger)
     assert json.loads(AuditEntry.objects.get(outcome="").after)["failed_attempts_not_listed"] == 1
+
+
+def test_pauses_between_floods_do_not_fill_the_trail_either(stranger, team, served, monkeypatch):
+    monkeypatch.setattr(failures, "ENTRIES_PER_HOUR", 3)
+    for _ in range(5):
+        sign_in(stranger, password="wrong")
+    later = timezone.now() + timedelta(minutes=10)
+    monkeypatch.setattr("django.core.cache.backends.db.tz_now", lambda: later)
+    sign_in(stranger, password="wrong")
+    assert len(failed()) == 3
+    served.clock.advance(3_600_000)
+    sign_in(stranger, password="wrong")
+    assert failed()[3][2].endswith("Before this one 3 failed attempts were not listed.")
 
 
 def test_an_account_that_is_switched_off(stranger, team):
