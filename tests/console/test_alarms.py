@@ -152,7 +152,8 @@ def test_the_list_is_few_queries(client, alarm, django_assert_max_num_queries):
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [(90_000, "Milliseconds", "90 s"), (900, "Seconds", "15 min"), (96 * 2**20, "Bytes", "96 MiB"), (5e6, "Bytes", "5 MB"),
-     (1_234, "Bytes", "1,234"), (0.99, "Count", "0.99"), (250, "Milliseconds", "250 ms"), (0, "Milliseconds", "0")],
+     (1_234, "Bytes", "1,234"), (512 * 2**10, "Bytes", "512 KiB"), (1e10, "Bytes", "10 GB"),
+     (0.99, "Count", "0.99"), (250, "Milliseconds", "250 ms"), (0, "Milliseconds", "0")],
 )  # fmt: skip
 def test_thresholds_are_written_as_they_are_read(value, unit, text):
     assert rules.exact(value, unit) == text

@@ -221,9 +221,10 @@ def exact(threshold: float, unit: str) -> str:
     if unit in {"Milliseconds", "Seconds"} and threshold:
         return plot.exact_time(threshold * (1_000 if unit == "Seconds" else 1))
     if unit in {"Bytes", "Bytes/Second"}:
-        for word in ("GiB", "MiB", "GB", "MB", "kB"):
-            size = _SIZES[word.lower()]
-            if threshold >= size and threshold % (size / (100 if word in {"GB", "MB", "kB"} else 1)) == 0:
+        for word in ("GiB", "MiB", "KiB", "GB", "MB", "kB"):
+            size, is_binary = _SIZES[word.lower()], word.endswith("iB")
+            too_long = word == "KiB" and threshold >= 2**20
+            if threshold >= size and threshold % (size if is_binary else size / 100) == 0 and not too_long:
                 return f"{threshold / size:.10g} {word}"
     return f"{threshold:,.0f}" if threshold == round(threshold) else f"{threshold:.15g}"
 
