@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import cramjam
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.utils.cache import patch_vary_headers
@@ -98,11 +98,12 @@ def _read(path: Path) -> _File:
 
 class Compressed(GZipMiddleware):
     """Pages: brotli to those who take it, else Django's gzip; both with a random length, against guesses by length (BREACH).
-    An answer with an ETag stays as it is: it would become a weak one, which If-Match never matches."""
+    An answer with an ETag stays as it is: it would become a weak one, which If-Match never matches. So does a file that is
+    sent piece by piece: Django makes a gzip member of each piece, and Chromium reads the first of them alone."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Django's hook."""
-        if response.has_header("ETag"):
+        if response.has_header("ETag") or (isinstance(response, StreamingHttpResponse) and response.is_async):
             return response
         if (
             not isinstance(response, HttpResponse)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cramjam
 import pytest
 from django.core.files.storage import FileSystemStorage
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
 from console.static_files import Compressed, StaticFiles
@@ -127,3 +127,13 @@ def test_what_is_short_or_has_an_etag_or_is_compressed_stays():
     assert page_for("br", ETag='"1"').content == PAGE
     assert page_for("br", ETag='"1"')["ETag"] == '"1"'
     assert page_for("br", **{"Content-Encoding": "gzip"}).content == PAGE
+
+
+def test_what_is_sent_piece_by_piece_stays_as_browsers_read_the_first_member_of_a_gzip_file_alone():
+    async def pieces():
+        yield b"from,to,cost\n"
+        yield b"2026-10-01,2026-11-01,156.24\n" * 100
+
+    request = RequestFactory().get("/", HTTP_ACCEPT_ENCODING="gzip, br")
+    answer = Compressed(lambda _: StreamingHttpResponse(pieces(), content_type="text/csv"))(request)
+    assert not answer.has_header("Content-Encoding")
