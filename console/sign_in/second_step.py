@@ -14,6 +14,7 @@ from allauth.mfa.base import forms as base
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
+from allauth.mfa.webauthn.internal import auth
 from cryptography.exceptions import InvalidSignature
 from django import forms
 from django.conf import settings
@@ -111,7 +112,7 @@ UNREADABLE: Final = (
 
 class Readable:
     """A form with a browser's answer about a passkey: one that cannot be read is a wrong one, and no error of ours. user: None
-    instead of a password, where only a good answer tells whose it is."""
+    instead of a password, where the answer names whose it is."""
 
     user: Any
 
@@ -120,8 +121,9 @@ class Readable:
         try:
             return _read(super().clean_credential)  # type: ignore[misc]
         except ValidationError as error:
-            if self.user is not None:
-                _failed(self.user, failures.TOO_MANY if error.code in TOO_MANY else failures.WRONG_STEP)
+            user = self.user or _holder(self.cleaned_data["credential"])  # type: ignore[attr-defined]
+            if user is not None:
+                _failed(user, failures.TOO_MANY if error.code in TOO_MANY else failures.WRONG_STEP)
             raise
 
 
@@ -151,6 +153,16 @@ def _failed(user: Any, result: tuple[str, str]) -> None:
     """Write down a second step that was not right, at sign-in or before something that matters."""
     request = context.request
     failures.note(request, user.email, failures.AGAIN if request.user.is_authenticated else failures.SIGN_IN, result)
+
+
+def _holder(answer: Any) -> Any:
+    """Whose passkey an answer names that was not right. None: nobody's, as anybody can make up a person's number, but not the
+    id of their passkey."""
+    try:
+        user, named = auth.extract_user_from_response(answer), auth.parse_authentication_response(answer).raw_id
+        return user if any(one.credential_id == named for one in auth.get_credentials(user)) else None
+    except (ValidationError, *UNREADABLE):
+        return None
 
 
 def _read(clean: Callable[[], Any]) -> Any:

@@ -1,14 +1,19 @@
 """Second steps: an authenticator app, recovery codes, and what stands between the password and a session."""
 
+import json
 import re
 import time
 
 import pytest
+from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.auth import SESSION_KEY
 from django.core import mail
 from django.test import Client
+from fido2.cose import ES256
+from fido2.utils import websafe_encode
+from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData
 
 from apps.access.models import AuditEntry
 from apps.accounts.models import User
@@ -214,6 +219,39 @@ def test_nonsense_for_a_passkey_is_refused(stranger):
     for given in ("", "{}", "[]", "null", '{"id": 1}', '{"rawId":"x","response":{"userHandle":"MQ"}}', "x" * 5000):
         assert stranger.post("/sign-in/passkey", {"credential": given})["Location"] == "/sign-in"
     assert stranger.get("/t/first").status_code == 302
+
+
+def passkey(user, credential_id):
+    """A row of one, as a browser tells of it."""
+    key = AttestedCredentialData.create(
+        b"\0" * 16, credential_id, ES256({1: 2, 3: -7, -1: 1, -2: b"x" * 32, -3: b"y" * 32})
+    )
+    flags = AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.AT
+    about = AttestationObject.create("none", AuthenticatorData.create(b"\0" * 32, flags, 0, key), {})
+    told = {"clientDataJSON": websafe_encode(b'{"type":"webauthn.create","challenge":"YQ","origin":"x"}')}
+    told["attestationObject"] = websafe_encode(about)
+    name = websafe_encode(credential_id)
+    given = {"id": name, "rawId": name, "type": "public-key", "response": told}
+    return Authenticator.objects.create(user=user, type="webauthn", data={"name": "x", "credential": given})
+
+
+def answer_of(user, credential_id):
+    """What a browser answers with that passkey, signed wrongly."""
+    told = {"clientDataJSON": websafe_encode(b'{"type":"webauthn.get","challenge":"YQ","origin":"x"}')}
+    told["authenticatorData"] = websafe_encode(AuthenticatorData.create(b"\0" * 32, AuthenticatorData.FLAG.UP, 1))
+    told |= {"signature": "YQ", "userHandle": websafe_encode(user_pk_to_url_str(user).encode())}
+    name = websafe_encode(credential_id)
+    return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": told})
+
+
+@pytest.mark.parametrize(("named", "written"), [(b"mine", 1), (b"made up", 0)])
+def test_a_wrong_passkey_instead_of_a_password_is_in_the_trail_of_its_person(stranger, team, named, written):
+    passkey(team.user, b"mine")
+    stranger.get("/sign-in/passkey", headers={"accept": "application/json"})
+    answer = stranger.post("/sign-in/passkey", {"credential": answer_of(team.user, named)})
+    assert answer["Location"] == "/sign-in"
+    found = AuditEntry.objects.values_list("operation", "outcome", "person")
+    assert list(found) == [("ConsoleLogin", "WrongSecondStep", EMAIL)] * written
 
 
 def test_a_second_step_that_failed_is_in_the_trail(client, stranger, app):
