@@ -171,6 +171,11 @@ def held_draft(book_id: int, region: str) -> PriceBook:
     return found
 
 
+def terms_of(book: PriceBook) -> Terms:
+    """What it says now."""
+    return Terms(book.valid_from_ms, book.valid_to_ms, book.percent, book.note)
+
+
 def fingerprint(book: PriceBook) -> str:
     """Of all that a draft says: another one, if anything was changed."""
     prices = sorted((one.dimension, one.tiers) for one in book.prices.all())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -47,13 +48,21 @@ def create(actor: Actor, person: User, region: str, team: Team | None, source: S
 
 @transaction.atomic
 def revise(
-    actor: Actor, person: User, region: str, book_id: int, terms: Terms, prices: Mapping[str, Stored | None]
+    actor: Actor,
+    person: User,
+    region: str,
+    book_id: int,
+    terms: Terms | Mapping[str, Any],
+    prices: Mapping[str, Stored | None],
 ) -> PriceBook:
-    """Change a draft's terms and the named prices (UpdatePriceBook). Raises NotAllowed, BookRefused, Gone."""
+    """Change a draft's terms and the named prices (UpdatePriceBook). terms: all, or by name those that change. Raises NotAllowed,
+    BookRefused, Gone."""
     operator(person)
     with _said():
-        before = state(publishing.held_draft(book_id, region))
-        changed = publishing.revise(book_id, region, terms, prices, actor.at_ms)
+        held = publishing.held_draft(book_id, region)
+        before = state(held)
+        wanted = terms if isinstance(terms, Terms) else replace(publishing.terms_of(held), **terms)
+        changed = publishing.revise(book_id, region, wanted, prices, actor.at_ms)
     if state(changed) != before:
         _write(actor, changed, "UpdatePriceBook", before)
     return changed

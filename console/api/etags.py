@@ -46,10 +46,11 @@ def require_match(request: ApiRequest, shown: Any) -> None:
 
 
 @contextmanager
-def alone(request: ApiRequest) -> Iterator[None]:
+def alone(request: ApiRequest, whose: str) -> Iterator[None]:
     """While the comparison and the change that it guards are under way, in all web processes: of two requests with the
-    same ETag one must lose. Raises PreconditionFailed for the later one: what it read is about to be another state."""
-    key = hashlib.sha256(f"{request.team.pk}{request.path}".encode()).hexdigest()
+    same ETag one must lose. whose: what there is at the address; empty: everybody's. Raises PreconditionFailed for the later
+    one: what it read is about to be another state."""
+    key = hashlib.sha256(f"{whose}{request.path}".encode()).hexdigest()
     hold.ensure(KIND, key, calls.now_ms())
     if hold.take(KIND, key, request.request_id, TTL_MS) is None:
         raise PreconditionFailed

@@ -38,6 +38,7 @@ class OperatorView(ApiView):
     """An address about all teams. The functions that change something ask once more, in their transaction."""
 
     tag = TAG
+    of_all_teams = True
     permission_classes = (HasNeededAction, IsOperator)  # type: ignore[assignment]  # one more than the base view has
 
 

@@ -64,7 +64,7 @@ class ApiView(APIView):
     """needs: method to action ("": any token). names: method to the operation's name in the document.
     creates: POST makes something, and takes an Idempotency-Key. examples: method to a body that the document shows.
     body_bytes_max: None leaves the body to the view, which reads it as it comes. parameters: methods that take some in
-    the address, as far as they look at them.
+    the address, as far as they look at them. of_all_teams: an address is of the same thing whoever asks.
 
     What can be read and changed at the same address has an ETag: GET takes If-None-Match, PUT, PATCH and DELETE If-Match.
     """
@@ -76,6 +76,7 @@ class ApiView(APIView):
     examples: ClassVar[dict[str, Any]] = {}
     body_bytes_max: ClassVar[int | None] = 2 * MIB
     parameters: ClassVar[tuple[str, ...]] = ("GET",)
+    of_all_teams: ClassVar[bool] = False
     _query_is_read = False
 
     authentication_classes = (BearerToken,)
@@ -146,7 +147,7 @@ class ApiView(APIView):
 
         def change(request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
             require(request, self.needs["GET"])
-            with alone(request):
+            with alone(request, "" if self.of_all_teams else str(request.team.pk)):
                 request.team.refresh_from_db()  # it was read with the token, maybe before another change
                 require_match(request, self.get(request, *args, **kwargs).data)  # type: ignore[attr-defined]
                 answer: Response = handler(request, *args, **kwargs)

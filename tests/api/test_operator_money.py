@@ -7,6 +7,7 @@ from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing import bills, booking, closing
 from apps.billing.models import BillingFlag, Correction, Credit, CreditUse, PriceBook
 from apps.billing.months import Month
+from apps.teams import billing_books
 from tests.api.conforming import conforming
 from tests.support.operators import NOVEMBER, REGION, make_operator
 from tests.support.teams import make_team
@@ -218,3 +219,32 @@ def test_showback_is_what_the_statements_say(boss, team, other, served):
     assert boss.get("/operator/showback?month=2026-10").json()["items"][1]["state"] == "closed"
     for path in ("showback?month=1999-12", "showback?month=2027-01", "teams/nobody/bills/2026-10", "bills/TG-1"):
         assert boss.get(f"/operator/{path}").status_code == 404, path
+
+
+def test_of_two_operators_with_the_same_etag_one_loses_whatever_team_they_speak_for(boss, other, monkeypatch):
+    second = conforming(make_operator(other).user, other.team)
+    path = f"/operator/price-books/{boss.post('/operator/price-books', {'team': 'other'}).json()['id']}"
+    etag, revise, answers = boss.get(path)["ETag"], billing_books.revise, []
+
+    def after_another(*given):
+        monkeypatch.setattr(billing_books, "revise", revise)
+        answers.append(second.patch(path, {"note": "second"}, If_Match=etag).status_code)
+        return revise(*given)
+
+    monkeypatch.setattr(billing_books, "revise", after_another)
+    answers.append(boss.patch(path, {"note": "first"}, If_Match=etag).status_code)
+    assert (answers, boss.get(path).json()["note"]) == ([412, 200], "first")
+
+
+def test_a_change_leaves_what_somebody_else_changed_a_moment_ago(boss, other, monkeypatch):
+    path = f"/operator/price-books/{boss.post('/operator/price-books', {'team': 'other'}).json()['id']}"
+    revise = billing_books.revise
+
+    def after_another(*given):
+        monkeypatch.setattr(billing_books, "revise", revise)
+        assert boss.patch(path, {"percent": "-10"}).status_code == 200
+        return revise(*given)
+
+    monkeypatch.setattr(billing_books, "revise", after_another)
+    told = boss.patch(path, {"note": "New hardware"}).json()
+    assert (told["percent"], told["note"]) == ("-10", "New hardware")

@@ -18,7 +18,7 @@ from apps.accounts.models import User
 from apps.billing import book_rules, price_book, publishing
 from apps.billing.dimensions import DIMENSIONS
 from apps.billing.models import PriceBook
-from apps.billing.publishing import Source, Stage, Terms
+from apps.billing.publishing import Source, Stage
 from apps.teams import billing_books
 from apps.teams.billing_books import BookRefused
 from console import calls
@@ -187,12 +187,7 @@ class OnePriceBook(OperatorView):
         """Change a draft's days, percentage, note, and the prices that are named (UpdatePriceBook). A published book never
         changes: 409."""
         given, found = self.read(request, ChangedPriceBookSerializer), one_book(book)
-        terms = Terms(
-            given.get("valid_from_ms", found.valid_from_ms),
-            given.get("valid_to_ms", found.valid_to_ms),
-            given.get("percent", found.percent),
-            given.get("note", found.note),
-        )
+        terms = {name: value for name, value in given.items() if name != "prices"}
         prices = given.get("prices", ())
         stored = {one["dimension"]: _stored(one["tiers"]) for one in prices}
         if len(stored) < len(prices):
