@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -17,11 +18,11 @@ from apps.streams import ingestion
 from apps.streams.models import Ingestion, IngestionKind, IngestionStatus, Stream
 from apps.teams import jobs as asked
 from console import calls
+from console.pages.page_rows import PLAIN_ROWS
 from console.pages.records import parse_time
 from console.pages.shell import TeamRequest, forbidden, is_fragment, team_page
 from console.rsgi_to_asgi import BODY_BYTES_MAX
 
-JOBS_SHOWN = 50
 STREAMS_OFFERED = 1_000
 
 UPLOAD_BYTES_MAX = BODY_BYTES_MAX - MIB
@@ -76,11 +77,13 @@ def _time(text: str) -> int:
 
 @team_page("stream:read")
 def jobs(request: TeamRequest) -> HttpResponse:
-    """The newest jobs; the list renews itself while one is under way."""
-    found = list(Ingestion.objects.filter(team=request.team).order_by("-created_at_ms", "-id")[:JOBS_SHOWN])
+    """The jobs, newest first; the list renews itself while one of the page is under way."""
+    found = Ingestion.objects.filter(team=request.team).order_by("-created_at_ms", "-id")
+    page = Paginator(found, PLAIN_ROWS).get_page(request.GET.get("page"))
     context = {
-        "jobs": [Job(row) for row in found],
-        "busy": any(row.status in ingestion.UNFINISHED for row in found),
+        "jobs": [Job(row) for row in page],
+        "page": page,
+        "busy": any(row.status in ingestion.UNFINISHED for row in page),
         "now_ms": calls.now_ms(),
     }
     return render(request, "ingestion/table.html" if is_fragment(request) else "ingestion/jobs.html", context)

@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from apps.base.config import Config
 from apps.encryption.sealed_text import open_text
 from apps.streams.models import Ingestion
+from console.pages.page_rows import PLAIN_ROWS
 from tests.console.conftest import make_stream, other_team, put, signed_in, text_of
 from tests.support.runtimes import run_due
 
@@ -135,6 +136,19 @@ def test_a_job_is_cancelled_once(client, served):
     assert "is cancelled" in text_of(client.post(f"/t/first/ingestion/{job.pk}/cancel", follow=True))
     assert "had ended already" in text_of(client.post(f"/t/first/ingestion/{job.pk}/cancel", follow=True))
     assert Ingestion.objects.get().status == "CANCELLED"
+
+
+def test_older_jobs_are_on_further_pages(client, team):
+    Ingestion.objects.bulk_create(
+        Ingestion(team=team.team, kind="import", target_name="orders", created_at_ms=n, status="FAILED", source={"name": f"job {n:02}"})
+        for n in range(PLAIN_ROWS + 2)
+    )  # fmt: skip
+    assert f"1 to {PLAIN_ROWS} of {PLAIN_ROWS + 2} jobs" in text_of(client.get("/t/first/ingestion"))
+    page = text_of(client.get("/t/first/ingestion?page=2"))
+    assert "job 00" in page
+    assert "job 02" not in page
+    upload(client)
+    assert 'hx-get="/t/first/ingestion?page=1"' in text_of(client.get("/t/first/ingestion?page=1"))
 
 
 def test_another_teams_job_is_not_there(client, served):
