@@ -2,7 +2,6 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
-from django.db.models import Max, Min
 
 from apps.billing.months import Month
 
@@ -14,20 +13,17 @@ SELECT team_id, day_ms, meter, meter_key, SUM(quantity) FROM billing_usageday GR
 
 OF_MONTH = """INSERT INTO billing_resourcemonth (team_id, month_ms, resource, meter, meter_key, quantity)
 SELECT team_id, CAST(%s AS bigint), resource, meter, meter_key, SUM(quantity) FROM billing_usageday
-WHERE day_ms >= %s AND day_ms < %s GROUP BY team_id, resource, meter, meter_key"""
+WHERE team_id = %s AND day_ms >= %s AND day_ms < %s GROUP BY team_id, resource, meter, meter_key"""
 
 
 def add_up(apps, schema_editor):
-    days = apps.get_model("billing", "UsageDay").objects.aggregate(first=Min("day_ms"), last=Max("day_ms"))
-    if days["first"] is None:
-        return
+    """By month only where a team has some: a clock gone wrong may have left usage of another century."""
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(OF_DAYS)
         cursor.execute(OF_KEYS)
-        month = Month.at(days["first"])
-        while month.start_ms <= days["last"]:
-            cursor.execute(OF_MONTH, [month.start_ms, month.start_ms, month.end_ms])
-            month = month.next
+        days = apps.get_model("billing", "TeamDay").objects.values_list("team_id", "day_ms").distinct()
+        for team_id, month in sorted({(team_id, Month.at(day_ms)) for team_id, day_ms in days}):
+            cursor.execute(OF_MONTH, [month.start_ms, team_id, month.start_ms, month.end_ms])
 
 
 class Migration(migrations.Migration):

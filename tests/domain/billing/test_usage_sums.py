@@ -59,6 +59,18 @@ def test_an_upgrade_makes_them_of_the_rows_that_are_there(lived):
     assert [kept(model, names) for model, names in TABLES] == before
 
 
+def test_an_upgrade_asks_nothing_of_months_without_usage(team, django_assert_max_num_queries):
+    for day_ms in (0, NOVEMBER.start_ms, Month(2199, 1).start_ms):
+        UsageDay.objects.create(team=team.team, resource="stream/s", meter="bytes-in", day_ms=day_ms, quantity=5)
+    for model, _ in TABLES:
+        model.objects.all().delete()
+    with django_assert_max_num_queries(6):
+        import_module("apps.billing.migrations.0009_usage_sums").add_up(apps, SimpleNamespace(connection=connection))
+    assert list(ResourceMonth.objects.order_by("month_ms").values_list("month_ms", "quantity")) == [
+        (0, 5), (NOVEMBER.start_ms, 5), (Month(2199, 1).start_ms, 5),
+    ]  # fmt: skip
+
+
 def test_an_upgrade_of_an_empty_ledger_makes_none(db):
     import_module("apps.billing.migrations.0009_usage_sums").add_up(apps, SimpleNamespace(connection=connection))
     assert not TeamDay.objects.exists()
