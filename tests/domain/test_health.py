@@ -78,7 +78,8 @@ async def test_a_log_that_does_not_answer(runtime: Runtime, monkeypatch: pytest.
 
     monkeypatch.setattr(health, "PATIENCE_S", 0.05)
     monkeypatch.setattr(runtime.record_log, "bounds", stuck)
-    assert list(await parts(runtime)) == ["record log"]
+    late = await parts(runtime)  # on a busy machine others are late, too
+    assert late["record log"] == "no answer within 0 seconds"
 
 
 @pytest.mark.usefixtures("redis_and_worker")

@@ -178,7 +178,7 @@ def test_a_server_that_dies_leaves_a_hole(open_tab, running, kinesis, orders):
     tab = open_tab().go("/streams/orders-events")
     tab.until_state("Live")
     put(kinesis, orders)
-    web = next(seen for seen in processes() if seen.parent == running.process.pid and "serve" in seen.command)
+    web = next(seen for seen in processes() if seen.parent == running.process.pid and "manage.py serve" in seen.command)
     os.killpg(web.group, signal.SIGKILL)
     tab.page.wait_for_timeout(1_500)
     running.wait()
