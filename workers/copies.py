@@ -36,8 +36,9 @@ def start(run: Callable[[], object], title: str, output: int, forget: Callable[[
     descriptor `output`, is listed under the title, calls `run` and ends. forget: lets go, in the copy, of the objects that own
     descriptors; all descriptors are closed there. Raises OSError."""
     parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # None: whoever started this process has closed it
+            stream.flush()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
@@ -70,6 +71,7 @@ def _own_files(output: int) -> None:
     os.dup2(output, STDOUT)
     os.dup2(output, STDERR)
     os.closerange(STDERR + 1, max(int(path.name) for path in OWN_FILES.iterdir()) + 1)
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w", errors="backslashreplace", closefd=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(line_buffering=True)

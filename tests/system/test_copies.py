@@ -76,7 +76,9 @@ False
 """
 
 
-def test_a_copy_is_as_a_program_that_began_anew():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize("errors", ["", " 2>&-"], ids=["", "the first process's errors are closed"])
+def test_a_copy_is_as_a_program_that_began_anew(errors):
+    command = ["sh", "-c", f'exec "$0" -c "$1"{errors}', sys.executable, SCRIPT]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == SAID, done.stderr
     assert done.returncode == 0
