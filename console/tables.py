@@ -19,6 +19,9 @@ MAKE: Final = {"install", "make"}
 """What functions of migrations are called that make something beside the tables of models (triggers, the table of the cache), as
 an empty database needs it, too. The others move rows."""
 
+LAYING: Final = 0x7469646567617465
+"""The lock of who lays tables: whoever begins at the same moment finds them made."""
+
 
 def bring_up_to_date(alias: str = "default") -> None:
     """Make or migrate the tables; a look is enough where they are."""
@@ -32,6 +35,8 @@ def lay(alias: str) -> bool:
     table already."""
     connection = connections[alias]
     with connection.schema_editor() as editor:
+        if connection.vendor == "postgresql":  # SQLite lets one write at a time
+            editor.execute("SELECT pg_advisory_xact_lock(%s)", [LAYING])
         if connection.introspection.table_names():
             return False
         executor = MigrationExecutor(connection)

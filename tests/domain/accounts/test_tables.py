@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier
 from typing import Any
 
 from django.core.management import call_command
@@ -106,3 +108,21 @@ def test_tables_laid_at_once_are_those_that_migrations_make(tmp_path, django_db_
     assert laid[0] == migrated[0]
     assert laid[1] == migrated[1]
     assert len(laid[0]) > 500
+
+
+def test_of_two_who_begin_at_the_same_moment_one_lays_and_the_other_finds_them(
+    tmp_path, django_db_setup, django_db_blocker
+):
+    together = Barrier(2)
+
+    def lay() -> bool:
+        with connection.cursor():
+            together.wait()
+        try:
+            return tables.lay("default")
+        finally:
+            connection.close()
+
+    with django_db_blocker.unblock(), empty_database("twice", tmp_path), ThreadPoolExecutor(2) as threads:
+        begun = [threads.submit(lay) for _ in range(2)]
+        assert sorted(each.result() for each in begun) == [False, True]
