@@ -193,7 +193,9 @@ def s3_server() -> Iterator[Any]:
 
 @pytest.fixture
 def s3(s3_server: Any) -> Iterator[Any]:
-    """The S3 server, without buckets. A runtime that uses it: `memory_runtime(clock, **settings_for(s3.endpoint))`."""
+    """The S3 server, without buckets: whoever had another one in this process had the same buckets. A runtime that uses it:
+    `memory_runtime(clock, **settings_for(s3.endpoint))`."""
+    s3_server.reset()
     yield s3_server
     s3_server.reset()
 
