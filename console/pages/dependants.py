@@ -33,7 +33,7 @@ class Dependants:
     def kinds(self) -> list[tuple[str, list[str], str]]:
         """(what, names, what becomes of them), for a list."""
         return [
-            ("Enhanced fan-out consumers", self.consumers, "deregistered with the stream"),
+            ("Enhanced fan-out consumers", self.consumers, "deregistered with the stream, if you say so"),
             ("Delivery streams", self.delivery_streams, "have nothing to read any more"),
             ("Channels", self.channels, "must be deleted first"),
             ("Queues", self.queues, "must be deleted first"),

@@ -277,9 +277,12 @@ def environment(key_id: str, secret: str) -> Sample:
     return Sample(
         "env", "Environment", "bash",
         f"export AWS_ACCESS_KEY_ID={shlex.quote(key_id)}\nexport AWS_SECRET_ACCESS_KEY={shlex.quote(secret)}\n"
-        f"export AWS_REGION={region()}\nexport AWS_ENDPOINT_URL_KINESIS={endpoint()}",
+        f"export AWS_REGION={region()}\n" + "\n".join(f"export AWS_ENDPOINT_URL_{one}={endpoint()}" for one in SERVED),
     )  # fmt: skip
 
+
+SERVED = ("KINESIS", "FIREHOSE", "CLOUDWATCH")
+"""Services as AWS's clients name them in the environment: calls of others, as of S3, go on to where they went."""
 
 PROFILE = "tidegate"
 

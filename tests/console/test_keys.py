@@ -49,7 +49,8 @@ def test_the_environment_to_paste_is_whole(client):
     block = re.sub(r"</?span[^>]*>", "", re.search(r'id="new-environment"[^>]*>(.*?)</pre>', page, re.DOTALL)[1])
     assert re.fullmatch(
         r"export AWS_ACCESS_KEY_ID=AKIA\w{16}\nexport AWS_SECRET_ACCESS_KEY=(&#x27;)?[\w+/]{40}(&#x27;)?\n"
-        r"export AWS_REGION=us-east-1\nexport AWS_ENDPOINT_URL_KINESIS=http://localhost:4567",
+        r"export AWS_REGION=us-east-1\nexport AWS_ENDPOINT_URL_KINESIS=http://localhost:4567\n"
+        r"export AWS_ENDPOINT_URL_FIREHOSE=http://localhost:4567\nexport AWS_ENDPOINT_URL_CLOUDWATCH=http://localhost:4567",
         block,
     )
 

@@ -150,7 +150,7 @@ def delivery_streams(request: TeamRequest) -> HttpResponse:
     context["channels"], context["channels_page"] = channels_of(request)
     count = list_counts(request)[1]
     if count == 0:
-        context["codes"] = samples.first_steps()
+        context["codes"] = samples.first_steps(request.team.account_id)
         return render(request, "delivery/empty.html", context)
     if len(rows) == count:
         context["strip"] = Strip.of([(row.stream, row.live) for row in rows], now_ms)

@@ -12,16 +12,6 @@ from console.pages.samples import Sample, _cli, endpoint, region
 
 Json = dict[str, Any]
 
-EXAMPLE = {
-    "DeliveryStreamName": "stock-ticker",
-    "DeliveryStreamType": "DirectPut",
-    "ExtendedS3DestinationConfiguration": {
-        "RoleARN": "arn:aws:iam::123456789012:role/firehose",
-        "BucketARN": "arn:aws:s3:::my-bucket",
-        "BufferingHints": {"SizeInMBs": 5, "IntervalInSeconds": 60},
-    },
-}
-
 
 def _boto3() -> str:
     return (
@@ -30,9 +20,20 @@ def _boto3() -> str:
     )
 
 
-def first_steps() -> list[Sample]:
-    """CreateDeliveryStream of an example."""
-    return create(EXAMPLE)
+def first_steps(account_id: str) -> list[Sample]:
+    """CreateDeliveryStream of an example in the account."""
+    destination = {
+        "RoleARN": f"arn:aws:iam::{account_id}:role/firehose",
+        "BucketARN": "arn:aws:s3:::my-bucket",
+        "BufferingHints": {"SizeInMBs": 5, "IntervalInSeconds": 60},
+    }
+    return create(
+        {
+            "DeliveryStreamName": "stock-ticker",
+            "DeliveryStreamType": "DirectPut",
+            "ExtendedS3DestinationConfiguration": destination,
+        }
+    )
 
 
 def create(params: Json) -> list[Sample]:
