@@ -16,7 +16,7 @@ from apps.access import audit_guard
 from apps.base.clock import FakeClock
 from apps.billing import money_guard
 from apps.runtime import Runtime
-from tests.support import row_ids, tables, usage_sums
+from tests.support import emptying, row_ids, tables, usage_sums
 from tests.support.runtimes import memory_runtime
 
 BUSY = (HealthCheck.too_slow,)
@@ -117,23 +117,27 @@ def hints_stay_here() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, django_db_blocker: Any) -> Iterator[None]:
-    """On SQLite a copy of tables that are made already (tests.support.tables); elsewhere pytest-django's database.
+    """On SQLite a copy of tables that are made already (tests.support.tables); elsewhere a database of Django's making, also
+    if no test in the run asks for it by its mark. Between tests tests.support.emptying empties it.
 
-    Emptying the tables after a test makes Django write all its permissions anew, which nobody here asks for; and the
-    guards of the audit trail and of what is billed would refuse to be emptied (tests/domain/access/test_audit.py and
+    The guards of the audit trail and of what is billed would refuse to be emptied (tests/domain/access/test_audit.py and
     tests/domain/billing/test_money_guard.py set them again)."""
     from django.contrib.contenttypes.management import create_contenttypes
     from django.db import connection
     from django.db.models.signals import post_migrate
     from django.test import TransactionTestCase
+    from django.test.utils import setup_databases, teardown_databases
 
+    made = []
     if connection.vendor == "sqlite":
         request.getfixturevalue("django_test_environment")
         tables.copy(Path(connection.settings_dict["TEST"]["NAME"]))
         connection.settings_dict["NAME"] = connection.settings_dict["TEST"]["NAME"]
-        TransactionTestCase._fixture_teardown = lambda _case: tables.empty(connection)
     else:
-        request.getfixturevalue("django_db_setup")
+        request.getfixturevalue("django_db_modify_db_settings")
+        with django_db_blocker.unblock():
+            made = setup_databases(verbosity=0, interactive=False, aliases=["default"])
+    TransactionTestCase._fixture_teardown = lambda _case: emptying.empty(connection)
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     post_migrate.disconnect(create_contenttypes)
     usage_sums.follow()
@@ -147,6 +151,7 @@ def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, djang
     yield
     with django_db_blocker.unblock():
         end_other_sessions(connection)
+        teardown_databases(made, verbosity=0)
 
 
 def end_other_sessions(connection: Any) -> None:

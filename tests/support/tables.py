@@ -12,9 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tests.support.environment import ROOT, environment
 
@@ -35,25 +33,6 @@ def lay(data_dir: Path) -> None:
 def copy(file: Path) -> None:
     """The tables alone, as a file of SQLite's."""
     shutil.copyfile(_made(), file)
-
-
-def empty(connection: Any) -> None:
-    """What `flush` does between tests, on SQLite: no model has rows. One question finds the few tables that have any; going
-    through all of them by the command takes longer than most tests."""
-    from django.db import transaction
-
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(_having_rows(connection.alias))
-        for (table,) in cursor.fetchall():
-            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
-
-
-@cache
-def _having_rows(alias: str) -> str:
-    from django.db import connections
-
-    names = connections[alias].introspection.django_table_names(only_existing=True, include_views=False)
-    return " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")" for name in names)
 
 
 def _made() -> Path:
