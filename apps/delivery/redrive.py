@@ -74,6 +74,8 @@ OF_PROCESSING: Final = ("Lambda.", "Decompression failed", "DynamicPartitioning.
 """How the codes of what the processors gave up begin: such lines have the record as it came, all others as it was sent."""
 STAYED_MAX: Final = 1_000
 COUNTED_PAGES: Final = 20
+LOOKED_PAGES: Final = 5
+"""So many keys are looked at while somebody waits for a page, LIST_MAX each."""
 TYPE: Final = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 Json = dict[str, Any]
@@ -113,14 +115,30 @@ def start(
     return jobs.start(delivery_stream, JobKind.REDRIVE, parameters, 0, now_ms)
 
 
-def found(runtime: Runtime, delivery_stream: DeliveryStream, error_type: str = "", limit: int = 100) -> list[Listed]:
-    """Objects of failed records that a redrive would take, for people; at most so many of the first LIST_MAX keys. Raises
-    DeliveryFailed."""
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """Objects of failed records that a redrive would take, as far as was looked. is_all: nothing else lies there."""
+
+    objects: list[Listed]
+    is_all: bool
+
+
+def found(runtime: Runtime, delivery_stream: DeliveryStream, error_type: str = "", limit: int = 100) -> Lying:
+    """For people: at most so many of the first LOOKED_PAGES pages of LIST_MAX keys. Raises DeliveryFailed."""
     target = target_for(runtime, delivery_stream, part="errors")
-    wanted = _Wanted.of(target, error_type, 0, None)
-    s3 = s3_for(runtime, target, bucket_of(description_of(target)))
-    listed = s3.list(bucket_of(description_of(target)), wanted.prefix, "", LIST_MAX)
-    return [one for one in listed if wanted.takes(one)][:limit]
+    wanted, bucket = _Wanted.of(target, error_type, 0, None), bucket_of(description_of(target))
+    s3, stayed = s3_for(runtime, target, bucket), _stayed(delivery_stream)
+    objects: list[Listed] = []
+    after = ""
+    for _ in range(LOOKED_PAGES):
+        page = s3.list(bucket, wanted.prefix, after, LIST_MAX)
+        objects += [one for one in page if wanted.takes(one) and one.key not in stayed]
+        if len(page) < LIST_MAX:
+            return Lying(objects[:limit], len(objects) <= limit)
+        if len(objects) > limit:
+            break
+        after = page[-1].key
+    return Lying(objects[:limit], is_all=False)
 
 
 def advance(runtime: Runtime, held: Held, job: DeliveryJob, until_ms: int) -> Progress | int:

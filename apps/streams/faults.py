@@ -63,10 +63,10 @@ class Faults:
             raise InvalidArgumentException(f"The added latency must be from 0 to {LATENCY_MS_MAX} ms.")
 
     def sentence(self) -> str:
-        """`5 % throttled, 1 % internal failures, 200 ms added`, or `none`."""
+        """`5% throttled, 1% internal failures, 200 ms added`, or `none`."""
         parts = [
-            f"{self.throttle_percent:g} % throttled" if self.throttle_percent else "",
-            f"{self.error_percent:g} % internal failures" if self.error_percent else "",
+            f"{self.throttle_percent:g}% throttled" if self.throttle_percent else "",
+            f"{self.error_percent:g}% internal failures" if self.error_percent else "",
             f"{self.latency_ms} ms added" if self.latency_ms else "",
         ]
         return ", ".join(filter(None, parts)) or "none"

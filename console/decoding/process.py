@@ -18,6 +18,7 @@ import io
 import json
 import math
 import os
+import re
 import resource
 import sys
 import uuid
@@ -41,6 +42,9 @@ CONTAINER_RECORDS_MAX = 100
 DEPTH_MAX = 100
 REASON_CHARACTERS_MAX = 300
 
+REPR = re.compile(r": [\[{].*", re.DOTALL)
+"""A piece of the schema as Python writes it, behind what fastavro has to say."""
+
 CONTAINER = b"Obj\x01"
 SINGLE_OBJECT = b"\xc3\x01"
 SINGLE_OBJECT_HEADER = 10
@@ -54,7 +58,7 @@ def main() -> None:
     try:
         decoder: Any = Avro(wanted["schema"]) if wanted["kind"] == "avro" else Protobuf(wanted, Path(sys.argv[1]))
     except Exception as error:  # noqa: BLE001 - a parser's own errors are of many kinds
-        _say({"schema": _reason(error)})
+        _say({"schema": _reason(error, wanted["kind"] == "avro")})
         return
     for record in _records():
         try:
@@ -175,15 +179,27 @@ def _plain(value: Any, depth: int) -> Any:
     return str(value) if isinstance(value, decimal.Decimal | uuid.UUID | dt.timedelta) else value
 
 
-def _reason(error: Exception) -> str:
-    """One line, without the place in the file: that would show what is in it."""
-    said = str(error) or type(error).__name__
-    if isinstance(error, UnknownType):
-        said = f"Unknown type: {error}"
-    elif isinstance(error, MemoryError | RecursionError):
+def _reason(error: Exception, of_avro: bool = False) -> str:
+    """One line, without the place in the file: that would show what is in it. of_avro: an Avro schema is to blame."""
+    said = _of_avro(error) if of_avro else str(error) or type(error).__name__
+    if isinstance(error, MemoryError | RecursionError):
         said = "Decoding took too much memory."
     text = " ".join(said.split())
     return text[:REASON_CHARACTERS_MAX]
+
+
+def _of_avro(error: Exception) -> str:
+    """What fastavro says of a schema, in JSON's words where it speaks Python's."""
+    if isinstance(error, UnknownType):
+        named = error.name.get("type") if isinstance(error.name, dict) else error.name
+        return f"Unknown type: {named if isinstance(named, str) else json.dumps(named)}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"This is no JSON: {error}"
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing." if error.args else "A part is missing."
+    if isinstance(error, TypeError):
+        return "This is no Avro schema: it is the name of a type, an object, or a list of them."
+    return REPR.sub("", str(error)).replace(" a dict", " an object") or type(error).__name__
 
 
 def _records() -> Iterator[bytes]:

@@ -21,7 +21,7 @@ class FaultsForm(forms.Form):
         """A call fails in one way only."""
         given = super().clean() or self.cleaned_data
         if (given.get("throttle") or 0) + (given.get("errors_rate") or 0) > 100:
-            self.add_error("errors_rate", "Both rates together are at most 100 %.")
+            self.add_error("errors_rate", "Both rates together are at most 100%.")
         return given
 
     def faults(self) -> Faults:

@@ -18,6 +18,9 @@ ROWS_MAX = 4
 LABEL_PERCENT = 4.5
 """Narrower shards have no words in them, only their title."""
 
+SHARE_PERCENT = 6
+"""Narrower shards have no room for a share with its decimals, and a rounded one would not add up."""
+
 TIGHT_PERCENT = 12
 ROW_HEIGHT = 23
 STEPS = ((90, "h5"), (65, "h4"), (45, "h3"), (20, "h2"), (0, "h1"))
@@ -113,6 +116,16 @@ class Cell:
             return f"{self.shard.shard_id}: {self.fate}"
         share = "load not known" if self.percent is None else f"{self.percent}% of its write limit"
         return f"{self.shard.shard_id}: {share}"
+
+    @property
+    def plain_share(self) -> str:
+        """The share as it is written into a cell of a plan; empty where the whole of it would not fit."""
+        return self.share_of_space if self.width >= SHARE_PERCENT else ""
+
+    @property
+    def plain_title(self) -> str:
+        """All of a cell of a plan in words: nothing is known of its load."""
+        return f"{self.shard.shard_id}: {self.share_of_space} of the hash key range"
 
     @property
     def share_of_space(self) -> str:

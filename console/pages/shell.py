@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
+import structlog
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousOperation
@@ -24,8 +25,10 @@ from apps.billing import spending_hold
 from apps.billing.models import SpendingHold
 from apps.delivery.models import DeliveryStream
 from apps.streams.models import Stream
-from console import zones
+from console import calls, zones
 from console.calls import METER_KEY, now_ms
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 
@@ -121,8 +124,10 @@ def _note_seen(membership: Membership) -> None:
 
 
 def forbidden(request: HttpRequest, action: str) -> HttpResponse:
-    """403: which permission is missing, and which roles have it."""
-    context = {"action": action, "sentence": ACTIONS[action], "roles": roles_with(action)}
+    """403: which permission is missing, which roles have it, and the id that the log has it under."""
+    request_id = calls.request_id(request)
+    log.info("page_refused", request_id=request_id, needs=action, method=request.method, path=request.path)
+    context = {"action": action, "sentence": ACTIONS[action], "roles": roles_with(action), "request_id": request_id}
     return render(request, "403.html", context, status=403)
 
 
@@ -182,7 +187,7 @@ GO = {
 }  # fmt: skip
 """Letters after G, by URL name."""
 
-FAMILIES = {"dashboard": "alarm"}
+FAMILIES = {"dashboard": "alarm", "doc": "delivery"}
 """Pages under the entry of another word than their own URL names begin with."""
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
 
+from console import calls
 from console.api import problems
 from console.pages import nearest
 from console.sign_in import waiting
@@ -31,7 +32,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
     """403 where no action of the grid is to blame: a client without an address, say."""
-    return render(request, "403.html", status=403)
+    request_id = calls.request_id(request)
+    log.info("page_refused", request_id=request_id, method=request.method, path=request.path)
+    return render(request, "403.html", {"request_id": request_id}, status=403)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's hook

@@ -66,5 +66,8 @@ def test_who_may_not_put_is_told_why(team, served):
     page = text_of(browser.get(PAGE))
     assert "Needs record:write" in page
     assert "Your role may not see keys" in page
-    assert browser.post(f"{PAGE}/test", {"call": "put"}).status_code == 403
+    assert "Create one, and set it" not in page
+    refused = browser.post(f"{PAGE}/test", {"call": "put"})
+    assert refused.status_code == 403
+    assert refused.context["request_id"] in text_of(refused)
     assert browser.post(f"{PAGE}/test", {"call": "describe"}).status_code == 200

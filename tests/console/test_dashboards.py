@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from apps.cloudwatch.dashboards import Series
 from apps.cloudwatch.models import Dashboard
+from console.pages.dashboards import standard, tiles
 from tests.console.conftest import other_team, signed_in, text_of
 from tests.support.delivery_rows import make_delivery
 
@@ -34,6 +36,40 @@ def test_a_teams_streams_have_a_dashboard_without_making_one(client, team, strea
         assert title in page
     assert page.count('<svg viewBox="0 0 1000 200"') == 6
     assert "Nothing on this dashboard yet" in text_of(signed_in(other_team()).get("/t/second/dashboards/streams"))
+
+
+def test_the_standard_one_says_whose_charts_it_shows(client, team, stream, monkeypatch):
+    make_delivery(team)
+    assert "Charts show" not in text_of(client.get("/t/first/dashboards/streams"))
+    monkeypatch.setattr(standard, "STREAMS_SHOWN", 0)
+    page = text_of(client.get("/t/first/dashboards/streams"))
+    assert "Charts show the 0 busiest of 1 data streams and the first 0 of 1 delivery streams." in page
+
+
+def query(name, metric, thing, stat="Sum", **more):
+    dimensions = [{"Name": "StreamName", "Value": thing}]
+    told = {"Namespace": "AWS/Kinesis", "MetricName": metric, "Dimensions": dimensions}
+    return Series({"Id": name, "MetricStat": {"Metric": told, "Stat": stat}, **more}, None)
+
+
+@pytest.mark.parametrize(
+    ("series", "names"),
+    [
+        ([query("a", "IncomingBytes", "orders"), query("b", "IncomingRecords", "orders", Label="own")], {"a": "Incoming bytes"}),
+        ([query("a", "IncomingBytes", "orders"), query("b", "IncomingBytes", "clicks")], {"a": "orders", "b": "clicks"}),
+        (
+            [query("a", "IncomingBytes", "orders"), query("b", "IncomingRecords", "clicks")],
+            {"a": "orders: incoming bytes", "b": "clicks: incoming records"},
+        ),
+        (
+            [query("a", "IncomingBytes", "orders"), query("b", "IncomingBytes", "orders", "Average")],
+            {"a": "Incoming bytes, Sum", "b": "Incoming bytes, Average"},
+        ),
+        ([Series({"Id": "e", "Expression": "1 + 1"}, None)], {}),
+    ],
+)  # fmt: skip
+def test_lines_without_a_label_are_named_in_words(series, names):
+    assert tiles._plain(series) == names
 
 
 def test_charts_and_texts_are_added_moved_and_removed(client, dashboard):

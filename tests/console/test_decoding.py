@@ -106,7 +106,10 @@ def test_a_pasted_schema_is_kept_and_its_link_works(client, served, team):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"how": "paste", "kind": "avro", "definition": '{"type": "recrod"}'}, "Unknown type"),
+        ({"how": "paste", "kind": "avro", "definition": '{"type": "recrod"}'}, "Unknown type: recrod<"),
+        ({"how": "paste", "kind": "avro", "definition": '{"type": "array"}'}, "items is missing."),
+        ({"how": "paste", "kind": "avro", "definition": '{"type": "record"}'}, "field missing from the schema<"),
+        ({"how": "paste", "kind": "avro", "definition": "5"}, "This is no Avro schema"),
         ({"how": "paste", "kind": "avro", "definition": " "}, "Paste a schema."),
         ({"how": "registry"}, "Choose a schema."),
         ({"how": "registry", "schema": "x/y"}, "Select a valid choice"),

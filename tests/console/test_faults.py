@@ -35,7 +35,7 @@ def test_what_is_saved_is_shown_on_every_tab_and_turned_off_again(client):
     for tab in ("", "/configuration", "/consumers", "/shards", "/monitoring"):
         page = text_of(client.get(STREAM + tab))
         assert "Faults are on:" in page
-        assert "12.5 % throttled, 1 % internal failures, 200 ms added" in page
+        assert "12.5% throttled, 1% internal failures, 200 ms added" in page
     assert re.search(r'name="throttle"[^>]*value="12.5"', text_of(client.get(STREAM + "/configuration")))
     assert client.post(STREAM + "/faults", {"off": "1"}).status_code == 302
     assert now() is None
@@ -51,7 +51,7 @@ def test_what_is_saved_is_shown_on_every_tab_and_turned_off_again(client):
         ({"throttle": "-1"}, "throttle", "greater than or equal to 0"),
         ({"throttle": "x"}, "throttle", "Enter a number"),
         ({"throttle": "NaN"}, "throttle", "Enter a number"),
-        ({"throttle": "60", "errors_rate": "50"}, "errors_rate", "at most 100 %"),
+        ({"throttle": "60", "errors_rate": "50"}, "errors_rate", "at most 100%"),
         ({"latency": "10001"}, "latency", "less than or equal to 10000"),
         ({"latency": "1.5"}, "latency", "whole number"),
         ({"errors_rate": "1.234"}, "errors_rate", "decimal places"),
@@ -87,8 +87,8 @@ def test_the_command_shows_sets_and_turns_off():
         return out.getvalue().strip()
 
     assert faults() == "Faults of orders: none."
-    assert faults("--throttle", "5") == "Faults of orders: 5 % throttled."
-    assert faults("--latency", "50") == "Faults of orders: 5 % throttled, 50 ms added."
+    assert faults("--throttle", "5") == "Faults of orders: 5% throttled."
+    assert faults("--latency", "50") == "Faults of orders: 5% throttled, 50 ms added."
     assert now() == Faults(5, 0, 50)
     for words in (("--throttle", "200"), ("--errors", "nan"), ("--latency", "-1"), ("--off", "--errors", "1")):
         with pytest.raises(CommandError):

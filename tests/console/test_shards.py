@@ -129,6 +129,14 @@ def test_the_map_says_what_it_shows():
     assert found.summary == "Hash key ranges of 2 open shards. Shard 0001 is at 128 percent of its write limit."
 
 
+@pytest.mark.parametrize(("count", "share"), [(8, "12.5%"), (16, "6.25%"), (20, "")])
+def test_shares_of_a_plan_are_written_whole_or_not_at_all(count, share):
+    size = (LAST_HASH + 1) // count
+    cells = draw([shard(n, n * size, (n + 1) * size - 1) for n in range(count)], {}).cells
+    assert {cell.plain_share for cell in cells} == {share}
+    assert "of the hash key range" in cells[0].plain_title
+
+
 # --- the pages --------------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +157,7 @@ def test_an_even_split(client, stream, served):
     page = text_of(client.get(SHARDS + "/split?shard=0001"))
     assert "Split shard 0001" in page
     assert "After, 3 open shards" in page
+    assert "of its write limit" not in page
     assert client.post(SHARDS + "/split", {"shard": "1", "how": "evenly"})["Location"] == SHARDS
     assert "Splitting" in text_of(client.get(SHARDS))
     settle(served)

@@ -136,6 +136,7 @@ def _show(request: TeamRequest, name: str, text: str, address: str) -> HttpRespo
     context = {
         "name": name,
         "title": name or STANDARD,
+        "shown_of": "" if name else standard.shown_of(request),
         "address": address,
         "tiles": tiles(request, widgets[:AT_ONCE], range_),
         "later": [

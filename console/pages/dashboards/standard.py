@@ -13,12 +13,23 @@ from apps.metrics.overview import overview
 from apps.metrics.store import STREAMS_MAX
 from apps.streams.models import Stream
 from console.pages.alarms.rules import label_of
-from console.pages.shell import TeamRequest
+from console.pages.shell import TeamRequest, list_counts
 
 STREAMS_SHOWN = 6
 """Lines of a chart: more than six cannot be told apart."""
 
 Json = dict[str, Any]
+
+
+def shown_of(request: TeamRequest) -> str:
+    """Whose charts those are, in a sentence, if the team has more streams than a chart can tell apart; else empty."""
+    streams, deliveries = list_counts(request)
+    parts = [
+        f"the {STREAMS_SHOWN} busiest of {streams:,} data streams" if streams > STREAMS_SHOWN else "",
+        f"the first {STREAMS_SHOWN} of {deliveries:,} delivery streams" if deliveries > STREAMS_SHOWN else "",
+    ]
+    said = " and ".join(filter(None, parts))
+    return f"Charts show {said}." if said else ""
 
 
 def body(request: TeamRequest) -> str:

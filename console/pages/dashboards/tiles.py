@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from apps.base.errors import ServiceError
 from apps.base.units import SECOND_MS
-from apps.cloudwatch.dashboards import Widget
+from apps.cloudwatch.dashboards import Series, Widget
 from console import calls
 from console.pages import plot, words
-from console.pages.alarms.rules import span
+from console.pages.alarms import rules
+from console.pages.alarms.rules import label_of, span
 from console.pages.plot import DASHES, Line, Plot, Point, Writes, color_of
 from console.pages.shell import TeamRequest
 
@@ -143,6 +145,7 @@ def tile(request: TeamRequest, widget: Widget, range_: Range, number: int) -> Ti
 
 def _fill(found: Tile, results: Sequence[Json], start_s: int, end_s: int) -> None:
     own = {one.query["Id"]: one.color for one in found.widget.series}
+    plain = _plain(found.widget.series)
     units = {
         plot.unit_of(one.query["MetricStat"]["Metric"]["Namespace"], one.query["MetricStat"]["Metric"]["MetricName"])
         if "MetricStat" in one.query and one.query["MetricStat"]["Stat"] != "SampleCount" else ""
@@ -153,7 +156,7 @@ def _fill(found: Tile, results: Sequence[Json], start_s: int, end_s: int) -> Non
     for result in results:
         times = [at_ms // SECOND_MS for at_ms in result["Timestamps"]]
         points: list[Point] = list(zip(times, result["Values"], strict=True))
-        found.lines.append(Line(result["Label"], points, own.get(result["Id"], "")))
+        found.lines.append(Line(plain.get(result["Id"]) or result["Label"], points, own.get(result["Id"], "")))
     found.keys = [
         Key(
             line.label,
@@ -170,6 +173,30 @@ def _fill(found: Tile, results: Sequence[Json], start_s: int, end_s: int) -> Non
         start_s, end_s, found.lines, found.period_s, unit, marks, stacked=found.widget.stacked, least=found.widget.least,
         most=found.widget.most, description=f"{found.title} over {span(end_s - start_s)}. Newest: {said or 'no data'}.",
     )  # fmt: skip
+
+
+def _plain(series: Sequence[Series]) -> dict[str, str]:
+    """By Id, what lines without a label of their own are called: the metric in words, the thing where several are drawn, and
+    the statistic where that alone tells two lines apart."""
+    metrics = [one.query for one in series if "MetricStat" in one.query and not one.query.get("Label")]
+    things = {query["Id"]: _thing(query) for query in metrics}
+    said = {query["Id"]: label_of(query["MetricStat"]["Metric"]["MetricName"]) for query in metrics}
+    if len(set(things.values())) > 1:
+        alike = len(set(said.values())) == 1
+        said = {key: thing if alike else f"{thing}: {rules.lower_first(said[key])}" for key, thing in things.items()}
+    often = Counter(said.values())
+    return {
+        query["Id"]: f"{name}, {query['MetricStat']['Stat']}" if often[name] > 1 else name
+        for query in metrics
+        for name in [said[query["Id"]]]
+    }
+
+
+def _thing(query: Json) -> str:
+    """Whose metric it is: `orders`, `orders 0003`; of none: the namespace."""
+    metric = query["MetricStat"]["Metric"]
+    values = [one["Value"].removeprefix("shardId-00000000") for one in metric["Dimensions"]]
+    return " ".join(values) or str(metric["Namespace"])
 
 
 def csv_rows(found: Sequence[Tile]) -> list[list[str]]:

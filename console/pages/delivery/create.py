@@ -219,4 +219,4 @@ def _steps(given: Json, description: Json) -> list[tuple[str, str]]:
     source = given["stream"] if given["source"] == "stream" else "Direct PUT"
     kind = described.KEYS[given["kind"]]
     where = described.address(kind, {**description, "BucketARN": configured.bucket_arn(given["bucket"])})
-    return [("Source", source or "a data stream"), (described.DESTINATIONS[kind], where)]
+    return [("Source", source or "a data stream"), (described.DESTINATIONS[kind], where or "not named yet")]

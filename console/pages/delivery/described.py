@@ -83,7 +83,7 @@ def address(destination_type: str, description: Json) -> str:
             return str(description.get("HECEndpoint", ""))
         case DestinationType.REDSHIFT:
             table = (description.get("CopyCommand") or {}).get("DataTableName", "")
-            return f"{_jdbc(str(description.get('ClusterJDBCURL', '')))}, {table}"
+            return _joined(_jdbc(str(description.get("ClusterJDBCURL") or "")), table)
         case DestinationType.ICEBERG:
             tables = description.get("DestinationTableConfigurationList") or []
             names = [f"{one.get('DestinationDatabaseName')}.{one.get('DestinationTableName')}" for one in tables]
@@ -91,7 +91,12 @@ def address(destination_type: str, description: Json) -> str:
         case _:
             place = description.get("ClusterEndpoint") or description.get("CollectionEndpoint")
             place = place or str(description.get("DomainARN", "")).rpartition("/")[2]
-            return f"{urlsplit(str(place)).netloc or place}, {description.get('IndexName', '')}"
+            return _joined(urlsplit(str(place)).netloc or str(place), description.get("IndexName", ""))
+
+
+def _joined(*parts: str) -> str:
+    """With commas; what is not typed yet is left out."""
+    return ", ".join(part for part in parts if part)
 
 
 def _jdbc(url: str) -> str:

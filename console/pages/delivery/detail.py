@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -40,6 +41,12 @@ TABS: tuple[tuple[str, str, str], ...] = (
     ("Configuration", "delivery-configuration", "delivery:read"),
     ("Activity", "delivery-activity", "audit:read"),
 )
+
+LIST_QUERY = ("q", "status", "to", "sort", "page")
+"""What the address of the list may say (see listing.py)."""
+
+LIST_QUERY_MAX = 2_000
+"""Characters of it."""
 
 BUSY = frozenset({DeliveryStreamStatus.CREATING, DeliveryStreamStatus.DELETING, DeliveryStreamStatus.UPDATING})
 
@@ -209,8 +216,15 @@ def resume(request: TeamRequest, name: str) -> HttpResponse:
     return _back(request, name)
 
 
+def _of_list(request: TeamRequest) -> str:
+    """The part of the list that the button stood in, as a query: filter, order and page, and nothing else."""
+    given = QueryDict(request.POST.get("at", "")[:LIST_QUERY_MAX])
+    return urlencode({name: given[name] for name in LIST_QUERY if given.get(name)})
+
+
 def _back(request: TeamRequest, name: str) -> HttpResponse:
     """To the page that the button stood on."""
     if request.POST.get("back") == "list":
-        return redirect("delivery-streams", request.team.slug)
+        there = reverse("delivery-streams", args=[request.team.slug])
+        return redirect(f"{there}?{_of_list(request)}".removesuffix("?"))
     return redirect("delivery-stream", request.team.slug, name)

@@ -151,23 +151,26 @@ def redrive(request: TeamRequest, name: str) -> HttpResponse:
         else:
             messages.success(request, f"Failed records of {name} are being delivered once more")
             return redirect("delivery-jobs", request.team.slug, name)
-    objects, problem = _lying(row)
+    lying, problem = _lying(row)
     context = {
         **frame(request, row, "delivery-errors"),
         "form": form,
-        "objects": objects,
+        "objects": lying.objects,
+        "may_be_more": not lying.is_all,
         "problem": problem,
-        "most": OBJECTS_LISTED,
+        "running": DeliveryJob.objects.filter(
+            delivery_stream=row, kind=JobKind.REDRIVE, status__in=work.UNFINISHED
+        ).exists(),
     }
     return render(request, "delivery/redrive.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _lying(row: Any) -> tuple[list[Any], str]:
+def _lying(row: Any) -> tuple[failed.Lying, str]:
     """Objects of failed records, or why they cannot be listed."""
     try:
         return failed.found(calls.runtime(), row, limit=OBJECTS_LISTED), ""
     except DeliveryFailed as error:
-        return [], f"{error.code}: {error.message}"
+        return failed.Lying([], is_all=False), f"{error.code}: {error.message}"
 
 
 @require_POST

@@ -55,5 +55,8 @@ def test_pausing_and_resuming_from_the_list(client, team):
     assert answer["Location"] == "/t/first/delivery"
     assert DeliveryStream.objects.get().paused_at_ms
     assert "Resume" in text_of(client.get("/t/first/delivery"))
-    client.post("/t/first/delivery/ticker/resume", {"back": "list"})
+    assert 'name="at" value="q=tick&amp;page=1"' in text_of(client.get("/t/first/delivery?q=tick&page=1"))
+    told = {"back": "list", "at": "page=2&q=a%26b&next=//elsewhere&sort=-created"}
+    answer = client.post("/t/first/delivery/ticker/resume", told)
+    assert answer["Location"] == "/t/first/delivery?q=a%26b&sort=-created&page=2"
     assert DeliveryStream.objects.get().paused_at_ms is None

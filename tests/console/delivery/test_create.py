@@ -31,6 +31,9 @@ KINDS = {
     },
     "iceberg": {"iceberg_database": "lake", "iceberg_table": "events"},
 }  # fmt: skip
+PARTITIONED = {
+    "partition": "on", "jq": "{s: .TICKER_SYMBOL}", "prefix": "!{partitionKeyFromQuery:s}/", "error_prefix": "failed/",
+}  # fmt: skip
 
 
 def create(client, **given):
@@ -140,6 +143,8 @@ def test_a_plain_transform_is_a_connection(client):
         ({"transform": "http", "transform_url": "https://transform.example"}, "transform_url", "path"),
         ({"deaggregate": "DELIMITED"}, "deaggregate_by", "separates"),
         ({"partition": "on"}, "prefix", "partition key"),
+        ({**PARTITIONED, "interval_s": "5"}, "interval_s", "60 seconds"),
+        ({**PARTITIONED, "size_mb": "5"}, "size_mb", "64"),
         ({"jq": "{a: .", "partition": "on"}, "jq", ""),
         ({"backup": "on"}, "backup_bucket", "Which bucket"),
         ({"s3_endpoint": "http://localhost:9000"}, "s3_key", "keys of your own"),
@@ -205,6 +210,14 @@ def test_examples_and_code_follow_the_form(client):
     broken = plain(client.post("/t/first/create-delivery/beside", {**BASE, "prefix": "!{timestamp:bbb}"}))
     assert "bbb" in broken or "letter" in broken
     assert client.post("/t/first/create-delivery/beside", {}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["http", "splunk", "redshift", "opensearch", "serverless", "elasticsearch"])
+def test_a_destination_that_is_not_typed_yet_is_said_to_be_so(client, kind):
+    asked = {"name": "ticker", "source": "direct", "kind": kind}
+    page = text_of(client.post("/t/first/create-delivery/beside", asked))
+    assert '<dd class="wrap-any">not named yet</dd>' in page
+    assert '<dd class="wrap-any">,' not in page
 
 
 def test_code_holds_no_secret(client):

@@ -8,6 +8,7 @@ import pytest
 from apps.access.models import AuditEntry
 from apps.delivery import demo
 from apps.delivery.models import DeliveredObject, DeliveryError, DeliveryJob, DeliveryLog, DeliveryStream
+from apps.delivery.redrive import Lying
 from apps.leases.models import Lease
 from console.pages.page_rows import PLAIN_ROWS
 from tests.console.conftest import make_stream, other_team, signed_in, text_of
@@ -102,6 +103,7 @@ def test_errors_say_what_to_do(client, delivery, served):
     for text in ("7 cases", "Create the bucket", "The message says what happened", "12 failed records"):
         assert text in page
     assert "<script>alert" not in text_of(response)
+    assert text_of(response).count("/redrive") == 2
     assert "No errors" in plain(signed_in_other_errors())
 
 
@@ -185,6 +187,35 @@ def test_another_teams_job_is_not_there(client, delivery, served):
     assert client.post(f"{AT}/jobs/{job.pk}/cancel").status_code == 404
     job.refresh_from_db()
     assert job.status == "WAITING"
+
+
+@pytest.mark.parametrize(("lying", "offered"), [(Lying([], is_all=True), False), (Lying([], is_all=False), True)])
+def test_a_redrive_is_offered_where_there_may_be_something(client, delivery, monkeypatch, lying, offered):
+    monkeypatch.setattr("apps.delivery.redrive.found", lambda *_args, **_more: lying)
+    page = text_of(client.get(f"{AT}/redrive"))
+    assert ("Nothing to redrive" in page) != offered
+    assert ("id_error_type" in page) == offered
+
+
+def test_a_redrive_under_way_is_named_instead_of_another(client, delivery):
+    client.post(f"{AT}/redrive", {})
+    page = text_of(client.get(f"{AT}/redrive"))
+    assert "being redriven already" in page
+    assert "btn-primary" not in page
+
+
+def test_without_failures_no_page_offers_to_redrive(client, delivery, served):
+    for path in ("", "/jobs"):
+        assert "/redrive" not in text_of(client.get(AT + path))
+    page = text_of(client.get(f"{AT}/errors"))
+    assert "Redrive failed records" not in page
+    assert "Look under the error prefix" in page
+
+
+def test_the_page_of_what_is_tested_belongs_to_delivery_streams(client, delivery):
+    marked = re.search(r'<a href="([^"]+)"[^>]*aria-current="page"', text_of(client.get("/t/first/docs/tested")))
+    assert marked
+    assert marked[1] == "/t/first/delivery"
 
 
 def test_redrive_is_asked_for_once_and_its_errors_stand_at_the_field(client, delivery):

@@ -222,7 +222,7 @@ def test_a_change_raises_the_version_and_none_is_nothing(stream):
     row = Stream.objects.get()
     assert row.version == version + 1
     assert faults_of(row.faults) == Faults(5, 1, 200)
-    assert Faults(5, 1, 200).sentence() == "5 % throttled, 1 % internal failures, 200 ms added"
+    assert Faults(5, 1, 200).sentence() == "5% throttled, 1% internal failures, 200 ms added"
     set_faults(stream, Faults(), "test")
     assert faults_of(Stream.objects.get().faults) is None
     assert Faults().sentence() == "none"
