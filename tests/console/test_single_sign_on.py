@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from apps.access.models import AuditEntry
 from apps.accounts.models import Invitation, Membership, User
 from apps.base.units import DAY_MS
 from tests.console.conftest import signed_in_as, text_of
+from tests.support.processes import free_port
 from tests.support.teams import CREATED_AT_MS, EMAIL
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -37,8 +37,7 @@ PEOPLE = {
 @pytest.fixture(scope="module")
 def issuer():
     """The address of a provider that knows PEOPLE, each by their subject."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     known = [word for sub, claims in PEOPLE.items() for word in ("--user-claims", json.dumps({"sub": sub, **claims}))]
     command = [
         sys.executable,
@@ -60,6 +59,7 @@ def issuer():
                 break
             except httpx.TransportError:
                 assert time.monotonic() < end
+        assert provider.poll() is None, "the provider did not start"
         yield address
         provider.terminate()
 

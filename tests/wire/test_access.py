@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 
+from tests.support.processes import HAPPENED_WITHIN_S, SOON
 from tests.wire.conftest import REGION, Endpoint
 
 Make = Callable[..., Any]
@@ -55,7 +56,7 @@ def refused(call: Callable[..., Any], **params: Any) -> tuple[str, str]:
 
 def soon(condition: Callable[[], Any]) -> Any:
     """What holds within a second everywhere: its first true answer."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HAPPENED_WITHIN_S
     while time.monotonic() < deadline:
         found = condition()
         if found:
@@ -68,7 +69,7 @@ def soon(condition: Callable[[], Any]) -> Any:
 def stream(make: Make) -> Iterator[Any]:
     kinesis, name = make("kinesis"), f"s{uuid.uuid4().hex[:8]}"
     kinesis.create_stream(StreamName=name, ShardCount=1)
-    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig=SOON)
     yield kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     kinesis.delete_stream(StreamName=name)
 

@@ -16,7 +16,7 @@ def test_paused_once_and_resumed_once(team):
     assert not pausing.resume(delivery, 4_000, "mira")
     delivery.refresh_from_db()
     assert delivery.paused_at_ms is None
-    assert list(AuditEntry.objects.values_list("operation", flat=True)) == [
+    assert list(AuditEntry.objects.order_by("id").values_list("operation", flat=True)) == [
         "PauseDeliveryStream",
         "ResumeDeliveryStream",
     ]
