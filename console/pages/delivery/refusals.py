@@ -30,6 +30,7 @@ MEMBERS: Final[dict[str, str]] = {
     "SizeInMBs": "size_mb",
     "IntervalInSeconds": "interval_s",
     "BufferingHints": "size_mb",
+    "BufferingHints.IntervalInSeconds": "interval_s",
     "RoleARN": "role_arn",
     "AWSKMSKeyARN": "kms_key_arn",
     "DurationInSeconds": "retry_s",
