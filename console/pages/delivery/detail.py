@@ -177,7 +177,8 @@ def state(request: TeamRequest, name: str) -> HttpResponse:
 
 @team_page("delivery:read")
 def now(request: TeamRequest, name: str) -> HttpResponse:
-    """The banners, and what else changes by itself: the page asks every second while something moves, else every five."""
+    """The banners, and what else changes by itself: the page asks every second while something moves, else every five.
+    figures: it has the four figures, too."""
     row = find(request, name)
     tab = request.GET.get("tab", "")
     context = {
@@ -187,8 +188,8 @@ def now(request: TeamRequest, name: str) -> HttpResponse:
         "renewed": True,
         **moving(row),
     }
-    if tab == "delivery-stream":
-        context |= {"strip": True, **measured(request, row)}
+    if "figures" in request.GET:
+        context |= measured(request, row)
     return render(request, "delivery/now.html", context)
 
 

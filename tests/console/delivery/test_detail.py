@@ -1,5 +1,6 @@
 """The tabs of a delivery stream: what they show of rows and logs, and the buttons in them."""
 
+import html
 import json
 import re
 
@@ -81,7 +82,7 @@ def test_a_failure_stands_above_the_tabs(client, delivery, served):
         delivery_stream=delivery, part="destination", code="S3.NoSuchBucket", cause="x", message="No bucket.", count=3,
         first_at_ms=1, last_at_ms=2,
     )  # fmt: skip
-    page = plain(client.get(f"{AT}/now?tab=delivery-stream"))
+    page = plain(client.get(f"{AT}/now?tab=delivery-stream&figures=1"))
     assert "Deliveries have failed since" in page
     assert "S3.NoSuchBucket" in page
     assert "Failing" in page
@@ -174,6 +175,16 @@ def test_demo_data_are_sent_counted_and_stopped(client, delivery, served):
     assert "had ended already" in text_of(client.post(f"{AT}/jobs/{job.pk}/cancel", follow=True))
     assert "Stopped" in plain(client.get(f"{AT}/jobs"))
     assert client.post(f"{AT}/jobs/{2**70}/cancel").status_code == 404
+
+
+def test_a_page_without_the_figures_asks_for_none(client, delivery):
+    """The browser would look for their place again and again."""
+    for tab, figures in (("", True), ("/demo", False), ("/objects", False)):
+        asks = re.search(r'id="delivery-now".*? hx-get="([^"]+)"', text_of(client.get(AT + tab)))
+        assert asks is not None, tab
+        there = 'id="delivery-figures"'
+        page, answer = text_of(client.get(AT + tab)), text_of(client.get(html.unescape(asks[1])))
+        assert (there in page, there in answer) == (figures, figures), tab
 
 
 @pytest.mark.parametrize("given", [{"rate": "7", "total": "1"}, {"rate": "50", "total": "0"}, {"rate": "50"}])
