@@ -20,9 +20,12 @@ class Plan(StrEnum):
     ADVANTAGE = "advantage"
 
 
+_SUFFIXES = {plan: f"{MARK}{plan}" if plan else "" for plan in Plan}
+
+
 def keyed(meter_key: str, plan: Plan) -> str:
     """What to book under."""
-    return meter_key if not plan else f"{meter_key}{MARK}{plan}"
+    return meter_key + _SUFFIXES[plan]
 
 
 def split(key: str) -> tuple[str, Plan]:

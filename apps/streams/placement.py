@@ -5,11 +5,10 @@ from __future__ import annotations
 import _md5  # hashlib's own fallback; without the wrapper a key costs half
 from bisect import bisect_right
 from collections.abc import Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from apps.base.units import KIB, PAYLOAD_UNIT_BYTES
 from apps.recordlog.interface import Successor
-from apps.recordlog.stored_batch import payload_units
 from apps.streams.catalog import ShardView, StreamView
 from apps.streams.errors import InvalidArgumentException, ValidationException
 from apps.streams.hashkeys import digest_of_explicit, digest_of_key, digest_of_number
@@ -17,6 +16,10 @@ from apps.streams.shapes import PutRecordRequest, PutRecordsEntry
 
 Placeable = PutRecordRequest | PutRecordsEntry
 """A record as a caller sends it."""
+
+
+KIB_UNITS = b"\x01" + b"".join(bytes([units]) * KIB for units in range(1, 256))
+"""Units of 1 KiB by a record's bytes, as far as a unit is a byte: looked up in C, half the price of reckoning each record's."""
 
 
 class Group:
@@ -50,14 +53,17 @@ class Group:
         """PUT payload units of all its records; largest is the size of the call's largest record."""
         if largest <= PAYLOAD_UNIT_BYTES:
             return len(self.positions)
-        return sum(map(payload_units, self.sizes))
+        return sum([-(-size // PAYLOAD_UNIT_BYTES) or 1 for size in self.sizes])
 
     def kib_units(self, largest: int) -> int:
         """Units of 1 KiB of all its records, by which on-demand streams are paid; largest as before."""
+        sizes = self.sizes
         if largest <= KIB:
-            return len(self.positions)
+            return len(sizes)
+        if largest < len(KIB_UNITS) and len(sizes) > 1:  # of one alone, itemgetter answers no tuple
+            return sum(itemgetter(*sizes)(KIB_UNITS))
         # As stored_batch.kib_units, without a call for each; the shift is by a KiB, and a quarter quicker than its name.
-        return sum([(size + 1_023 >> 10) or 1 for size in self.sizes])
+        return sum([(size + 1_023 >> 10) or 1 for size in sizes])
 
 
 def record_bytes(key: str | None, data: bytes) -> int:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.recordlog.stored_batch import kib_units, payload_units
 from apps.streams.errors import InvalidArgumentException
 from apps.streams.hashkeys import digest_of_explicit, digest_of_key, digest_of_number
-from apps.streams.placement import Group, record_bytes
+from apps.streams.placement import KIB_UNITS, Group, record_bytes
 from apps.streams.topology import even_ranges
 
 
@@ -58,3 +59,16 @@ def test_units_of_a_group_are_the_sum_of_its_records_units(records):
     assert (group.sizes, group.size_bytes) == (sizes, sum(sizes))
     assert group.kib_units(largest) == sum(max(1, math.ceil(size / 1_024)) for size in sizes)
     assert group.payload_units(largest) == sum(max(1, math.ceil(size / 25_600)) for size in sizes)
+
+
+@given(st.lists(st.integers(0, 2_000) | st.integers(0, 10_485_760), min_size=1, max_size=40))
+def test_units_are_exact_at_every_size(sizes):
+    """Of one record, of many, and where one of them is too large for the table."""
+    group = Group(None)
+    group.sizes, group.positions = sizes, list(range(len(sizes)))
+    assert group.kib_units(max(sizes)) == sum(map(kib_units, sizes))
+    assert group.payload_units(max(sizes)) == sum(map(payload_units, sizes))
+
+
+def test_the_table_of_units_is_the_rule():
+    assert list(KIB_UNITS) == [kib_units(size) for size in range(len(KIB_UNITS))]
