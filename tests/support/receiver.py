@@ -36,6 +36,11 @@ class Fault:
     value: int | float | str = 0
     taken: bool = False
 
+    @property
+    def ends(self) -> bool:
+        """Does the answer come to an end? A test may be short of patience only where it does not."""
+        return self.kind not in {"drip", "silent"}
+
 
 @dataclass(frozen=True)
 class Request:

@@ -179,7 +179,6 @@ def test_a_413_that_is_not_in_form_is_tried_again(runtime: Runtime, receiver: Fi
 def test_failures_tell_the_codes_of_aws(
     runtime: Runtime, receiver: FirehoseReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "ANSWER_S", 0.5)
     case = Case(runtime, receiver.endpoint, [b"a"])
     for fault, code in {
         Fault("status", 429): "DestinationException",
@@ -189,6 +188,7 @@ def test_failures_tell_the_codes_of_aws(
         Fault("silent"): "RequestTimeout",
         Fault("reset"): "ConnectionReset",
     }.items():
+        monkeypatch.setattr(http, "ANSWER_S", 60.0 if fault.ends else 0.5)
         receiver.fail(fault)
         failure = case.failure()
         assert failure.code == f"HttpEndpoint.{code}", fault

@@ -183,7 +183,6 @@ def test_refusals_have_the_codes_of_aws(runtime: Runtime, receiver: SplunkReceiv
 
 
 def test_connections_that_fail(runtime: Runtime, receiver: SplunkReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splunk, "ANSWER_S", 0.5)
     case = Case(runtime, receiver.url, [b"a"])
     for fault, code in {
         Fault("status", 500): "ServerError",
@@ -195,6 +194,7 @@ def test_connections_that_fail(runtime: Runtime, receiver: SplunkReceiver, monke
         Fault("drip"): "ConnectionTimeout",
         Fault("reset"): "ConnectionClosed",
     }.items():
+        monkeypatch.setattr(splunk, "ANSWER_S", 60.0 if fault.ends else 0.5)
         receiver.fail(fault)
         failure = case.failure()
         assert failure.code == f"Splunk.{code}", fault
