@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import lru_cache
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
+
+from console.api import problems
 
 TAGS: Final[dict[str, str]] = {
     "Streams": "Data streams: their settings, tags and policies.",
@@ -65,7 +68,12 @@ def document() -> dict[str, Any]:
     return made
 
 
-@require_safe
-def openapi(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - a view
-    """The document."""
+@csrf_exempt  # it takes no form, and the refusal of forms is a page
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The document; 405 for whoever would change it."""
+    if request.method not in {"GET", "HEAD"}:
+        request_id = str(uuid.uuid4())
+        refusal = problems.outside(405, f'Method "{request.method}" not allowed.', request_id)
+        headers = {"Allow": "GET, HEAD", "X-Request-Id": request_id}
+        return HttpResponse(refusal, problems.CONTENT_TYPE, 405, headers=headers)
     return JsonResponse(document(), json_dumps_params={"indent": 1})

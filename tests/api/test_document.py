@@ -2,6 +2,7 @@
 
 import jsonschema
 import pytest
+from django.test import Client
 from django.urls import URLPattern
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
@@ -117,4 +118,12 @@ def test_it_is_served_to_whoever_asks(db, client):
     answer = client.get("/api/v1/openapi.json")
     assert answer.status_code == 200
     assert answer.json()["info"]["title"] == "Tidegate REST API"
-    assert client.post("/api/v1/openapi.json").status_code == 405
+    assert client.head("/api/v1/openapi.json").status_code == 200
+
+
+def test_it_cannot_be_changed_and_says_so_as_a_problem():
+    """To a program, which has no token of a form: the refusal of forms is a page."""
+    answer = Client(enforce_csrf_checks=True).post("/api/v1/openapi.json")
+    assert (answer.status_code, answer["Content-Type"]) == (405, "application/problem+json")
+    assert answer["Allow"] == "GET, HEAD"
+    assert answer.json()["request_id"] == answer["X-Request-Id"]
