@@ -116,7 +116,17 @@ def hints_stay_here() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(request: pytest.FixtureRequest, hints_stay_here: None, django_db_blocker: Any) -> Iterator[None]:
+def the_database_is_waited_for() -> None:
+    """On a busy machine it is slow, not away: no test gets an old snapshot of a stream because reading the new one took long."""
+    from apps.streams import snapshots
+
+    snapshots.PATIENCE_S = 60
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, hints_stay_here: None, the_database_is_waited_for: None, django_db_blocker: Any
+) -> Iterator[None]:
     """On SQLite a copy of tables that are made already (tests.support.tables); elsewhere a database of Django's making, also
     if no test in the run asks for it by its mark. Between tests tests.support.emptying empties it.
 
