@@ -171,9 +171,11 @@ def replay(request: TeamRequest) -> HttpResponse:
     """Put what arrived in a stream within a time range into another one. Needs to read the one and write the other."""
     if not allowed(request.actions, "record:read"):
         return forbidden(request, "record:read")
-    initial = {"source": request.GET.get("source", "")}
-    form = ReplayForm(request.POST or None, initial=initial)
-    _offer(request, form, "source", "target")
+    form = ReplayForm(request.POST or None)
+    names = _offer(request, form, "source", "target")
+    asked_for = request.GET.get("source", "")
+    source = asked_for if asked_for in names else next(iter(names), "")
+    form.initial = {"source": source, "target": next((name for name in names if name != source), "")}
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
@@ -192,12 +194,13 @@ def replay(request: TeamRequest) -> HttpResponse:
     return render(request, "ingestion/replay.html", {"form": form}, status=422 if request.method == "POST" else 200)
 
 
-def _offer(request: TeamRequest, form: forms.Form, *fields: str) -> None:
-    """Let the fields choose among the team's streams."""
-    names = Stream.objects.filter(team=request.team).order_by("name").values_list("name", flat=True)
-    choices = [(name, name) for name in names[:STREAMS_OFFERED]]
+def _offer(request: TeamRequest, form: forms.Form, *fields: str) -> list[str]:
+    """Let the fields choose among the team's streams, whose names it answers."""
+    rows = Stream.objects.filter(team=request.team).order_by("name").values_list("name", flat=True)
+    names = list(rows[:STREAMS_OFFERED])
     for field in fields:
-        form.fields[field].choices = choices  # type: ignore[attr-defined]
+        form.fields[field].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+    return names
 
 
 def _find(request: TeamRequest, job: int) -> Ingestion:

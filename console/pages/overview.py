@@ -162,7 +162,7 @@ def _quotas(request: TeamRequest, counts: Counts, streams: list[Stream]) -> list
 
     on_demand = sum(stream.mode == StreamMode.ON_DEMAND for stream in streams)
     found = [
-        Use("Shards", counts.open_shards, counts.shard_quota),
+        Use("Provisioned shards", counts.provisioned_shards, counts.shard_quota),
         Use("On-demand streams", on_demand, limit("on-demand-streams")),
     ]
     if allowed(request.actions, "delivery:read"):

@@ -344,13 +344,10 @@ class Counts:
 
     streams: int
     open_shards: int
+    provisioned_shards: int
+    """Of the open ones, those that count against the quota of the account and region."""
     consumers: int
     shard_quota: int
-
-    @property
-    def shards_left(self) -> int:
-        """Until the quota of the account and region."""
-        return max(0, self.shard_quota - self.open_shards)
 
 
 def counts_of(request: TeamRequest) -> Counts:
@@ -368,6 +365,7 @@ def counts_of(request: TeamRequest) -> Counts:
             of_streams=of_streams,
             of_delivery_streams=of_delivery_streams,
             of_shards=per_team(Shard.objects.filter(OPEN), "stream__team"),
+            of_provisioned=per_team(Shard.objects.filter(OPEN, stream__mode=StreamMode.PROVISIONED), "stream__team"),
             of_consumers=per_team(Consumer.objects.all(), "stream__team"),
             of_quota=Subquery(overrides.values("value")[:1]),
             prices=costs.told_prices(request),
@@ -379,4 +377,6 @@ def counts_of(request: TeamRequest) -> Counts:
     quota = counted["of_quota"]
     if quota is None:
         quota = QUOTAS["shards"].default_in(calls.runtime().config.region)
-    return Counts(counted["of_streams"], counted["of_shards"], counted["of_consumers"], quota)
+    return Counts(
+        counted["of_streams"], counted["of_shards"], counted["of_provisioned"], counted["of_consumers"], quota
+    )

@@ -112,6 +112,13 @@ def test_a_time_range_is_replayed(client, team, served, clock):
     assert Ingestion.objects.get().records == 2
 
 
+def test_a_replay_begins_with_two_streams(client, team, served):
+    make_stream(served, team, "copy")
+    for path, wanted in ((REPLAY, ("copy", "orders")), (f"{REPLAY}?source=orders", ("orders", "copy"))):
+        form = client.get(path).context["form"]
+        assert (form["source"].value(), form["target"].value()) == wanted
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [

@@ -6,7 +6,8 @@ from apps.access.models import AuditEntry
 from apps.accounts.models import Membership, User
 from apps.cloudwatch.models import Acknowledgement, Alarm
 from apps.streams.models import Ingestion
-from tests.console.conftest import signed_in, text_of
+from console.pages.streams import counts_of
+from tests.console.conftest import make_stream, signed_in, text_of
 from tests.support.teams import make_team
 
 RULE = {
@@ -75,7 +76,14 @@ def test_the_page_is_few_queries_however_many_streams(client, team, stream, alar
 def test_quotas_and_the_live_chart(client, team, stream):
     page = text_of(client.get("/t/first"))
     assert 'topic="team/throughput"' in page
+    assert "Provisioned shards" in page
     assert "2 of 20,000" in page or "2 of 1,000" in page or "2 of 500" in page
+
+
+def test_shards_of_on_demand_streams_do_not_count_against_the_quota(client, team, stream, served):
+    make_stream(served, team, "wild", shards=None, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    counts = counts_of(client.get("/t/first/streams").wsgi_request)
+    assert (counts.open_shards, counts.provisioned_shards) == (6, 2)
 
 
 def test_an_empty_team_has_three_steps(served, db):

@@ -62,7 +62,7 @@ def test_everybody_who_sees_costs_sees_the_teams_prices(team, served, month):
     assert "Own price" in row_of(page, 'mono">fan-out-data<')
     assert "Rate only" in row_of(page, 'mono">flink-kpu-hour<')
     assert "Rate only" not in row_of(page, 'mono">advantage-shortfall-in<')
-    assert "From memory, check it" in row_of(page, 'mono">shard-metric<')
+    assert "Unconfirmed, check it" in row_of(page, 'mono">shard-metric<')
     assert "AWS publishes none, check it" in row_of(page, 'mono">queue-hour<')
     assert "up to 512,000" in row_of(page, 'mono">delivery-ingestion<')
     assert "Everybody&#x27;s prices less 10%" in page

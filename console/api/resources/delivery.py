@@ -197,7 +197,7 @@ class OneDeliveryStream(ApiView):
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: ApiRequest, name: str) -> Response:
-        """Delete it, with what waits in it (DeleteDeliveryStream)."""
+        """Delete a delivery stream, with what waits in it (DeleteDeliveryStream)."""
         row = one(request, name)
         calls.firehose(request, "DeleteDeliveryStream", DeliveryStreamName=row.name)
         return Response(status=204)
@@ -298,7 +298,7 @@ class Encryption(ApiView):
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: ApiRequest, name: str) -> Response:
-        """Encrypt nothing more (StopDeliveryStreamEncryption)."""
+        """Stop encrypting what waits (StopDeliveryStreamEncryption)."""
         row = one(request, name)
         calls.firehose(request, "StopDeliveryStreamEncryption", DeliveryStreamName=row.name)
         return Response(status=204)
@@ -338,7 +338,7 @@ class OneConnection(ApiView):
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: ApiRequest, name: str, part: str) -> Response:
-        """Use what the operator's environment says."""
+        """Take a connection away: the operator's environment says where the part is."""
         row = one(request, name)
         self._kept(row, part)
         written.keep_connection(request, row, part, Given())

@@ -12,7 +12,7 @@ from apps.billing.price_book import Books, ShippedList, Tiers, number_text
 from apps.billing.rating import Priced
 from console.pages import money
 
-FROM_MEMORY = "From memory, check it"
+FROM_MEMORY = "Unconfirmed, check it"
 NOT_PUBLISHED = "AWS publishes none, check it"
 SHIPPED = "the shipped list"
 

@@ -140,12 +140,13 @@ def _corrected(request: TeamRequest) -> set[str]:
     return {month for month, bill_month in pairs if bill_month > month}
 
 
-def _later(request: TeamRequest, month: Month) -> list[str]:
+def _later(request: TeamRequest, month: Month) -> list[Month]:
     """The later bills that have corrections of this month."""
     found = Correction.objects.filter(
         team=request.team, hour_ms__gte=month.start_ms, hour_ms__lt=month.end_ms, bill_month__gt=str(month)
     )
-    return list(found.order_by("bill_month").values_list("bill_month", flat=True).distinct())
+    names = found.order_by("bill_month").values_list("bill_month", flat=True).distinct()
+    return [Month.named(name) for name in names]
 
 
 def _month(name: str) -> Month:

@@ -34,6 +34,7 @@ def test_months_are_open_closed_or_corrected_later(client, lived, served):
         assert words in page, words
     october = text_of(client.get(f"{LIST}/2026-10"))
     assert "the difference is on" in october
+    assert "the statement of November 2026<" in october
     november = text_of(client.get(f"{LIST}/2026-11"))
     assert "Correction of October 2026: Shard hours" in november
 
