@@ -157,6 +157,7 @@ def test_invitations(api, team, served):
     told = made.json()
     assert (told["email"], told["status"], told["invited_by"]) == ("ann@example.test", "open", team.user.email)
     assert "/invite/" in told["link"]
+    assert told["is_mailed"] is False, "there is no mail server"
     again = api.post("/invitations", {"email": "Ann@Example.test", "role": "viewer"}, idempotency_key="i")
     assert again.content == made.content
     assert len(outbox.outbox) == 1

@@ -133,13 +133,19 @@ def test_hostile_names(client, name):
     assert "<script>alert" not in text_of(client.get("/t/first/members"))
 
 
+def test_without_a_mail_server_nobody_is_told_that_it_was_mailed(client):
+    page = text_of(client.post("/t/first/invitations", {"email": ADDRESS, "role": "viewer"}))
+    assert "There is no mail server" in page
+    assert "was mailed" not in page
+
+
 def test_no_address_is_flooded(client, monkeypatch):
     monkeypatch.setattr(invitation_pages, "MAILS_BURST", 2)
     invite(client)
     made = Invitation.objects.get()
     pages = [text_of(client.post(f"/t/first/invitations/{made.pk}", {"do": "resend"})) for _ in range(2)]
-    assert ["It was mailed" in page for page in pages] == [True, False]
-    assert "The mail could not be sent now" in pages[1]
+    assert ["kept in the data directory" in page for page in pages] == [True, False]
+    assert "No mail was written now" in pages[1]
     assert "invite-link" in pages[1]
     assert len(outbox.outbox) == 2
 

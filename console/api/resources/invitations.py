@@ -47,7 +47,7 @@ class SentInvitationSerializer(InvitationSerializer):
     link = serializers.CharField(
         help_text="For that person alone; it is not told again. Empty where a mail server has it."
     )
-    is_mailed = serializers.BooleanField(help_text="It is on its way by mail.")
+    is_mailed = serializers.BooleanField(help_text="It is on its way by mail. Never without a mail server.")
 
 
 class NewInvitationSerializer(serializers.Serializer[Any]):
@@ -124,7 +124,7 @@ class Resend(ApiView):
 
 def _sent(request: ApiRequest, made: Invitation, token: str) -> Response:
     link, is_mailed = send(request, made, token)
-    return Response(_shown(made, calls.now_ms()) | {"link": link, "is_mailed": is_mailed}, 201)
+    return Response(_shown(made, calls.now_ms()) | {"link": link, "is_mailed": is_mailed and not link}, 201)
 
 
 def _in(status: str, now_ms: int) -> Q:
