@@ -2,10 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.support.processes import HAPPENED_WITHIN_S, STARTED_WITHIN_S
 
 CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 MISSING = (
@@ -23,12 +27,20 @@ def must_be_there() -> bool:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
+    """It and its pages are waited for as long as processes are: Playwright's half a minute may be short on a busy machine."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM)
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, timeout=STARTED_WITHIN_S * 1_000)
+        launched.new_context = partial(_patient, launched.new_context)  # type: ignore[method-assign]
         try:
             yield launched
         finally:
             launched.close()
+
+
+def _patient(new_context: Callable[..., BrowserContext], **options: Any) -> BrowserContext:
+    made = new_context(**options)
+    made.set_default_timeout(HAPPENED_WITHIN_S * 1_000)
+    return made
 
 
 def sign_in(page: Page, base: str, email: str, password: str) -> None:
