@@ -21,7 +21,7 @@ LABEL_PERCENT = 4.5
 SHARE_PERCENT = 6
 """Narrower shards have no room for a share with its decimals, and a rounded one would not add up."""
 
-TIGHT_PERCENT = 12
+TIGHT_PERCENT, TIGHT_FOR_SHARE_PERCENT = 12, 15
 ROW_HEIGHT = 23
 STEPS = ((90, "h5"), (65, "h4"), (45, "h3"), (20, "h2"), (0, "h1"))
 """Colour classes by the per cent from which they hold."""
@@ -103,6 +103,11 @@ class Cell:
     def is_tight(self) -> bool:
         """Too narrow for words on a phone."""
         return self.width < TIGHT_PERCENT
+
+    @property
+    def is_tight_for_share(self) -> bool:
+        """Too narrow for a share with its decimals on a phone."""
+        return self.width < TIGHT_FOR_SHARE_PERCENT
 
     @property
     def y(self) -> int:
