@@ -1,7 +1,7 @@
 """Requests made up from the OpenAPI document, good and bad: what the API answers is what its document says.
 
 Every day the same few; `make fuzz-api` goes on for ten minutes with others each time. Within one process, with a token of every
-scope in a team of its own; half of the names in addresses are of things that are there.
+scope in a team of its own; half of the names in addresses are of things that are there, half of the bodies the document's.
 """
 
 import os
@@ -17,19 +17,15 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from apps.billing import flags
-from apps.billing.models import BillingFlag, Credit, FlagKind, PriceBook
 from console import calls
 from console.api import rates
 from console.api.document import document
 from tests.api.conftest import api_of
+from tests.api.things_there import Things
 from tests.console.conftest import (
-    make_stream,
     settle,
     unhurried,  # noqa: F401 - a fixture
 )
-from tests.support.delivery_rows import make_delivery
-from tests.support.operators import make_operator
 
 pytestmark = [
     pytest.mark.usefixtures("unhurried"),
@@ -55,51 +51,18 @@ ROUND_EXAMPLES = 4
 SEEN = Counter()
 """Answers by operation and status, for the report."""
 
-THERE = {
-    "name": ["orders", "clicks", "ticker"],
-    "shard": ["0", "shardId-000000000001"],
-    "consumer": ["app"],
-    "queue": ["work"],
-    "key": ["team"],
-    "job": [1],
-    "number": [1],
-    "part": ["destination"],
-    "dashboard": ["late"],
-    "alarm": ["late"],
-    "month": ["2026-11", "2026-10"],
-    "team": ["first"],
-}
-"""Values of places that name something: half of the requests have them."""
+KNOWN = st.sets(st.sampled_from(["places", "body", "headers"]))
+"""What of a request is as somebody would send it who knows what is there: addresses that name it, the document's example of
+a body, no conditions."""
 
 
 @pytest.fixture
-def world(team, served, monkeypatch):
-    """A team with a little of everything, that takes as many requests as come; its owner runs the installation."""
-    make_operator(team)
+def there(team, served, monkeypatch):
+    """A team with one of everything, that takes as many requests as come; its owner runs the installation."""
     monkeypatch.setattr(calls, "wait_until_active", lambda *_: settle(served))
     monkeypatch.setattr(rates, "BURST", 10_000_000)
     monkeypatch.setattr(rates, "PER_S", 10_000_000)
-    api = api_of(team.user, team.team)
-    make_delivery(team)
-    renew(served, team, api)
-    return served, team, api
-
-
-def renew(served, team, api):
-    """What earlier requests may have taken away is there again."""
-    settle(served)
-    for name, shards in (("orders", 2), ("clicks", 0)):
-        if api.get(f"/streams/{name}").status_code == 404:
-            make_stream(served, team, name, shards, Tags={"team": "shop"})
-    api.post("/streams/orders/consumers", {"name": "app"})
-    api.post("/queues", {"name": "work", "stream": "clicks"})
-    things = {"credit": Credit, "flag": BillingFlag, "book": PriceBook}
-    api.post("/operator/credits", {"team": team.team.slug, "amount": "5", "reason": "Trial", "from_month": "2026-11"})
-    api.post("/operator/price-books", {"team": team.team.slug})
-    flags.raise_flag(team.team.pk, FlagKind.LATE, "stream/orders", "Late", 1)
-    THERE.update({place: list(model.objects.values_list("pk", flat=True)[:3]) for place, model in things.items()})
-    api.post("/streams/orders/records", {"records": [{"partition_key": "a", "data": "x"}]})
-    settle(served)
+    return Things(served, team, api_of(team.user, team.team))
 
 
 def operations():
@@ -110,11 +73,13 @@ def operations():
     return [found.ok() for found in schema.get_all_operations()]
 
 
-def ask(operation, mode, examples, token, *, derandomize=False):
+def ask(operation, mode, examples, there, *, derandomize=False):
     """So many requests of one operation, each answer held against the document."""
-    places = [one.name for one in operation.iter_parameters() if one.location == "path" and one.name in THERE]
+    places = [one.name for one in operation.iter_parameters() if one.location == "path"]
+    values = {name: found for name in places if (found := there.values(operation.path, name))}
+    told = operation.definition.raw.get("requestBody", {}).get("content", {}).get("application/json", {})
 
-    @given(case=operation.as_strategy(generation_mode=mode), there=st.booleans(), which=st.integers(0, 9))
+    @given(case=operation.as_strategy(generation_mode=mode), known=KNOWN, which=st.integers(0, 9))
     @settings(
         max_examples=examples,
         deadline=None,
@@ -123,10 +88,14 @@ def ask(operation, mode, examples, token, *, derandomize=False):
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )
-    def once(case, there, which):
-        for name in places if there else ():
-            case.path_parameters[name] = THERE[name][which % len(THERE[name])]
-        response = case.call(headers={"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"})
+    def once(case, known, which):
+        if "places" in known:
+            case.path_parameters |= {name: found[which % len(found)] for name, found in values.items()}
+        if "body" in known and "example" in told and mode is GenerationMode.POSITIVE:
+            case.body = told["example"]
+        if "headers" in known:
+            case.headers.clear()
+        response = case.call(headers={"Authorization": f"Bearer {there.api.token}", "Accept-Encoding": "identity"})
         SEEN[operation.label, response.status_code] += 1
         assert response.status_code != 500, case.as_curl_command()  # 503 is documented: there is no Redis here
         case.validate_response(response, checks=CHECKS.get_by_names(CHECKED))
@@ -134,16 +103,14 @@ def ask(operation, mode, examples, token, *, derandomize=False):
     once()
 
 
-def test_what_is_answered_stands_in_the_document(world):
-    _, _, api = world
+def test_what_is_answered_stands_in_the_document(there):
     for operation in operations()[::EVERYDAY_STEP]:
         for mode in GenerationMode:
-            ask(operation, mode, 1, api.token, derandomize=True)
+            ask(operation, mode, 1, there, derandomize=True)
 
 
 @pytest.mark.torture
-def test_for_minutes(world):
-    served, team, api = world
+def test_for_minutes(there):
     found, end = operations(), time.monotonic() + FUZZ_S
     failures, rounds = {}, 0
     while time.monotonic() < end:
@@ -152,10 +119,10 @@ def test_for_minutes(world):
         for operation in found:
             for mode in GenerationMode:
                 try:
-                    ask(operation, mode, ROUND_EXAMPLES, api.token)
+                    ask(operation, mode, ROUND_EXAMPLES, there)
                 except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - all are told at the end
                     failures.setdefault((operation.label, mode.value), str(error))
-            renew(served, team, api)
+            there.renew()
             if time.monotonic() >= end:
                 break
     for (label, mode), text in failures.items():
