@@ -93,3 +93,10 @@ def control(runtime: Runtime, clock: FakeClock, team: Any) -> Control:
 def stranger(control: Control) -> Control:
     """Another team on the same installation."""
     return control.of(make_team("210987654321", "stranger", "AKIDSTRANGER").principal)
+
+
+@pytest.fixture
+def no_uploads_of_others(control: Control) -> None:
+    """All tests of a process have one data directory."""
+    for left in (control.runtime.config.data_path / "imports").glob("*"):
+        left.unlink()

@@ -67,6 +67,7 @@ def test_a_stream_is_replayed(worker, capsys):
     assert "is complete" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_uploads_of_others")
 def test_what_the_commands_refuse(control, tmp_path):
     control.create("s")
     path = tmp_path / "log.txt"

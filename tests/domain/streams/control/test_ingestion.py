@@ -30,13 +30,6 @@ pytestmark = pytest.mark.django_db
 ACCOUNT = "123456789012"
 
 
-@pytest.fixture
-def no_uploads_of_others(control):
-    """All tests of a process have one data directory."""
-    for left in (control.runtime.config.data_path / "imports").glob("*"):
-        left.unlink()
-
-
 def start_import(control, content, stream="s", **options):
     path = ingestion.upload(control.runtime.config, io.BytesIO(content))
     return ingestion.start_import(
