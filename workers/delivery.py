@@ -13,7 +13,7 @@ TTL_MS = 20_000
 """The lanes of a worker that was killed wait so long at most. Held ones are renewed every five seconds."""
 
 
-@work("delivery", ttl_ms=TTL_MS, deadline_ms=10_000)
+@work("delivery", ttl_ms=TTL_MS, deadline_ms=10_000, pin_waits=True)
 def deliver(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     """See apps.delivery.advancing. The key is the lane's row id. A slow destination may take longer than the lease lasts."""
     with kept(held, TTL_MS):

@@ -29,23 +29,27 @@ DUE_PER_TICK_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One kind of background work: ttl_ms its lease's span, deadline_ms how long one piece may take."""
+    """One kind of background work: ttl_ms its lease's span, deadline_ms how long one piece may take. pin_waits: a hint does not
+    bring forward what is pinned and has to wait, as after a failed attempt; what makes it due does."""
 
     kind: str
     ttl_ms: int
     deadline_ms: int
     advance: Advance
+    pin_waits: bool = False
 
 
 SLICES: dict[str, Slice] = {}
 
 
-def slice(kind: str, *, ttl_ms: int = 30_000, deadline_ms: int = 10_000) -> Callable[[Advance], Advance]:  # noqa: A001 - the house's word
+def slice(  # noqa: A001 - the house's word
+    kind: str, *, ttl_ms: int = 30_000, deadline_ms: int = 10_000, pin_waits: bool = False
+) -> Callable[[Advance], Advance]:
     """Make `advance(runtime, held, until_ms)` the work of leases of this kind. The function itself stays as it is."""
     assert deadline_ms * 2 <= ttl_ms, "a slice that keeps its deadline must not outlive its lease"
 
     def enter(advance: Advance) -> Advance:
-        SLICES[kind] = Slice(kind, ttl_ms, deadline_ms, advance)
+        SLICES[kind] = Slice(kind, ttl_ms, deadline_ms, advance, pin_waits)
 
         def task(key: str) -> None:
             run(runtime(), kind, key)
@@ -57,9 +61,9 @@ def slice(kind: str, *, ttl_ms: int = 30_000, deadline_ms: int = 10_000) -> Call
 
 
 def run(given: Runtime, kind: str, key: str) -> Progress | int | None:
-    """One slice of work on one key: None if somebody else has the lease, it is gone, or was lost on the way."""
+    """One slice of work on one key: None if somebody else has the lease, it has to wait, is gone, or was lost on the way."""
     work = SLICES[kind]
-    held = hold.take(kind, key, owner(), work.ttl_ms)
+    held = hold.take(kind, key, owner(), work.ttl_ms, given.clock.now_ms() if work.pin_waits else None)
     if held is None:
         return None
     with structlog.contextvars.bound_contextvars(kind=kind, key=key):

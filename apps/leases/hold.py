@@ -64,6 +64,13 @@ def _free() -> Q:
     return Q(expires_at_ms__lte=DatabaseNow()) | Q(expires_at_ms__gt=DatabaseNow() + 2 * LONGEST_TTL_MS)
 
 
+def _not_waiting(kind: str, now_ms: int) -> Q:
+    """In the statement that takes the lease: who makes it due at once (`ensure`) at this moment is not overlooked."""
+    too_far_ms = now_ms + 2 * LONGEST_DUE_MS.get(kind, LONGEST_DUE_OTHERWISE_MS)
+    due = Q(due_at_ms__isnull=True) | Q(due_at_ms__lte=now_ms) | Q(due_at_ms__gt=too_far_ms)
+    return Q(pinned__isnull=True) | due
+
+
 def _mine(held: Held) -> models.QuerySet[Lease]:
     return Lease.objects.filter(kind=held.kind, key=held.key, counter=held.counter)
 
@@ -89,11 +96,13 @@ def ensure(kind: str, key: str, due_at_ms: int) -> None:
         )
 
 
-def take(kind: str, key: str, owner: str, ttl_ms: int) -> Held | None:
-    """The lease for ttl_ms, if it is free and exists; else None."""
+def take(kind: str, key: str, owner: str, ttl_ms: int, now_ms: int | None = None) -> Held | None:
+    """The lease for ttl_ms, if it is free and exists; else None. now_ms: what is pinned has to wait until it is due, whoever
+    comes earlier."""
     assert 0 < ttl_ms <= LONGEST_TTL_MS, ttl_ms
+    wanted = Q() if now_ms is None else _not_waiting(kind, now_ms)
     with transaction.atomic():
-        changed = Lease.objects.filter(_free(), kind=kind, key=key).update(
+        changed = Lease.objects.filter(_free(), wanted, kind=kind, key=key).update(
             owner=owner, counter=F("counter") + 1, expires_at_ms=DatabaseNow() + ttl_ms, due_at_ms=None
         )
         if not changed:
