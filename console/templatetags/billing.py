@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.billing.bills import StatementLine
+from apps.billing.months import Month
 from apps.billing.rating import decimal_text
 from console.pages.billing import days
 from console.templatetags.ui import BAR_WIDTH
@@ -41,6 +42,13 @@ def page_query(context: dict[str, Any], name: str, number: int) -> str:
     values = context["request"].GET.copy()
     values[name] = str(number)
     return f"?{values.urlencode()}"
+
+
+@register.filter
+def month_words(name: str) -> str:
+    """`Nov 2026` of 2026-11."""
+    word, year = Month.named(name).title.split()
+    return f"{word[:3]} {year}"
 
 
 @register.filter

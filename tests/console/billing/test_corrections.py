@@ -50,7 +50,7 @@ def test_usage_is_corrected(operator, team, used):
     text = answer.content.decode()
     assert "Usage of" in text
     assert "counted twice" in text
-    assert "2026-11" in text
+    assert "Nov 2026" in text
 
 
 @pytest.mark.parametrize(
