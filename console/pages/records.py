@@ -40,6 +40,9 @@ STARTS = {
 }
 """The five starting positions; `newest` looks back from LATEST."""
 
+BY_NUMBER = frozenset({"at", "after"})
+"""Those of one shard: a sequence number says which."""
+
 VIEWS = {"decoded": "Decoded", "json": "JSON", "raw": "Raw", "hex": "Hex", "meta": "Metadata"}
 
 FOLLOW_ROWS = 50
@@ -67,6 +70,8 @@ class Query:
     positions: Positions = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     too_many: bool = False
+    closed: list[Shard] = field(default_factory=list)
+    """Those that all open shards leave out, and that may have records from the starting position on."""
 
 
 def read_query(values: Any, shards: list[Shard], now_ms: int, decoding: Decoding) -> Query:
@@ -81,7 +86,9 @@ def read_query(values: Any, shards: list[Shard], now_ms: int, decoding: Decoding
     query.shards = query.shards[: reading.SHARDS_MAX]
     if query.start not in STARTS:
         query.start, query.problems["start"] = "newest", "This is not a starting position."
-    _read_at(query, now_ms)
+    _read_at(query, query.shards if query.shard else shards, now_ms)
+    if not query.shard and query.start not in BY_NUMBER:
+        query.closed = [shard for shard in shards if (shard.closed_at_ms or 0) > query.at_ms][-reading.SHARDS_MAX :]
     query.filter_text = values.get("q", "")
     try:
         query.filter = DecodedFilter(record_filter.read(query.filter_text), decoding)
@@ -93,7 +100,7 @@ def read_query(values: Any, shards: list[Shard], now_ms: int, decoding: Decoding
     return query
 
 
-def _read_at(query: Query, now_ms: int) -> None:
+def _read_at(query: Query, among: list[Shard], now_ms: int) -> None:
     if query.start == "time":
         at_ms = parse_time(query.at)
         if at_ms is None:
@@ -101,14 +108,14 @@ def _read_at(query: Query, now_ms: int) -> None:
         elif at_ms > now_ms:
             query.problems["at"] = "This time is still to come."
         query.at_ms = at_ms or 0
-    elif query.start in {"at", "after"}:
+    elif query.start in BY_NUMBER:
         if not (query.at.isascii() and query.at.isdigit()):
             query.problems["at"] = "Write a sequence number: digits only."
-        elif len(query.shards) > 1:
+        elif len(among) > 1:
             number = reading.sequence.decode(query.at)
             query.shards = [
                 shard
-                for shard in query.shards
+                for shard in among
                 if number and (shard.index, shard.created_s) == (number.shard_index, number.created_s)
             ]
             if not query.shards:
@@ -227,6 +234,7 @@ def listing(request: TeamRequest, stream: Stream, query: Query, decoding: Decodi
         "error": error,
         "next": write_positions(page.next) if page.more else "",
         "newest_ms": _newest_ms(query) if not page.records and not error else 0,
+        "left_closed": _left_closed(query, page),
         "backwards": query.start == "newest",
     }
 
@@ -256,6 +264,16 @@ def latest(request: TeamRequest, name: str) -> HttpResponse:
     for row in rows:
         reading.recent.keep(row.found)
     return render(request, "stream/latest.html", {"stream": stream, "rows": rows, "error": error, "known": known})
+
+
+def _left_closed(query: Query, page: Page) -> list[Shard]:
+    """Closed shards with records that the list leaves out, for people to choose from."""
+    if query.problems or (query.start == "newest" and page.more):
+        return []
+    found = reading.bounds(query.closed)
+    return [
+        shard for shard in query.closed if shard.index in found and found[shard.index].newest_ms >= max(1, query.at_ms)
+    ]
 
 
 def _newest_ms(query: Query) -> int:

@@ -1,6 +1,7 @@
 """The data viewer: five starting positions, filter, inspector, links, downloads, following, putting."""
 
 import base64
+import html
 import json
 import re
 
@@ -257,6 +258,40 @@ def test_following_meets_new_shards(client, team, served, stream):
     settle(served)
     put(served, team, stream, ("a", b"into a child"), ("b", b"into another"))
     assert follow(client, begun)["shown"] == 2
+
+
+@pytest.fixture
+def divided(client, served, full):
+    """The same with each shard split since: what there is lies in closed ones."""
+    from tests.console.conftest import settle
+
+    for index in (0, 1):
+        client.post("/t/first/streams/orders/shards/split", {"shard": str(index), "how": "evenly"})
+        settle(served)
+    return full
+
+
+@pytest.mark.parametrize("query", ["", "?start=oldest", "?start=time&at=2026-11-20T08:31:08"])
+def test_what_lies_in_closed_shards_is_not_said_to_be_nothing(client, divided, query):
+    page = text_of(client.get(RECORDS + query))
+    assert "No records yet" not in page
+    assert "No records in the open shards" in page
+    links = re.findall(r'<a class="link" href="([^"]+)">000[01]</a>', page)
+    found = [row for link in links for row in shown(client.get(html.unescape(link)))]
+    assert len(found) == (4 if "time" in query else 6)
+
+
+def test_closed_shards_are_not_named_where_they_have_nothing_to_show(client, divided, team, served, stream):
+    put(served, team, stream, ("a", b"fresh"))
+    for query in ("?shard=0000", "?start=time&at=2026-11-20T08:32:00"):
+        assert "Closed shards are read one at a time" not in text_of(client.get(RECORDS + query)), query
+    assert "Closed shards are read one at a time" in text_of(client.get(RECORDS))
+
+
+def test_a_sequence_number_finds_its_shard_when_that_is_closed(client, divided):
+    number = divided[2]["SequenceNumber"]
+    rows = shown(client.get(f"{RECORDS}?start=at&at={number}"))
+    assert [row for _, row in rows] == ['{"event": "placed", "n": 1}', '{"event": "placed", "n": 2}']
 
 
 def test_latest_reads_only_what_is_new(client, team, served, full, stream):
