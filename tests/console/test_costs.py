@@ -60,9 +60,9 @@ def test_the_overview_foretells_the_month(client, team, stream, served):
     now_ms = served.clock.now_ms()
     for days in range(1, 12):
         used(team, "shard-time", 1_000 * HOUR_MS, day_ms=(now_ms // DAY_MS - days) * DAY_MS, now_ms=now_ms)
-    assert words(page_of(client, "overview-cost")).endswith("$165.00 in all $330 , most likely $330")
+    assert words(page_of(client, "overview-cost")).endswith("$165.00 forecast $330 , most likely $330")
     Credit.objects.create(team=team.team, amount_cents=500, reason="goodwill", from_month="2026-11", created_at_ms=1)
-    assert words(page_of(client, "overview-cost")).endswith("$160.00 in all $330 , most likely $330, before credits")
+    assert words(page_of(client, "overview-cost")).endswith("$160.00 forecast $330 , most likely $330, before credits")
 
 
 def test_the_overview_of_a_team_without_streams_says_what_it_costs(client, team, served):
