@@ -11,7 +11,7 @@ from typing import Final
 
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
-from django.db import connections, transaction
+from django.db import connections
 from django.db.migrations import RunPython
 from django.db.migrations.executor import MigrationExecutor
 
@@ -53,10 +53,8 @@ def lay(alias: str) -> bool:
         done = executor.recorder.Migration
         editor.create_model(done)
         done.objects.using(alias).bulk_create(done(app=app, name=name) for app, name in sorted(loader.disk_migrations))
-    return True
-
-
-def announce(alias: str) -> None:
-    """What Django's own apps do once tables are there: rows of content types and permissions."""
-    with transaction.atomic(using=alias):
+        while editor.deferred_sql:  # indexes and foreign keys, before there are rows that they are about
+            editor.execute(editor.deferred_sql.pop(0))
+        # Django's own apps add content types and permissions: still under the lock, or whoever waits for it would add them, too.
         emit_post_migrate_signal(verbosity=0, interactive=False, db=alias)
+    return True

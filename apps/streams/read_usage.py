@@ -8,7 +8,7 @@ an older copy is recognised: the last record that was read must still be where i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -46,6 +46,8 @@ KEPT_MS = 2 * DAY_MS
 
 OLDER = "What was read from the old log after that is on no bill. Please add corrections."
 
+Json = dict[str, Any]
+
 _decode = msgspec.msgpack.Decoder(Saved).decode
 
 
@@ -78,17 +80,14 @@ def count_all(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
 def count_for_team(runtime: Runtime, team_id: int) -> bool:
     """Book what readers of a team's things got, as far as it is saved by now; for who deletes the team. The worker reads the same
     records later, and finds nothing new in them. False: they are too many to be read at once, and not all are booked."""
-    checkpoint = Lease.objects.filter(kind=KIND, key=KEY).values_list("checkpoint", flat=True).first() or {}
-    if checkpoint.get("log") != runtime.record_log.incarnation():
-        checkpoint = {}
-    start = checkpoint.get("offset", 1)
+    was = Lease.objects.filter(kind=KIND, key=KEY).values_list("checkpoint", flat=True).first() or {}
+    checkpoint, found, more = _go_on(runtime, was)  # of an older log the worker, who finds it too, tells the operator
     for _ in range(STEPS_FOR_TEAM):
-        found, more = _read(runtime, start)
         readings = _readings(one for one in found if one.arrival_ms > checkpoint.get("skip_to_ms", 0))
         ledger.record([reading for reading in readings if reading.team_id == team_id])
         if not more:
             return True
-        start = found[-1].offset + 1
+        found, more = _read(runtime, found[-1].offset + 1)
     return False
 
 
@@ -101,19 +100,25 @@ def source_of(row: Row) -> str:
 def _next(runtime: Runtime, held: Held) -> tuple[list[Found], bool]:
     """Records after those that were read, and whether there may be more."""
     was = held.checkpoint
+    held.checkpoint, found, more = _go_on(runtime, was)
+    if held.checkpoint and held.checkpoint is not was:
+        log.warning("read_meters_log_is_older", **was)
+        log_marks.raise_older("reads", was["arrival_ms"], OLDER, runtime.clock.now_ms())
+    return found, more
+
+
+def _go_on(runtime: Runtime, was: Json) -> tuple[Json, list[Found], bool]:
+    """From which checkpoint, the records after it, and whether there may be more. It is another one than it was if the log is
+    another (empty), or an older copy of itself: then all is read again, and what came until then is passed over."""
     if was.get("log") != runtime.record_log.incarnation():
-        held.checkpoint = {}
-        return _read(runtime, 1)
+        return {}, *_read(runtime, 1)
     # One record before: it tells whether the log is still the one that was read.
     found, more = _read(runtime, was["offset"] - 1)
     if found and found[0].offset < was["offset"] and found[0].arrival_ms == was["arrival_ms"]:
-        return found[1:], more
+        return was, found[1:], more
     if found and found[0].offset >= was["offset"]:
-        return found, more  # that record is trimmed: it is the checkpoint that was restored from an older copy
-    log.warning("read_meters_log_is_older", **was)
-    log_marks.raise_older("reads", was["arrival_ms"], OLDER, runtime.clock.now_ms())
-    held.checkpoint = {**was, "skip_to_ms": max(was["arrival_ms"], was["skip_to_ms"])}
-    return _read(runtime, 1)
+        return was, found, more  # that record is trimmed: it is the checkpoint that was restored from an older copy
+    return {**was, "skip_to_ms": max(was["arrival_ms"], was["skip_to_ms"])}, *_read(runtime, 1)
 
 
 def _read(runtime: Runtime, start: int) -> tuple[list[Found], bool]:

@@ -20,7 +20,6 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Until every migration is done."""
         if not any(options[name] for name in STEPS) and tables.lay(options["database"]):
-            tables.announce(options["database"])
             if options["verbosity"]:
                 self.stdout.write("All tables are laid.")
             return

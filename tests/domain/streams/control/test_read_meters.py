@@ -5,7 +5,7 @@ import pytest
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS, HOUR_MS, KIB
 from apps.billing import clock_guard
-from apps.billing.models import BillLine, MeterReading, UsageHour
+from apps.billing.models import BillingFlag, BillLine, MeterReading, UsageHour
 from apps.leases import hold
 from apps.leases.hold import LeaseLost
 from apps.leases.models import Lease
@@ -282,6 +282,31 @@ def test_a_log_restored_from_an_older_copy_is_read_from_where_it_is(s):
     count(s)
     assert usage(hour_ms=s.hour_ms) == {("stream/s", "bytes-out", s.hour_ms, "AKIDEXAMPLE"): 4_000}
     assert sum(usage(hour_ms__gt=s.hour_ms + DAY_MS).values()) == 1_500
+
+
+def test_the_last_reads_of_a_team_are_counted_from_a_restored_log_too(s):
+    """Who deletes a team may be the first who looks into it."""
+    put(s, 1_000)
+    copies = []
+    for _ in range(5):
+        s.clock.advance(60_000)
+        read_all(s)
+        save(s)
+        copies.append(copy_of(s.runtime.record_log))
+    count(s)
+    assert list(usage().values()) == [5_000]
+    restore(s.runtime, copies[1])
+    s.runtime._parts.pop(ReadMeters)
+    s.clock.advance(60_000)
+    put(s, 500)
+    read_all(s)
+    save(s)
+    for _ in range(2):
+        assert read_usage.count_for_team(s.runtime, s.principal.team_id)
+    assert list(usage().values()) == [6_500]
+    count(s)
+    assert list(usage().values()) == [6_500]
+    assert BillingFlag.objects.get(resource="reads").seen == 1
 
 
 def test_a_clock_that_was_ahead_while_it_was_saved_does_not_count_twice(s):
