@@ -103,8 +103,8 @@ def _budgets(request: TeamRequest, now_ms: int) -> list[Concern]:
 
 
 def _of_budget(row: BudgetAlert) -> str:
-    figures = f"{money.money(row.spent_cents)} of {money.money(row.amount_cents)}"
-    return f"Budget: {figures} {'are foreseen for this month' if row.forecast else 'are spent'}"
+    part = f"{row.threshold}% of {money.money(row.amount_cents)}"
+    return f"Budget: {part} {'are foreseen for this month' if row.forecast else 'are spent'}"
 
 
 def _throttling(request: TeamRequest, streams: Sequence[Stream], live: dict[int, Overview]) -> list[Concern]:

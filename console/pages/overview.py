@@ -135,7 +135,7 @@ def _activity(request: TeamRequest) -> list[Done]:
     rows = AuditEntry.objects.filter(~reads, owner_account_id=request.team.account_id, is_data=False)
     return [
         Done(
-            row.person or row.key_id or row.principal.rpartition("/")[2],
+            row.person or row.key_id or row.principal.rpartition("/")[2] or "Tidegate",
             _CAMEL.sub(" ", row.operation).capitalize(),
             _short(row.resource),
             row.at_ms,

@@ -4,7 +4,7 @@ import { parts } from "./figures.js";
 import { live } from "./live.js";
 
 const UNITS = { in: "B/s", out: "B/s", age: "s", rec: "records/s", wait: "s", del: "rec." };
-const NOTHING = { age: "no reads yet", wait: "none waiting" };
+const NOTHING = { age: "no reads", wait: "none waiting" };
 const NAMES_MAX = 200;
 const LATE_S = 30;
 let end = null;

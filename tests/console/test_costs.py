@@ -206,5 +206,5 @@ def test_a_spent_budget_needs_attention(client, stranger_to_money, team, stream,
         )  # fmt: skip
     page = words(page_of(client, "overview"))
     assert page.count("Budget: ") == 1
-    assert "Budget: $1.04 of $1.00 are spent" in page
+    assert "Budget: 100% of $1.00 are spent" in page
     assert "Budget:" not in words(text_of(stranger_to_money.get("/t/first")))

@@ -68,6 +68,19 @@ def test_activity_is_for_those_who_may_see_the_audit_log(client, team, stream):
     assert "Recent activity" not in text_of(signed_in(member(team, "viewer")).get("/t/first"))
 
 
+def test_what_nobody_did_is_tidegates_own_doing(client, team, stream):
+    AuditEntry.objects.all().delete()
+    AuditEntry.objects.create(
+        owner_account_id=team.team.account_id, operation="HoldSpending", resource="team/first", at_ms=1, is_data=False
+    )
+    assert [done.who for done in client.get("/t/first").context["activity"]] == ["Tidegate"]
+
+
+def test_a_stream_that_is_not_read_now_may_have_been_read_before(client, team, stream):
+    assert "no reads yet" not in text_of(client.get("/t/first"))
+    assert "no reads yet" not in text_of(client.get("/t/first/streams"))
+
+
 def test_the_page_is_few_queries_however_many_streams(client, team, stream, alarm, django_assert_max_num_queries):
     with django_assert_max_num_queries(18):
         client.get("/t/first")
