@@ -28,6 +28,10 @@ ShardKey = int
 Offset = int
 """A record's dense ordinal in its shard, from 1."""
 
+MARKS_SHARD: ShardKey = 2**31 - 2
+"""What is appended to this one alone may use what a full log keeps in reserve: a few bytes, once in a while, by which the log
+is known again after a backup was restored (apps/streams/log_marks.py)."""
+
 MAX_BATCH_RECORDS = 4_096
 MAX_BATCH_BYTES = 1_048_576
 """A stored record batch is closed at these; one larger record is a batch of its own."""

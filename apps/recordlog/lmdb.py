@@ -53,6 +53,7 @@ from apps.recordlog.batch_cache import BatchCache
 from apps.recordlog.committer import Append, Committer, Job
 from apps.recordlog.doorbell import Doorbell
 from apps.recordlog.interface import (
+    MARKS_SHARD,
     MAX_QUEUED_BYTES,
     MAX_READ_BYTES,
     MAX_READ_RECORDS,
@@ -201,6 +202,8 @@ class LmdbLog:
             assert entry.count * 2 == len(entry.records) > 0, "count must be the number of records, at least 1"
             assert entry.producer is None or len(entry.producer[0].encode()) <= MAX_PRODUCER_BYTES
             size_bytes += entry.size_bytes + ENTRY_OVERHEAD_BYTES
+        if len(entries) == 1 and entries[0].shard == MARKS_SHARD:
+            return await self._do(lambda writing: writing.store_now(entries))
         if self._queued_bytes + size_bytes > MAX_QUEUED_BYTES:
             raise LogBusy("Too much waits to be written to the record log; try again.")
         self._queued_bytes += size_bytes

@@ -4,7 +4,8 @@ A log that was restored from an older copy counts on from what it had then. With
 reading before it is read again, and no number tells that it had been further. So whoever has read meters that rose appends a
 record with a random name to a reserved shard, after the reading, and remembers it in the transaction that books the reading. A
 copy that has the newest remembered mark has all that was booked; one that does not is older, whenever it was taken: also
-between a reading and its mark. Nothing is done while records are put, and an idle log gets no mark.
+between a reading and its mark. Nothing is done while records are put, and an idle log gets no mark. A full log has room for marks
+in its reserve (MARKS_SHARD).
 
 Marks in the log that nobody remembers (the transaction was rolled back) say nothing. Where the log has later marks only, it is
 the database that was restored; then all that the log counted since is booked again, rightly.
@@ -22,13 +23,13 @@ from apps.base.units import SECOND_MS
 from apps.billing import flags
 from apps.billing.ledger import OlderLog
 from apps.billing.models import FlagKind
-from apps.recordlog.interface import Appended, Entry, LogFull, RecordLog, ShardKey, UnknownShard
+from apps.recordlog.interface import MARKS_SHARD, Appended, Entry, LogFull, RecordLog, ShardKey, UnknownShard
 from apps.runtime import Runtime
 from apps.streams.models import LogMark
 
 log = structlog.get_logger(__name__)
 
-MARKS_KEY: ShardKey = 2**31 - 2
+MARKS_KEY: ShardKey = MARKS_SHARD
 """The reserved shard, next to that of the reads (read_meters.py)."""
 
 NAME_BYTES = 8
@@ -60,7 +61,7 @@ def leave(runtime: Runtime, older: OlderLog) -> None:
     name = secrets.token_hex(NAME_BYTES)
     try:
         appended = runtime.wait_for(_append(runtime.record_log, name))
-    except LogFull:  # then it counts nothing more either, and what frees it must not be kept from being booked
+    except LogFull:  # not even the reserve is there: what frees some must not be kept from being booked
         log.warning("log_mark_not_left")
         return
     LogMark.objects.create(

@@ -20,6 +20,7 @@ from apps.recordlog import doorbell as doorbell_module
 from apps.recordlog import lmdb as lmdb_module
 from apps.recordlog import lmdb_verify
 from apps.recordlog.interface import (
+    MARKS_SHARD,
     MAX_QUEUED_BYTES,
     Appended,
     LogBusy,
@@ -532,7 +533,11 @@ async def test_appends_are_refused_before_the_disk_is_full_and_accepted_when_the
     for _ in range(3):
         with pytest.raises(LogFull, match=r"200 MiB left.* free some space there"):
             await log.append([texts(1, "refused"), texts(2, "refused too")])
-    # What makes room, and what must go on, still works.
+    # What makes room, and what must go on, still works; marks may use the reserve.
+    await log.create(MARKS_SHARD)
+    marked = await asyncio.gather(*(append_texts(log, MARKS_SHARD, f"mark {n}") for n in range(5)))
+    assert [one.first for one in marked] == [1, 2, 3, 4, 5]
+    assert await all_texts(log, MARKS_SHARD) == [f"mark {n}" for n in range(5)]
     await log.create(3)
     await log.seal([2], [Successor(3, 0, 2**128 - 1)])
     await log.trim(1, clock.now_ms() + 1, 10)

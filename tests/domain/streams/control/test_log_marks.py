@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from apps.base.units import HOUR_MS, MINUTE_MS
+from apps.base.units import HOUR_MS, MIB, MINUTE_MS
 from apps.billing.models import BillingFlag, UsageHour
+from apps.recordlog.interface import LogFull
 from apps.recordlog.lmdb import LmdbLog
 from apps.recordlog.memory import MemoryLog
 from apps.streams import log_marks
@@ -206,8 +207,6 @@ def test_an_idle_log_gets_no_marks_and_old_ones_are_removed(s, monkeypatch):
 
 
 def test_a_full_log_does_not_keep_what_frees_it_from_being_booked(s, monkeypatch):
-    from apps.recordlog.interface import LogFull
-
     async def full(*_given):
         raise LogFull("full")
 
@@ -215,3 +214,23 @@ def test_a_full_log_does_not_keep_what_frees_it_from_being_booked(s, monkeypatch
     monkeypatch.setattr(s.runtime.record_log, "append", full)
     assert booked(s) == 3
     assert not LogMark.objects.exists()
+
+
+def test_a_copy_is_recognised_although_the_log_was_full_when_it_was_metered_last(s):
+    free = [10_000 * MIB]
+    s.runtime.record_log._room._free_bytes = lambda _: (free[0], 100_000 * MIB)
+    put(s, 3)
+    assert booked(s) == 3
+    put(s, 10)
+    copy = s.log.copy()
+    put(s, 10)
+    free[0] = 0
+    s.runtime.record_log._room._surely_free = 0
+    with pytest.raises(LogFull):
+        put(s, 1)
+    assert booked(s) == 23
+    assert marks(s) == 2
+    s.log.restore(copy)
+    put(s, 20)
+    assert booked(s) == 33
+    assert (flag().kind, flag().seen) == ("shrunk", 1)
