@@ -1,8 +1,12 @@
 """Usage and the audit log over REST: sums, groups, filters, cursors."""
 
-import pytest
+from collections import Counter
 
-from apps.billing.models import UsageHour
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.billing import booking
 from tests.api.conforming import conforming
 from tests.api.test_envelope import problem
 from tests.console.conftest import make_stream
@@ -11,6 +15,7 @@ from tests.support.teams import make_team
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 NOON_MS = 1_795_132_800_000
 """Of a day."""
+MIDNIGHT_MS = NOON_MS - NOON_MS % DAY_MS
 
 
 @pytest.fixture
@@ -19,14 +24,7 @@ def api(team, served):
 
 
 def used(team, hour, quantity, resource="stream/orders", meter="records-in", key="AKID"):
-    UsageHour.objects.create(
-        team=team.team,
-        resource=resource,
-        meter=meter,
-        hour_ms=NOON_MS + hour * HOUR_MS,
-        meter_key=key,
-        quantity=quantity,
-    )
+    booking.book({(team.team.pk, resource, meter, NOON_MS + hour * HOUR_MS, key): quantity}, NOON_MS)
 
 
 @pytest.fixture
@@ -59,6 +57,33 @@ def test_usage_by_hour_and_by_day(api, usage):
         (day_ms, "bytes-in", str(2**60)),
         (day_ms, "records-in", "14"),
     ]
+
+
+WHOLE = f"from_ms={MIDNIGHT_MS - 2 * DAY_MS}&to_ms={MIDNIGHT_MS + DAY_MS}"
+DAYS = f"from_ms={MIDNIGHT_MS - 2 * DAY_MS + HOUR_MS}&to_ms={MIDNIGHT_MS + DAY_MS}"
+
+
+@pytest.mark.parametrize("group", [[], ["key"], ["resource"], ["resource", "key"]])
+@pytest.mark.parametrize("where", ["", "&key=AKID", "&resource=stream/orders", "&meter=records-in&key=tok_1"])
+def test_whole_days_are_read_from_what_they_add_up_to_and_are_their_hours(api, usage, group, where):
+    asked = DAYS + where + "".join(f"&group={name}" for name in group)
+    with CaptureQueriesContext(connection) as asking:
+        told = api.get(f"/usage?{asked}")
+    assert "billing_usagehour" not in str(asking.captured_queries)
+    from_hours = Counter()
+    for one in api.get(f"/usage?{asked.replace(DAYS, WHOLE)}&step=hour&limit=500").json()["items"]:
+        day_ms = one["at_ms"] - one["at_ms"] % DAY_MS
+        from_hours[day_ms, one["meter"], one["resource"] or "", one["key"] or ""] += int(one["quantity"])
+    found = [
+        (one["at_ms"], one["meter"], one["resource"] or "", one["key"] or "", int(one["quantity"]))
+        for one in told.json()["items"]
+    ]
+    assert found
+    assert sorted(found) == sorted((*key, quantity) for key, quantity in from_hours.items())
+
+
+def test_of_a_day_that_is_cut_the_hours_before_the_end_count(api, usage):
+    assert rows(api.get(f"/usage?from_ms={NOON_MS}&to_ms={NOON_MS + 1}&key=AKID"), "quantity") == [("5",)]
 
 
 def test_usage_apart_and_filtered(api, usage):

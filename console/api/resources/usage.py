@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -12,7 +12,8 @@ from rest_framework.response import Response
 
 from apps.base.units import DAY_MS, HOUR_MS
 from apps.billing.meters import METERS
-from apps.billing.models import UsageHour
+from apps.billing.models import UsageDay, UsageHour
+from apps.billing.usage_sums import KeyDay, TeamDay
 from console import calls
 from console.api.paging import PageQuery, filtered, page, page_of, whole
 from console.api.request import ApiRequest
@@ -45,7 +46,9 @@ class UsageQuery(PageQuery):
     from_ms = serializers.IntegerField(
         min_value=0, max_value=TIME_MS_MAX, required=False, help_text="By default 30 days before the end."
     )
-    to_ms = serializers.IntegerField(min_value=0, max_value=TIME_MS_MAX, required=False, help_text="By default now.")
+    to_ms = serializers.IntegerField(
+        min_value=0, max_value=TIME_MS_MAX, required=False, help_text="By default now; of days, with all of today."
+    )
     step = serializers.ChoiceField(list(STEPS), default="day", help_text="One row for each.")
     group = serializers.ListField(
         child=serializers.ChoiceField(list(GROUPS)), default=list, max_length=len(GROUPS), help_text="Apart by these."
@@ -75,13 +78,12 @@ class Usage(ApiView):
         """What the team used, by hour or by day, oldest first."""
         query = self.query(request, UsageQuery)
         to_ms = query.get("to_ms", calls.now_ms())
-        from_ms, step_ms = query.get("from_ms", max(0, to_ms - SPAN_DEFAULT_MS)), STEPS[query["step"]]
+        from_ms = query.get("from_ms", max(0, to_ms - SPAN_DEFAULT_MS))
         if not 0 < to_ms - from_ms <= SPAN_MAX_MS:
             raise ValidationError({"from_ms": f"Before the end, by at most {SPAN_MAX_MS // DAY_MS} days."})
-        rows = UsageHour.objects.filter(team=request.team, hour_ms__gte=from_ms - from_ms % step_ms, hour_ms__lt=to_ms)
-        rows = filtered(rows, query, {"meter": "meter", "resource": "resource", "key": "meter_key"})
+        rows = filtered(_rows(request.team.pk, query, from_ms, to_ms), query, {"meter": "meter", **GROUPS})
         columns = ["at_ms", "meter", *(column for name, column in GROUPS.items() if name in query["group"])]
-        summed = rows.annotate(at_ms=F("hour_ms") - F("hour_ms") % step_ms).values(*columns).annotate(n=Sum("quantity"))
+        summed = rows.values(*columns).annotate(n=Sum("quantity"))
         return Response(page(request, summed, columns, query, _shown))
 
 
@@ -98,6 +100,21 @@ class Meters(ApiView):
         self.query(request, serializers.Serializer)
         items = [{"name": one.name, "unit": one.unit, "meaning": one.meaning} for one in METERS.values()]
         return Response(whole(items))
+
+
+def _rows(team_id: int, query: Json, from_ms: int, to_ms: int) -> QuerySet[Any]:
+    """The hours that are asked for, with at_ms; or the days they add up to, where they are whole days."""
+    step_ms = STEPS[query["step"]]
+    from_ms -= from_ms % step_ms
+    if step_ms == HOUR_MS or ("to_ms" in query and to_ms % DAY_MS):  # of the last day only the hours before the end
+        hours = UsageHour.objects.filter(team_id=team_id, hour_ms__gte=from_ms, hour_ms__lt=to_ms)
+        return hours.annotate(at_ms=F("hour_ms") - F("hour_ms") % step_ms)
+    told_apart = {name for name in GROUPS if name in query or name in query["group"]}
+    model: type[UsageDay | KeyDay | TeamDay] = (
+        UsageDay if "resource" in told_apart else KeyDay if told_apart else TeamDay
+    )
+    days = model._default_manager.filter(team_id=team_id, day_ms__gte=from_ms, day_ms__lt=to_ms)  # noqa: SLF001 - Django documents it
+    return days.annotate(at_ms=F("day_ms"))
 
 
 def _shown(row: Json) -> Json:
