@@ -48,14 +48,17 @@ def windows(browser, cookies) -> Iterator[Callable[[Address], Page]]:
 
 
 @pytest.fixture
-def complaints(windows, address) -> Iterator[list[str]]:
-    """What scripts and the browser say of the page, once it has left the one before."""
+def complaints(windows, running, address) -> Iterator[list[str]]:
+    """What scripts and the browser say of the page, once it has left the one before.
+
+    It is left for an address of the same server that has nothing to show: about:blank is another site, for which, and then for
+    the page, Chromium would each time begin a process."""
     page, said = windows(address), []
 
     def note(message) -> None:
         said.append(message.text if hasattr(message, "text") else str(message))
 
-    page.goto("about:blank")
+    page.goto(f"{running.endpoint}/healthz")
     page.on("pageerror", note)
     page.on("console", listens := lambda message: note(message) if _bad(message) else None)
     yield said
