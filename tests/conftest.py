@@ -19,6 +19,11 @@ from apps.runtime import Runtime
 from tests.support import emptying, row_ids, tables, usage_sums
 from tests.support.runtimes import memory_runtime
 
+COLLECT_AFTER = 50_000
+"""Objects more than at the last collection, as in manage.py: importing all tests, and each test, makes many objects and little
+garbage. To look for it after each 700, as is the default, is a quarter of the first, and a twentieth of the second."""
+gc.set_threshold(COLLECT_AFTER)
+
 BUSY = (HealthCheck.too_slow,)
 """Slow is the machine, not what is generated."""
 hypothesis_settings.register_profile(
