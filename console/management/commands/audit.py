@@ -24,6 +24,7 @@ SHOWN = 50
 COLUMNS = (
     "at", "account_id", "principal", "key_id", "person_id", "service", "operation", "resource", "owner_account_id",
     "source_ip", "endpoint_id", "user_agent", "request_id", "outcome", "message", "is_data",
+    "person", "session", "before", "after",
 )  # fmt: skip
 
 
@@ -73,7 +74,7 @@ class Command(BaseCommand):
 
     def _list(self, entries: Iterable[AuditEntry]) -> None:
         for entry in entries:
-            who = entry.principal or "-"
+            who = entry.person or entry.principal or "-"
             where = entry.source_ip or "inside"
             how = entry.outcome or "ok"
             self.stdout.write(f"{iso(entry.at_ms)}  {how:28}  {entry.operation:28}  {who}  {entry.resource}  {where}")

@@ -213,3 +213,18 @@ def test_the_command_lists_and_exports(guarded: TestTeam) -> None:
         call_command("audit", team="nobody")
     with pytest.raises(CommandError, match="needs --team"):
         call_command("audit", data_calls="on")
+
+
+def test_people_are_named_by_the_command(db: None) -> None:
+    """All people of a team's console have one principal."""
+    AuditEntry.objects.create(
+        at_ms=1, operation="CreateToken", principal="arn:aws:iam::123456789012:root", person="ann@acme.example",
+        session="abc", before=None, after='{"name":"t"}', is_data=False,
+    )  # fmt: skip
+    out = StringIO()
+    call_command("audit", stdout=out)
+    assert "ann@acme.example" in out.getvalue()
+    out = StringIO()
+    call_command("audit", export="jsonl", stdout=out)
+    told = json.loads(out.getvalue())
+    assert (told["person"], told["session"], told["after"]) == ("ann@acme.example", "abc", '{"name":"t"}')
