@@ -138,8 +138,8 @@ def alerts(rows: Sequence[BudgetAlert]) -> list[Alert]:
 def _outcome(one: dict[str, object], row: BudgetAlert) -> str:
     if one.get("ok"):
         return str(one["text"])
-    more = "tried again" if row.due_at_ms is not None else f"given up after {row.attempts} tries"
-    return f"Failed: {str(one['text']).removesuffix('.')} ({more})"
+    more = "It is tried again." if row.due_at_ms is not None else f"Given up after {row.attempts} tries."
+    return f"Failed: {str(one['text']).removesuffix('.')}. {more}"
 
 
 def _bar(row: Row) -> SafeString:
