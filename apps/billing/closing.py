@@ -19,7 +19,7 @@ from django.db import transaction
 
 from apps.accounts.models import Team
 from apps.base.units import DAY_MS, HOUR_MS
-from apps.billing import bills, booking, crediting, digest, flags, usage
+from apps.billing import bills, booking, crediting, digest, flags, sums_check, usage
 from apps.billing.bills import Statement
 from apps.billing.models import Bill, BillLine, CreditUse, FlagKind
 from apps.billing.months import Month
@@ -80,6 +80,7 @@ def close(
             days[day_ms] = digest.of_day(team.pk, day_ms)
             if after_day is not None and not after_day():
                 return None
+    sums_check.put_right(team.pk, month)
     statement = bills.without_credits(team, region, month, now_ms, usage.counted)
     if statement.problems:
         flags.raise_flag(team.pk, FlagKind.NO_PRICE, str(month), " ".join(statement.problems), now_ms)

@@ -12,7 +12,7 @@ import structlog
 
 from apps.accounts.models import Team
 from apps.base.units import HOUR_MS, MINUTE_MS, SECOND_MS
-from apps.billing import clock_guard, closing, flags, rounds
+from apps.billing import clock_guard, closing, flags, rounds, sums_check
 from apps.billing.models import FlagKind
 from apps.billing.months import Month
 from apps.delivery.models import DeliveryStream
@@ -55,6 +55,7 @@ def look(runtime: Runtime, held: Held, until_ms: int) -> Progress | int:
     until, over = closing.newest_over(min(now_ms, read_ms)), closing.newest_over(now_ms)
     while teams := list(_teams_after(held.checkpoint.get("team", 0))):
         for team in teams:
+            sums_check.look(team.pk, now_ms)
             if until < over:
                 _flag_unread(team, over, now_ms)
             if not _close_all(runtime, held, team, until, until_ms):
