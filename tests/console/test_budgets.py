@@ -63,7 +63,7 @@ def test_how_it_stands_and_what_it_told(client, team, served):
     assert "https://hooks.example.test/…" in page
     assert "secret" not in page
     assert "Kept in the data directory" in page
-    assert "(tried again)" in page
+    assert "It is tried again." in page
 
 
 def test_what_was_typed_stays_and_the_reason_stands_at_the_field(client):
