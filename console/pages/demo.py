@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -32,11 +34,21 @@ def load(request: TeamRequest) -> None:
     try:
         calls.call(request, "CreateStream", StreamName=NAME, ShardCount=SHARDS, Tags={"demo": ""})
         calls.wait_until_active(request, NAME, ACTIVE_WITHIN_S)
-        for _ in range(RECORDS // RECORDS_PER_CALL):
+        answers = [
             calls.call(request, "PutRecords", StreamName=NAME, Records=sample_orders(RECORDS_PER_CALL))
+            for _ in range(RECORDS // RECORDS_PER_CALL)
+        ]
     except ServiceError as error:
         messages.error(request, error.message or error.code)
     except TimeoutError:
         messages.error(request, f"{NAME} is still being created. Send test records from its page when it is active.")
+    else:
+        _tell(request, answers)
+
+
+def _tell(request: TeamRequest, answers: list[dict[str, Any]]) -> None:
+    refused = [one["ErrorMessage"] for answer in answers for one in answer["Records"] if one.get("ErrorMessage")]
+    if refused:
+        messages.error(request, f"{len(refused):,} of {RECORDS:,} made-up orders were refused: {refused[0]}")
     else:
         messages.success(request, f"{NAME} holds {RECORDS:,} made-up orders")

@@ -107,3 +107,18 @@ def test_the_demo_stream_is_made_when_wanted(token, served, monkeypatch):
     browser.post(f"/setup?token={token}", {**GIVEN, "demo": "on"})
     assert Stream.objects.get().name == "demo-orders"
     assert "demo-orders holds 1,500 made-up orders" in text_of(browser.get("/t/first/streams"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_orders_that_were_refused_are_not_said_to_be_there(token, served, monkeypatch):
+    """All of one key: more than its shard takes in a second."""
+    from console import calls
+    from console.pages import demo
+
+    monkeypatch.setattr(calls, "wait_until_active", lambda *_: settle(served))
+    monkeypatch.setattr(demo, "sample_orders", lambda count: [{"PartitionKey": "one", "Data": b"{}"}] * count)
+    browser = Client()
+    browser.post(f"/setup?token={token}", {**GIVEN, "demo": "on"})
+    page = text_of(browser.get("/t/first/streams"))
+    assert "holds 1,500" not in page
+    assert "500 of 1,500 made-up orders were refused: Rate exceeded for shard" in page
