@@ -118,8 +118,9 @@ def test_it_ends_with_a_make_that_is_killed(tmp_path):
     tables.lay(tmp_path / "data")
     started = start_up(tmp_path / "data", command=("make", "-s", "up"))
     try:
+        # Which calls itself another name, without dashes, soon after it has started.
         eventually(
-            lambda: any("--unixsocket" in seen.command for seen in started.tree()), STARTED_WITHIN_S, "`up` has a child"
+            lambda: any("unixsocket" in seen.command for seen in started.tree()), STARTED_WITHIN_S, "`up` has a child"
         )
         assert head(started).parent == started.process.pid
         started.process.kill()
