@@ -109,8 +109,9 @@ def assert_closed(data: Path) -> None:
 
 
 def head(started: Up) -> Seen:
-    """The process that is `up`."""
-    [found] = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
+    """The process that is `up`. A child has its name until it begins its own program."""
+    called = [seen for seen in started.tree() if seen.command.endswith("manage.py up")]
+    [found] = [seen for seen in called if seen.parent not in {other.pid for other in called}]
     return found
 
 
