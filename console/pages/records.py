@@ -396,7 +396,8 @@ def _attachment(body: bytes, kind: str, file_name: str) -> HttpResponse:
 def follow(request: TeamRequest, name: str) -> HttpResponse:
     """What arrived since the positions sent: at most FOLLOW_ROWS, the newest, and how many were skipped.
 
-    The page asks once a second. Without positions it begins at the end of each shard.
+    The page asks once a second. Without positions it begins at the end of each shard. A shard that closes is read to its end
+    and then left behind.
     """
     stream = find(request, name)
     now_ms = calls.now_ms()
@@ -405,6 +406,7 @@ def follow(request: TeamRequest, name: str) -> HttpResponse:
     if query.problems.get("q") or len(request.POST.get("from", "")) > FOLLOW_BODY_MAX:
         return JsonResponse({"error": query.problems.get("q", "too long")}, status=422)
     known = query.positions
+    query.shards += [shard for shard in query.closed if shard.index in known]
     ends = {index: found.next_offset for index, found in reading.bounds(query.shards).items()}
     if not known:
         return JsonResponse({"from": write_positions(ends), "rows": "", "shown": 0, "skipped": 0})
@@ -417,12 +419,18 @@ def follow(request: TeamRequest, name: str) -> HttpResponse:
     rows = rows_of(page.records[::-1], decoding)
     context = {"rows": rows, "stream": stream, "team": request.team, "request": request}
     return JsonResponse({
-        "from": write_positions({**ends, **known, **page.next}),
+        "from": write_positions(_to_go_on_from(query, ends, {**ends, **known, **page.next})),
         "rows": render_to_string("records/rows.html", context),
         "shown": len(rows),
         "skipped": skipped,
         "more": page.more,
     })  # fmt: skip
+
+
+def _to_go_on_from(query: Query, ends: Positions, read: Positions) -> Positions:
+    """Positions without those of closed shards that have nothing more to give."""
+    closed = {shard.index for shard in query.closed}
+    return {index: at for index, at in read.items() if index not in closed or at < ends.get(index, 1)}
 
 
 def _arrived(request: TeamRequest, stream: Stream, query: Query, ends: Positions, now_ms: int) -> tuple[Page, int]:

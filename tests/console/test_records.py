@@ -260,6 +260,21 @@ def test_following_meets_new_shards(client, team, served, stream):
     assert follow(client, begun)["shown"] == 2
 
 
+def test_following_reads_what_came_before_a_shard_closed(client, team, served, stream):
+    from tests.console.conftest import settle
+
+    begun = follow(client)["from"]
+    put(served, team, stream, *((f"key {n}", b"last of the parent %d" % n) for n in range(20)))
+    client.post("/t/first/streams/orders/shards/split", {"shard": "0", "how": "evenly"})
+    settle(served)
+    answer = follow(client, begun)
+    assert answer["shown"] == 20
+    followed = read_positions(answer["from"])
+    assert 0 not in followed, "a closed shard that is read to its end is left behind"
+    assert len(followed) == 3
+    assert follow(client, answer["from"])["shown"] == 0
+
+
 @pytest.fixture
 def divided(client, served, full):
     """The same with each shard split since: what there is lies in closed ones."""
