@@ -119,7 +119,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     # What fails in a page is logged once, by console/pages/system.py, with the id that the person sees.
-    "loggers": {"django.request": {"level": "CRITICAL", "propagate": False, "handlers": []}},
+    # Who asks for a foreign host is told so (400); with a traceback each, strangers would fill the log.
+    "loggers": {
+        name: {"level": "CRITICAL", "propagate": False, "handlers": []}
+        for name in ("django.request", "django.security.DisallowedHost")
+    },
 }
 
 CACHES = {

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from apps.base.units import DAY_MS, HOUR_MS
 
-_NAME = re.compile(r"([1-9][0-9]{3})-(0[1-9]|1[0-2])")
+_NAME = re.compile(r"(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])")
+"""There are no times before 1970 here, and none that a date cannot hold with the month after it."""
 
 
 class BadMonth(ValueError):

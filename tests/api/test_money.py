@@ -62,7 +62,7 @@ def test_a_closed_bill_its_files_and_its_check(api, lived):  # noqa: F811 - the 
         column = "billed" if path == "csv" else "BilledCost"
         assert sum(Decimal(row[column]) for row in sent) == Decimal(bill["total"]), path
     assert api.get("/bills/2026-11/check").status_code == 404
-    for month in ("2026-13", "2027-01", "x"):
+    for month in ("2026-13", "2027-01", "1969-12", "9999-12", "x"):
         assert api.get(f"/bills/{month}").status_code == 404, month
 
 

@@ -193,3 +193,8 @@ def test_an_own_role_opens_what_it_holds_and_no_more(members, team):
                     answer = getattr(browser, method)(address(name, values))
                     assert (answer.status_code == 403) is refused, (action, method, name, answer.status_code)
                     assert answer.status_code != 500, (method, name)
+
+
+def test_a_strangers_host_is_refused_without_a_traceback_in_the_log(client, caplog):
+    assert client.get("/", headers={"host": "evil.test"}).status_code == 400
+    assert [record for record in caplog.records if record.exc_info] == []
