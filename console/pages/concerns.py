@@ -104,7 +104,7 @@ def _budgets(request: TeamRequest, now_ms: int) -> list[Concern]:
 
 def _of_budget(row: BudgetAlert) -> str:
     part = f"{row.threshold}% of {money.money(row.amount_cents)}"
-    return f"Budget: {part} {'are foreseen for this month' if row.forecast else 'are spent'}"
+    return f"Budget: {part} {'were foreseen when it last told' if row.forecast else 'are spent'}"
 
 
 def _throttling(request: TeamRequest, streams: Sequence[Stream], live: dict[int, Overview]) -> list[Concern]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.accounts.permissions import allowed
+from apps.billing.models import Budget
 from apps.cloudwatch.models import Alarm
 from apps.delivery.models import DeliveryStream
 from apps.queues.models import Queue
 from apps.streams.models import Consumer, Ingestion, IngestionStatus, Stream
+from apps.streams.usage_names import resource_of
 from console.pages.shell import TeamRequest
 
 ALARMS_READ = 5_000
@@ -25,6 +28,7 @@ class Dependants:
     channels: list[str] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
+    budgets: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -38,6 +42,7 @@ class Dependants:
             ("Channels", self.channels, "must be deleted first"),
             ("Queues", self.queues, "must be deleted first"),
             ("Alarms", self.alarms, "stay, without data"),
+            ("Budgets", self.budgets, "stay, and nothing more is spent of them"),
             ("Imports and replays", self.jobs, "fail"),
         ]
 
@@ -48,7 +53,7 @@ class Dependants:
 
 
 def dependants_of(request: TeamRequest, streams: Sequence[Stream]) -> dict[str, Dependants]:
-    """By stream name; five queries, however many streams."""
+    """By stream name; six queries, however many streams."""
     by_key = {stream.pk: stream.name for stream in streams}
     found = {stream.name: Dependants() for stream in streams}
     for key, name in Consumer.objects.filter(stream__in=by_key).order_by("name").values_list("stream_id", "name"):
@@ -61,11 +66,23 @@ def dependants_of(request: TeamRequest, streams: Sequence[Stream]) -> dict[str, 
         found[by_key[key]].queues.append(name)
     for name, alarm in _alarms(request, set(found)):
         found[name].alarms.append(alarm)
+    for name, budget in _budgets(request, streams):
+        found[name].budgets.append(budget)
     running = Ingestion.objects.filter(target__in=by_key, status__in=[IngestionStatus.WAITING, IngestionStatus.RUNNING])
     for key, pk, kind in running.values_list("target_id", "pk", "kind"):
         assert key is not None
         found[by_key[key]].jobs.append(f"{kind} {pk}")
     return found
+
+
+def _budgets(request: TeamRequest, streams: Sequence[Stream]) -> Iterator[tuple[str, str]]:
+    """(stream, budget) for each budget of one of the streams, for people who may see budgets."""
+    if not allowed(request.actions, "billing:read"):
+        return
+    of = {resource_of(stream): stream.name for stream in streams}
+    rows = Budget.objects.filter(team=request.team, resource__in=of).order_by("name")
+    for resource, budget in rows.values_list("resource", "name"):
+        yield of[resource], budget
 
 
 def _alarms(request: TeamRequest, names: set[str]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from apps.accounts.models import Membership
+from apps.accounts.roles import Role
+from apps.billing.models import Budget
 from apps.metrics.readers import Reader
 from apps.streams.models import Consumer, Stream, Tag
 from console.pages import stream_readers
@@ -164,6 +167,22 @@ def test_deleting_names_the_consumers_and_asks_for_them(client, served):
     assert answer.status_code == 422
     assert "there are consumers associated" in plain(answer)
     assert client.post(STREAM + "/delete", {"name": "orders", "consumers": "on"}).status_code == 302
+
+
+def test_deleting_names_budgets_of_the_stream_to_who_may_see_budgets(client, team):
+    Budget.objects.create(
+        team=team.team,
+        name="Orders alone",
+        amount_cents=100,
+        resource="stream/orders",
+        created_at_ms=1,
+        changed_at_ms=1,
+    )
+    assert "Orders alone" in plain(client.get(STREAM + "/delete"))
+    Membership.objects.update(role=Role.DEVELOPER)
+    page = plain(client.get(STREAM + "/delete"))
+    assert "What depends on it" in page
+    assert "Orders alone" not in page
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
